@@ -1,1 +1,43 @@
-//! Identity broker.
+//! `relais`: an identity broker between national identity providers and the applications that need their
+//! users.
+//!
+//! The modules stand in the order of their imports: each names only those above it. `legacy`, `upstream` and
+//! the provider to come never name each other; the `broker` carries a login between them.
+
+// Vocabulary: plain data, no I/O.
+pub mod clock; // time as an argument
+pub mod entropy; // chance as an argument
+pub mod event; // what an operator may need, said once
+pub mod identity; // who came back from an upstream
+pub mod login; // one login in flight, and its stages
+pub mod message; // the sentences that a stranger may read
+pub mod outcome;
+pub mod peer; // who calls
+pub mod request; // what an application asked for, already checked
+pub mod secret; // values that are never printed
+pub mod service; // what one application may ask and receive // what came of a login that failed
+
+// Means.
+pub mod crypto; // primitives: seals, digests, signatures
+pub mod keys; // the root seal key
+pub mod limit; // counters on our clock
+pub mod outbound; // the one way out
+pub mod remote_jwks;
+pub mod store; // everything that must be remembered // other people's keys
+
+// Protocols: strangers to one another.
+pub mod legacy; // encrypted messages of applications without a protocol library
+pub mod upstream; // the relay as relying party
+
+// Journey.
+pub mod broker; // carries a login between the protocols
+
+// Edge.
+pub mod app; // the only wiring
+pub mod cli;
+pub mod config; // the file as written, its faults, and the real types
+pub mod console; // the management listener
+#[cfg(feature = "demo")]
+pub mod demo; // the demo applications and `relais demo`
+pub mod pages; // HTML, pure functions
+pub mod web; // the public listener // the command line

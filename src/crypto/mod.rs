@@ -1,0 +1,5 @@
+//! Primitives, each behind one small function: callers never choose an algorithm by a string.
+
+pub mod hash;
+pub mod jws;
+pub mod seal;

@@ -1,0 +1,35 @@
+//! Why an upstream's answer was not taken.
+
+#[rustfmt::skip]
+super::reasons! {
+    RESPONSE_MALFORMED = "U001", "upstream.response_malformed", Warn, "réponse d'autorisation mal formée", "the authorization response is malformed: a parameter is missing, repeated, empty, too long or outside its grammar", "Compare the upstream's redirect with RFC 6749, section 4.1.2.", "authentication failure exception";
+    ISSUER_MISMATCH = "U002", "upstream.issuer_mismatch", Warn, "iss absent ou inattendu dans la réponse", "`iss` is missing from the response or names another issuer (RFC 9207)", "Compare the upstream's `issuer`; otherwise a mix-up of providers.", "";
+    ACCESS_DENIED = "U003", "upstream.access_denied", Info, "l'utilisateur a abandonné", "the upstream answered `access_denied`: the person gave up or was refused", "Nothing: the person's choice.", "authentication failure exception";
+    ERROR_RESPONSE = "U004", "upstream.error_response", Warn, "le fournisseur a répondu une erreur", "the upstream answered with an error", "Look up `error` in the upstream's documentation.", "authentication failure exception";
+    UNREACHABLE = "U005", "upstream.unreachable", Error, "fournisseur injoignable", "the upstream refused, reset or could not be found", "Check network, name resolution, proxy and certificate.", "authentication failure exception";
+    TIMEOUT = "U006", "upstream.timeout", Error, "le fournisseur ne répond pas à temps", "the upstream did not answer in time", "Check network and the upstream's status; `outbound` sets the limits.", "authentication failure exception";
+    HTTP_STATUS = "U007", "upstream.http_status", Error, "le fournisseur a répondu un statut d'échec", "the upstream answered with a failure status", "Look at `status` and the upstream's own logs.", "authentication failure exception";
+    TOO_LARGE = "U008", "upstream.too_large", Error, "réponse trop longue", "the upstream's answer is larger than the limit", "Something else than the endpoint answers.", "";
+    NOT_JSON = "U009", "upstream.not_json", Error, "la réponse n'est pas celle attendue", "the upstream's answer is not the expected JSON or JWT", "Something else than the endpoint answers, or a claim has the wrong type.", "authentication failure exception";
+    INVALID_GRANT = "U010", "upstream.invalid_grant", Warn, "code refusé par le fournisseur", "the upstream refused the code (`invalid_grant`)", "The person took too long, or the code was used twice.", "authentication failure exception";
+    INVALID_CLIENT = "U011", "upstream.invalid_client", Error, "le fournisseur refuse notre authentification", "the upstream refused our client authentication", "Compare client id, secret and method with the registration.", "authentication failure exception";
+    TOKEN_TYPE = "U012", "upstream.token_type", Error, "token_type inattendu", "`token_type` is not Bearer", "Compare the registration.", "";
+    ID_TOKEN_MISSING = "U013", "upstream.id_token_missing", Error, "pas d'id_token", "the token answer has no `id_token`", "Ask for the scope `openid`.", "authentication failure exception";
+    ID_TOKEN_MALFORMED = "U014", "upstream.id_token_malformed", Error, "JWT mal formé", "a JWT is malformed", "Something else than the endpoint answers.", "authentication failure exception";
+    ALG_REFUSED = "U015", "upstream.alg_refused", Error, "algorithme de signature non permis", "a JWT's `alg` is not one that this upstream may use", "Compare `signing_algs` with the registration.", "";
+    KEY_UNKNOWN = "U016", "upstream.key_unknown", Error, "clé de signature inconnue", "no key of the upstream fits the JWT's `kid`, `alg` and use", "The upstream rotated its keys without publishing, or somebody forges.", "";
+    SIGNATURE = "U017", "upstream.signature", Error, "signature fausse", "a JWT's signature is wrong", "Somebody forges, or the upstream publishes wrong keys.", "authentication failure exception";
+    ISSUER_CLAIM = "U018", "upstream.issuer_claim", Error, "iss inattendu dans un JWT", "a JWT's `iss` is not the upstream's issuer", "Compare the upstream's `issuer`, its trailing slash included.", "authentication failure exception";
+    AUDIENCE = "U019", "upstream.audience", Error, "aud inattendu", "a JWT's `aud` or `azp` is not us alone", "Compare the client id.", "authentication failure exception";
+    EXPIRED = "U020", "upstream.expired", Error, "JWT expiré", "a JWT has expired", "Compare the clocks (`offset_s`).", "authentication failure exception";
+    ISSUED_IN_FUTURE = "U021", "upstream.issued_in_future", Error, "JWT daté du futur", "a JWT was issued, or becomes valid, in the future", "Compare the clocks (`offset_s`).", "authentication failure exception";
+    NONCE = "U022", "upstream.nonce", Error, "nonce absent ou différent", "the `id_token`'s `nonce` is missing or not the one we sent", "A replay, or an upstream that does not return the nonce.", "authentication failure exception";
+    AT_HASH = "U023", "upstream.at_hash", Error, "at_hash faux", "the `id_token`'s `at_hash` does not fit the access token", "A substituted access token.", "";
+    SUB = "U024", "upstream.sub", Error, "sub absent ou hors forme", "`sub` is missing, empty or outside its shape", "Compare the upstream's documentation.", "authentication failure exception";
+    SUB_DIFFERS = "U025", "upstream.sub_differs", Error, "le sub d'userinfo diffère", "userinfo's `sub` is not the `id_token`'s", "A substituted access token, or a faulty upstream.", "authentication failure exception";
+    USERINFO_TYPE = "U026", "upstream.userinfo_type", Error, "userinfo n'a pas le type attendu", "userinfo is not of the registered kind (JSON or signed JWT)", "Compare `userinfo` with the registration.", "";
+    DISCOVERY = "U027", "upstream.discovery", Error, "découverte impossible", "the upstream's metadata cannot be fetched or does not fit its issuer", "Check `issuer`, or give the endpoints.", "";
+    JWKS = "U028", "upstream.jwks", Error, "clés du fournisseur illisibles", "the upstream's keys cannot be fetched or read", "Check `jwks_uri`.", "";
+    CLAIM_TYPE = "U029", "upstream.claim_type", Error, "un claim a un type inattendu", "a claim has the wrong type, or a member is given twice", "A faulty upstream.", "";
+    JWT_HEADER = "U030", "upstream.jwt_header", Error, "en-tête JWT refusé", "a JWT's header names a critical extension or a type that is not accepted", "A faulty or hostile upstream.", "";
+}

@@ -1,0 +1,109 @@
+//! Who came back from an upstream, and how strongly that was established.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+
+/// A person as one upstream registration described them. No `Debug`: this is personal data.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Identity {
+    /// The upstream's issuer identifier.
+    pub issuer: String,
+    /// Who it is.
+    pub subject: Subject,
+    /// What upstream said of them, in upstream's order, without `sub` and the protocol's own members.
+    pub claims: Map<String, Value>,
+    /// The level upstream says it reached (OpenID Connect Core, section 2, `acr`).
+    pub acr: Option<Acr>,
+    /// When the person authenticated at the upstream; our own receipt of the answer if it does not say.
+    pub auth_time: Timestamp,
+    /// Whether it may be kept for single sign-on.
+    pub retention: Retention,
+}
+
+/// A subject identifier and where it comes from.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// As the upstream issued it.
+    Issued(String),
+    /// Computed by us from claims, because the upstream issues none.
+    Derived {
+        /// The value.
+        value: String,
+        /// The rule that gave it.
+        rule: String,
+        /// The rule's version.
+        version: u16,
+    },
+}
+
+impl Subject {
+    /// The value of `sub`.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Issued(value) | Self::Derived { value, .. } => value,
+        }
+    }
+}
+
+/// How long an identity may be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Retention {
+    /// For the browser session.
+    Session,
+    /// Erased once delivered; no single sign-on.
+    None,
+}
+
+/// One authentication context class reference (OpenID Connect Core, section 2).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Acr(pub String);
+
+/// What an application demands of the level. Levels have no total order, so a demand is a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcrPolicy {
+    /// The values that satisfy, most wanted first.
+    pub accept: Vec<Acr>,
+    /// What happens when another value comes back.
+    pub mode: AcrMode,
+    /// How the upstream is asked.
+    pub ask: AcrAsk,
+}
+
+/// What happens when upstream reached another level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AcrMode {
+    /// The login is refused (`unmet_authentication_requirements`).
+    Require,
+    /// The identity is delivered with the level that was reached.
+    Prefer,
+}
+
+/// How a level is asked of the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AcrAsk {
+    /// By the `acr_values` parameter.
+    AcrValues,
+    /// As an essential `acr` claim in the `claims` parameter (OpenID Connect Core, section 5.5.1.1).
+    Claims,
+}
+
+impl AcrPolicy {
+    /// Whether `reached` satisfies this demand; an absent or unknown value never satisfies `require`.
+    pub fn satisfied_by(&self, reached: Option<&Acr>) -> bool {
+        self.mode == AcrMode::Prefer || reached.is_some_and(|acr| self.accept.contains(acr))
+    }
+
+    /// The same demand, narrowed to the values that `wanted` also names; unchanged if none is common.
+    #[must_use]
+    pub fn narrowed(&self, wanted: &[Acr]) -> Self {
+        let accept: Vec<_> = wanted.iter().filter(|acr| self.accept.contains(acr)).cloned().collect();
+        if accept.is_empty() { self.clone() } else { Self { accept, ..self.clone() } }
+    }
+}

@@ -1,0 +1,220 @@
+//! The closed list of sentences that a stranger may read, in French and English.
+//!
+//! They never say the cause: that is in the event with the same support code.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A language of the pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lang {
+    /// French.
+    #[default]
+    Fr,
+    /// English.
+    En,
+}
+
+impl Lang {
+    /// The BCP 47 tag.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::Fr => "fr",
+            Self::En => "en",
+        }
+    }
+
+    /// From a BCP 47 tag, by its primary language.
+    pub fn from_tag(tag: &str) -> Option<Self> {
+        let primary = tag.split('-').next().unwrap_or_default();
+        [Self::Fr, Self::En].into_iter().find(|lang| lang.tag().eq_ignore_ascii_case(primary))
+    }
+
+    /// The sentence in this language.
+    pub fn pick(self, fr: &'static str, en: &'static str) -> &'static str {
+        match self {
+            Self::Fr => fr,
+            Self::En => en,
+        }
+    }
+}
+
+/// Links what a person reads to the event that says why: `K7QF-2M`, 30 random bits in Crockford's base 32.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String")]
+pub struct SupportCode([u8; 6]);
+
+impl SupportCode {
+    /// From fresh random bytes.
+    pub fn new(bytes: [u8; 6]) -> Self {
+        const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+        Self(bytes.map(|b| ALPHABET.get(usize::from(b & 31)).copied().unwrap_or(b'0')))
+    }
+}
+
+impl fmt::Display for SupportCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text: String = self.0.iter().map(|&b| char::from(b)).collect();
+        let (head, tail) = text.split_at_checked(4).unwrap_or((&text, ""));
+        write!(f, "{head}-{tail}")
+    }
+}
+
+impl fmt::Debug for SupportCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SupportCode({self})")
+    }
+}
+
+impl From<SupportCode> for String {
+    fn from(code: SupportCode) -> Self {
+        code.to_string()
+    }
+}
+
+/// What a page may say to a stranger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PublicMessage {
+    /// A request of a legacy application was refused, whatever the cause.
+    LegacyRequest,
+    /// The upstream's answer is malformed.
+    UpstreamResponse,
+    /// The upstream's answer belongs to no login of this browser.
+    UpstreamState,
+    /// The upstream's answer came from, or to, another provider than was asked.
+    UpstreamMixup,
+    /// The upstream answered with something that cannot be trusted.
+    UpstreamError,
+    /// The upstream cannot be reached.
+    UpstreamDown,
+    /// The upstream took too long.
+    UpstreamTimeout,
+    /// The person gave up, or was refused, at the upstream.
+    AccessDenied,
+    /// The upstream did not reach the level that the application demands.
+    AcrUnmet,
+    /// The application was disabled while the login was under way.
+    ClientDisabled,
+    /// The browser does not keep cookies, or keeps too many.
+    Cookies,
+    /// The form did not come from our page.
+    Csrf,
+    /// The page was asked for inside a frame.
+    Framed,
+    /// The answer would not fit in a URL.
+    AnswerTooLong,
+    /// This login was already finished.
+    AlreadyAnswered,
+    /// The person took too long.
+    Expired,
+    /// A parameter is wrong or given twice.
+    InvalidRequest,
+    /// No such page.
+    NotFound,
+    /// Not this method.
+    Method,
+    /// Not this host name.
+    Misdirected,
+    /// More than may be sent at once.
+    TooLarge,
+    /// The body took too long to arrive.
+    Slow,
+    /// Too many requests from this address.
+    TooMany,
+    /// No room for another login.
+    Busy,
+    /// Our own fault.
+    Internal,
+}
+
+impl PublicMessage {
+    /// Every message, for the tests and the docs.
+    pub const ALL: &[Self] = &[
+        Self::LegacyRequest,
+        Self::UpstreamResponse,
+        Self::UpstreamState,
+        Self::UpstreamMixup,
+        Self::UpstreamError,
+        Self::UpstreamDown,
+        Self::UpstreamTimeout,
+        Self::AccessDenied,
+        Self::AcrUnmet,
+        Self::ClientDisabled,
+        Self::Cookies,
+        Self::Csrf,
+        Self::Framed,
+        Self::AnswerTooLong,
+        Self::AlreadyAnswered,
+        Self::Expired,
+        Self::InvalidRequest,
+        Self::NotFound,
+        Self::Method,
+        Self::Misdirected,
+        Self::TooLarge,
+        Self::Slow,
+        Self::TooMany,
+        Self::Busy,
+        Self::Internal,
+    ];
+
+    /// The public code, printed on the page beside the support code.
+    pub fn code(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The HTTP status of the page.
+    pub fn status(self) -> u16 {
+        self.row().1
+    }
+
+    /// What went wrong, as a heading.
+    pub fn title(self, lang: Lang) -> &'static str {
+        let (_, _, fr, en, _, _) = self.row();
+        lang.pick(fr, en)
+    }
+
+    /// What the person can do.
+    pub fn advice(self, lang: Lang) -> &'static str {
+        let (_, _, _, _, fr, en) = self.row();
+        lang.pick(fr, en)
+    }
+
+    /// (code, status, title fr, title en, advice fr, advice en)
+    #[rustfmt::skip]
+    fn row(self) -> (&'static str, u16, &'static str, &'static str, &'static str, &'static str) {
+        const AGAIN_FR: &str = "Retournez à l’application et recommencez. Si le problème persiste, communiquez le code ci-dessous au support de l’application.";
+        const AGAIN_EN: &str = "Go back to the application and try again. If it happens again, give the code below to the application’s support.";
+        const LATER_FR: &str = "Réessayez dans quelques instants. Si le problème persiste, communiquez le code ci-dessous au support.";
+        const LATER_EN: &str = "Try again in a moment. If it happens again, give the code below to the support.";
+        match self {
+            Self::LegacyRequest => ("LEGACY_REQUEST", 400, "La demande de connexion n’est pas valable", "This sign-in request is not valid", AGAIN_FR, AGAIN_EN),
+            Self::UpstreamResponse => ("UPSTREAM_RESPONSE", 400, "La réponse du fournisseur d’identité n’est pas valable", "The identity provider’s answer is not valid", AGAIN_FR, AGAIN_EN),
+            Self::UpstreamState => ("UPSTREAM_STATE", 400, "Cette connexion n’est plus en cours", "This sign-in is no longer under way", AGAIN_FR, AGAIN_EN),
+            Self::UpstreamMixup => ("UPSTREAM_MIXUP", 400, "La réponse ne vient pas du fournisseur attendu", "The answer did not come from the expected provider", AGAIN_FR, AGAIN_EN),
+            Self::UpstreamError => ("UPSTREAM_ERROR", 502, "Le fournisseur d’identité a répondu de façon inattendue", "The identity provider gave an unexpected answer", LATER_FR, LATER_EN),
+            Self::UpstreamDown => ("UPSTREAM_DOWN", 503, "Le fournisseur d’identité est indisponible", "The identity provider is unavailable", LATER_FR, LATER_EN),
+            Self::UpstreamTimeout => ("UPSTREAM_TIMEOUT", 504, "Le fournisseur d’identité ne répond pas", "The identity provider does not answer", LATER_FR, LATER_EN),
+            Self::AccessDenied => ("ACCESS_DENIED", 403, "La connexion a été abandonnée", "The sign-in was abandoned", AGAIN_FR, AGAIN_EN),
+            Self::AcrUnmet => ("ACR_UNMET", 403, "Le niveau de garantie demandé n’a pas été atteint", "The required level of assurance was not reached", AGAIN_FR, AGAIN_EN),
+            Self::ClientDisabled => ("CLIENT_DISABLED", 400, "L’application n’est plus raccordée", "The application is no longer connected", AGAIN_FR, AGAIN_EN),
+            Self::Cookies => ("COOKIES", 400, "Votre navigateur n’a pas conservé le cookie de connexion", "Your browser did not keep the sign-in cookie", "Autorisez les cookies pour ce site, fermez les autres onglets de connexion, puis recommencez depuis l’application.", "Allow cookies for this site, close other sign-in tabs, then start again from the application."),
+            Self::Csrf => ("CSRF", 403, "Cette action n’a pas été confirmée depuis notre page", "This action was not confirmed from our page", AGAIN_FR, AGAIN_EN),
+            Self::Framed => ("FRAMED", 400, "Cette page ne s’affiche pas dans un cadre", "This page is not shown inside a frame", "Ouvrez l’application dans un onglet à elle.", "Open the application in a tab of its own."),
+            Self::AnswerTooLong => ("ANSWER_TOO_LONG", 500, "La réponse est trop longue pour l’application", "The answer is too long for the application", AGAIN_FR, AGAIN_EN),
+            Self::AlreadyAnswered => ("ALREADY_ANSWERED", 400, "Cette connexion est déjà terminée", "This sign-in is already finished", AGAIN_FR, AGAIN_EN),
+            Self::Expired => ("EXPIRED", 400, "La connexion a pris trop de temps", "The sign-in took too long", AGAIN_FR, AGAIN_EN),
+            Self::InvalidRequest => ("INVALID_REQUEST", 400, "La demande n’est pas valable", "The request is not valid", AGAIN_FR, AGAIN_EN),
+            Self::NotFound => ("NOT_FOUND", 404, "Cette page n’existe pas", "There is no such page", "Vérifiez l’adresse, ou retournez à l’application.", "Check the address, or go back to the application."),
+            Self::Method => ("METHOD", 405, "Cette page ne s’utilise pas ainsi", "This page is not used that way", AGAIN_FR, AGAIN_EN),
+            Self::Misdirected => ("MISDIRECTED", 421, "Ce nom d’hôte n’est pas servi ici", "This host name is not served here", "Vérifiez l’adresse, ou retournez à l’application.", "Check the address, or go back to the application."),
+            Self::TooLarge => ("TOO_LARGE", 413, "La demande est trop longue", "The request is too long", AGAIN_FR, AGAIN_EN),
+            Self::Slow => ("SLOW", 408, "La demande a mis trop de temps à arriver", "The request took too long to arrive", AGAIN_FR, AGAIN_EN),
+            // The same page as `LEGACY_REQUEST`, so that the limit teaches nothing.
+            Self::TooMany => ("LEGACY_REQUEST", 429, "La demande de connexion n’est pas valable", "This sign-in request is not valid", AGAIN_FR, AGAIN_EN),
+            Self::Busy => ("BUSY", 503, "Trop de connexions sont en cours", "Too many sign-ins are under way", LATER_FR, LATER_EN),
+            Self::Internal => ("INTERNAL", 500, "Une erreur technique est survenue", "A technical error occurred", LATER_FR, LATER_EN),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The store in memory.
+/// In memory.
+pub struct Memory;

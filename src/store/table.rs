@@ -1,0 +1,5 @@
+//! Typed tables over a store.
+/// Seals values.
+pub struct Sealer;
+/// One kind of record.
+pub struct Table;
