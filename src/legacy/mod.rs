@@ -1,1 +1,116 @@
-//! legacy.
+//! The legacy protocol: a browser carries a sealed request to the relay and a sealed answer back.
+//!
+//! `GET /idp/{app}?msg=…` is [`open`]ed into a request for the broker; its outcome is [`answer`]ed or
+//! [`refuse`]d in the same wire; with `reference` delivery the application's server fetches the answer by a
+//! [`claim`]. All of it is pure: time and chance are arguments, so that one recorded exchange can be replayed.
+
+mod answer;
+pub mod callback;
+mod claim;
+mod keys;
+mod message;
+pub mod wires;
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::event::{Facts, Reason};
+use crate::request::KeyFingerprint;
+use crate::service::Service;
+
+pub use answer::{Answer, Return, TooLong, answer, refuse};
+pub use callback::CallbackRule;
+pub use claim::{Credentials, reference_handle};
+pub use keys::{BadKey, Direction, MasterKey};
+pub use message::{open, open_logout};
+
+use wires::{Keyed, Wire};
+
+/// One legacy application as configured.
+pub struct App {
+    /// What it may ask and receive.
+    pub service: Service,
+    /// Whether it is served at all.
+    pub enabled: bool,
+    /// Its wire; never guessed, never negotiated.
+    pub wire: &'static dyn Wire,
+    /// Its keys, the current one first.
+    pub keys: Vec<AppKey>,
+    /// The callbacks it may name.
+    pub callbacks: Vec<CallbackRule>,
+    /// How answers reach it.
+    pub delivery: Delivery,
+    /// How old a request may be.
+    pub request_max_age: Duration,
+    /// The longest query that an answer's URL may have, in bytes.
+    pub max_answer_query: usize,
+}
+
+/// How an answer reaches the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// In the callback's query, as `info=`.
+    Query,
+    /// As a reference in the query, exchanged by the application's server at `/idp/claim`.
+    Reference,
+}
+
+/// One key of an application, with all that is derived from it.
+pub struct AppKey {
+    /// Finds the key again.
+    pub fingerprint: KeyFingerprint,
+    /// The wire's own keys.
+    pub keyed: Box<dyn Keyed>,
+    /// The password of `/idp/claim`.
+    pub claim_password: crate::secret::Secret<String>,
+    /// The last instant at which it opens requests; the current key has none.
+    pub until: Option<Timestamp>,
+}
+
+impl AppKey {
+    /// Derives everything once.
+    pub fn new(
+        key: &MasterKey,
+        wire: &dyn Wire,
+        app: &crate::service::AppId,
+        until: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            fingerprint: key.fingerprint(),
+            keyed: wire.keyed(key, app),
+            claim_password: key.claim_password(app),
+            until,
+        }
+    }
+
+    fn valid_at(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now <= until)
+    }
+}
+
+impl App {
+    /// The keys that open requests at `now`.
+    fn keys_at(&self, now: Timestamp) -> impl Iterator<Item = &AppKey> {
+        self.keys.iter().filter(move |key| key.valid_at(now))
+    }
+
+    /// The key with this fingerprint, whether or not it still opens requests.
+    fn key(&self, fingerprint: KeyFingerprint) -> Option<&AppKey> {
+        self.keys.iter().find(|key| key.fingerprint == fingerprint)
+    }
+}
+
+/// Why a message was refused. The person reads the same page whatever it says.
+#[derive(Debug)]
+pub struct Refused {
+    /// The exact cause, for the operator.
+    pub reason: Reason,
+    /// More for the operator.
+    pub facts: Facts,
+}
+
+impl From<Reason> for Refused {
+    fn from(reason: Reason) -> Self {
+        Self { reason, facts: Facts::default() }
+    }
+}
