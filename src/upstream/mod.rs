@@ -1,1 +1,147 @@
-//! upstream.
+//! The relay as relying party of a national identity provider (OpenID Connect Core 1.0, code flow).
+//!
+//! What differs between providers is a [`Profile`]: data and small functions in one file each. It outranks
+//! whatever the provider's metadata says.
+
+mod begin;
+mod claims;
+mod complete;
+mod error;
+mod logout;
+mod metadata;
+mod profiles;
+mod response;
+
+use http::HeaderValue;
+use url::Url;
+
+use crate::outbound::Outbound;
+use crate::remote_jwks::RemoteJwks;
+use crate::secret::Secret;
+use crate::service::UpstreamName;
+
+use metadata::{Metadata, MetadataSource};
+
+pub use crate::crypto::jws::Alg;
+pub use begin::{Ask, Begun, Step};
+pub use claims::JwtError;
+pub use complete::SignedIn;
+pub use error::{Endpoint, Jwt, UpstreamError};
+pub use metadata::DiscoveryError;
+pub use profiles::{ErrorMeaning, PROFILES, Profile};
+pub use response::AuthorizationResponse;
+
+/// One registration of the relay at an upstream.
+#[derive(Clone)]
+pub struct Settings {
+    /// Its name in the configuration.
+    pub name: UpstreamName,
+    /// How this provider differs from the standard.
+    pub profile: &'static Profile,
+    /// Its issuer identifiers, the current one first: hosts get renamed. Never empty.
+    pub issuers: Vec<String>,
+    /// Where it answers; `None` to ask its discovery document (OpenID Connect Discovery 1.0).
+    pub endpoints: Option<Endpoints>,
+    /// Our client id.
+    pub client_id: String,
+    /// Our client secret.
+    pub client_secret: Secret<String>,
+    /// How we authenticate at the token endpoint.
+    pub client_auth: ClientAuth,
+    /// Where the browser comes back, exactly as registered; its path is our callback.
+    pub redirect_uri: Url,
+    /// Where the browser comes back after a logout, exactly as registered.
+    pub post_logout_redirect_uri: Option<Url>,
+    /// The algorithms that may sign `id_token` and userinfo.
+    pub signing_algs: Vec<Alg>,
+    /// In which form userinfo is registered.
+    pub userinfo: UserinfoKind,
+    /// Whether `iss` (RFC 9207) must come back even if neither profile nor metadata say so.
+    pub require_iss: bool,
+    /// Seconds by which the upstream's clock may differ from ours.
+    pub leeway: u64,
+}
+
+/// The default of [`Settings::leeway`], in seconds.
+pub const LEEWAY: u64 = 60;
+
+/// Where an upstream answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Authorization endpoint.
+    pub authorization: Url,
+    /// Token endpoint.
+    pub token: Url,
+    /// Userinfo endpoint.
+    pub userinfo: Option<Url>,
+    /// JWK Set.
+    pub jwks: Url,
+    /// Logout (OpenID Connect RP-Initiated Logout 1.0).
+    pub end_session: Option<Url>,
+}
+
+/// How the relay authenticates at a token endpoint (OpenID Connect Core, section 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum ClientAuth {
+    /// In the form.
+    #[serde(rename = "client_secret_post")]
+    SecretPost,
+    /// By HTTP Basic, each half form-encoded first (RFC 6749, section 2.3.1).
+    #[serde(rename = "client_secret_basic")]
+    SecretBasic,
+}
+
+/// In which form userinfo comes (OpenID Connect Core, section 5.3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserinfoKind {
+    /// `application/json`.
+    Json,
+    /// `application/jwt`, signed.
+    SignedJwt,
+    /// Not asked: the `id_token` says it all.
+    Off,
+}
+
+/// One upstream, ready to be used. Its metadata and keys are fetched when first needed.
+pub struct Upstream {
+    settings: Settings,
+    outbound: Outbound,
+    metadata: MetadataSource,
+    jwks: RemoteJwks,
+    /// The `Authorization` header of token calls, where the secret goes there.
+    basic: Option<HeaderValue>,
+}
+
+impl Upstream {
+    /// Makes an upstream; calls nobody.
+    pub fn new(settings: Settings, outbound: &Outbound) -> Self {
+        Self {
+            metadata: MetadataSource::new(&settings, outbound.clone()),
+            jwks: RemoteJwks::new(outbound.clone()),
+            basic: complete::basic(&settings),
+            outbound: outbound.clone(),
+            settings,
+        }
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> &UpstreamName {
+        &self.settings.name
+    }
+
+    /// What it was made from.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether it shows the person a page of its own on every login.
+    pub fn always_asks(&self) -> bool {
+        self.settings.profile.always_asks
+    }
+
+    /// The path at which the browser comes back.
+    pub fn callback_path(&self) -> &str {
+        self.settings.redirect_uri.path()
+    }
+}

@@ -32,4 +32,6 @@ super::reasons! {
     JWKS = "U028", "upstream.jwks", Error, "clés du fournisseur illisibles", "the upstream's keys cannot be fetched or read", "Check `jwks_uri`.", "";
     CLAIM_TYPE = "U029", "upstream.claim_type", Error, "un claim a un type inattendu", "a claim has the wrong type, or a member is given twice", "A faulty upstream.", "";
     JWT_HEADER = "U030", "upstream.jwt_header", Error, "en-tête JWT refusé", "a JWT's header names a critical extension or a type that is not accepted", "A faulty or hostile upstream.", "";
+    LOGIN_REQUIRED = "U031", "upstream.login_required", Info, "le fournisseur devrait afficher une page", "a page would be due at the upstream, and `prompt=none` forbids it", "The application may start again without `prompt=none`.", "";
+    LEVEL_REFUSED = "U032", "upstream.level_refused", Warn, "le fournisseur refuse le niveau demandé", "the upstream refused the level that was asked", "Compare `acr_asked` with the levels of the registration.", "";
 }

@@ -1,0 +1,373 @@
+//! The browser is back: code for tokens, `id_token`, userinfo (OpenID Connect Core, sections 3.1.3 and 5.3).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, StatusCode};
+use serde_json::{Map, Value};
+use url::Url;
+use url::form_urlencoded::{Serializer, byte_serialize};
+
+use crate::clock::Clock;
+use crate::crypto::jws::{Jws, json};
+use crate::event::{Facts, Step, Trace};
+use crate::identity::{Acr, Identity, Retention, Subject};
+use crate::login::Handshake;
+use crate::outbound::Answer;
+use crate::remote_jwks::NotVerified;
+use crate::secret::{Secret, same};
+
+use super::claims::{self, Expected, IdToken, JwtError};
+use super::error::{Endpoint, Jwt, UpstreamError};
+use super::metadata::{DiscoveryError, Metadata};
+use super::profiles::ErrorMeaning;
+use super::response::AuthorizationResponse;
+use super::{ClientAuth, Settings, Upstream, UserinfoKind};
+
+/// A person who signed in at the upstream. No `Debug`.
+pub struct SignedIn {
+    /// Who they are.
+    pub identity: Identity,
+    /// The `id_token` as it came, for `id_token_hint` at logout.
+    pub id_token: Secret<String>,
+    /// The scopes that were granted.
+    pub scopes: Vec<String>,
+}
+
+/// The claims that belong to the protocol and not to the person.
+const PROTOCOL: [&str; 18] = [
+    "sub",
+    "iss",
+    "aud",
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "azp",
+    "nonce",
+    "state",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "acr",
+    "amr",
+    "auth_time",
+    "sid",
+    "typ",
+];
+
+/// The most scopes that are remembered.
+const MAX_SCOPES: usize = 64;
+
+impl Upstream {
+    /// Completes a login. The code is sent once, whatever happens.
+    pub async fn complete(
+        &self,
+        handshake: &Handshake,
+        response: AuthorizationResponse,
+        clock: &dyn Clock,
+        trace: &Trace,
+    ) -> Result<SignedIn, UpstreamError> {
+        if !same(response.state().as_bytes(), handshake.state.as_bytes()) {
+            return Err(UpstreamError::State);
+        }
+        let metadata = &*self.metadata.get(clock, trace).await.map_err(UpstreamError::Discovery)?;
+        let completion = Completion { upstream: self, metadata, handshake, clock, trace };
+        completion.check_issuer(response.iss.as_deref())?;
+        let code = response.outcome.map_err(|error| self.refusal(error))?;
+
+        let tokens = completion.redeem(&code).await?;
+        let (id_token, token_claims) = completion.check_id_token(&tokens).await?;
+        let userinfo = match self.settings.userinfo {
+            UserinfoKind::Off => Map::new(),
+            UserinfoKind::Json => completion.userinfo(&tokens, &id_token.sub, "application/json").await?,
+            UserinfoKind::SignedJwt => completion.userinfo(&tokens, &id_token.sub, "application/jwt").await?,
+        };
+
+        let IdToken { sub, acr, auth_time, .. } = id_token;
+        let identity = Identity {
+            issuer: handshake.issuer.clone(),
+            subject: Subject::Issued(sub),
+            claims: merge(userinfo, token_claims),
+            acr: acr.map(Acr),
+            auth_time,
+            retention: Retention::Session,
+        };
+        let scopes = tokens.scopes.unwrap_or_else(|| handshake.scopes.clone());
+        Ok(SignedIn { identity, id_token: tokens.id_token, scopes })
+    }
+
+    fn refusal(&self, error: String) -> UpstreamError {
+        match self.settings.profile.meaning(&error) {
+            ErrorMeaning::Denied => UpstreamError::AccessDenied,
+            ErrorMeaning::Level => UpstreamError::Level { error },
+            ErrorMeaning::PageDue => UpstreamError::PageDue { error: Some(error) },
+            ErrorMeaning::Temporary => UpstreamError::ErrorResponse { error, temporary: true },
+            ErrorMeaning::Other => UpstreamError::ErrorResponse { error, temporary: false },
+        }
+    }
+}
+
+/// One login on its way back.
+struct Completion<'a> {
+    upstream: &'a Upstream,
+    metadata: &'a Metadata,
+    handshake: &'a Handshake,
+    clock: &'a dyn Clock,
+    trace: &'a Trace,
+}
+
+impl<'a> Completion<'a> {
+    /// RFC 9207, section 2.4, before anything is asked: a mix-up must not make us send the code elsewhere.
+    fn check_issuer(&self, iss: Option<&str>) -> Result<(), UpstreamError> {
+        let settings = &self.upstream.settings;
+        let required = settings.require_iss || settings.profile.response_iss || self.metadata.response_iss;
+        let fits = iss.map_or(!required, |iss| iss == self.handshake.issuer);
+        if fits && settings.issuers.contains(&self.handshake.issuer) {
+            Ok(())
+        } else {
+            Err(UpstreamError::Issuer)
+        }
+    }
+
+    /// The token request (OpenID Connect Core, section 3.1.3.1).
+    async fn redeem(&self, code: &Secret<String>) -> Result<Tokens, UpstreamError> {
+        let Upstream { settings, outbound, basic, .. } = self.upstream;
+        let url = &self.metadata.endpoints.token;
+        let mut form = Serializer::new(String::with_capacity(512));
+        form.append_pair("grant_type", "authorization_code")
+            .append_pair("code", code.expose())
+            .append_pair("redirect_uri", &self.handshake.redirect_uri);
+        if let Some(verifier) = &self.handshake.code_verifier {
+            form.append_pair("code_verifier", verifier);
+        }
+        if settings.client_auth == ClientAuth::SecretPost {
+            form.append_pair("client_id", &settings.client_id)
+                .append_pair("client_secret", settings.client_secret.expose());
+        }
+        let answer = outbound.post_form(url, form.finish(), basic.clone()).await;
+        let answer = answer.map_err(|source| UpstreamError::Call { endpoint: Endpoint::Token, source })?;
+        if answer.status != StatusCode::OK {
+            return Err(token_refusal(&answer));
+        }
+        let tokens = Tokens::read(&answer)?;
+        self.trace.step(Step::UpstreamToken, answered(&answer, url));
+        Ok(tokens)
+    }
+
+    async fn check_id_token(&self, tokens: &Tokens) -> Result<(IdToken, Map<String, Value>), UpstreamError> {
+        let (jws, claims) = self.verify(Jwt::IdToken, tokens.id_token.expose()).await?;
+        let nonce = &self.handshake.nonce;
+        let id_token =
+            claims::id_token(&claims, &self.expected(), nonce, tokens.access_token.expose(), jws.alg)
+                .map_err(|source| UpstreamError::Jwt { jwt: Jwt::IdToken, source })?;
+        let facts = Facts {
+            alg: Some(jws.alg.as_str().to_owned()),
+            kid: jws.kid,
+            acr: id_token.acr.clone(),
+            offset_s: Some(id_token.offset),
+            ..Facts::default()
+        };
+        self.trace.step(Step::UpstreamIdToken, facts);
+        Ok((id_token, claims))
+    }
+
+    /// The userinfo request (OpenID Connect Core, section 5.3): of the registered kind and nothing weaker,
+    /// about the same subject or not at all.
+    async fn userinfo(
+        &self,
+        tokens: &Tokens,
+        sub: &str,
+        kind: &'static str,
+    ) -> Result<Map<String, Value>, UpstreamError> {
+        let Some(url) = &self.metadata.endpoints.userinfo else {
+            return Err(UpstreamError::Discovery(DiscoveryError::Endpoint("userinfo_endpoint").into()));
+        };
+        let answer = self.upstream.outbound.get(url, kind, Some(tokens.bearer.clone())).await;
+        let answer = answer.map_err(|source| UpstreamError::Call { endpoint: Endpoint::Userinfo, source })?;
+        if answer.status != StatusCode::OK {
+            let status = answer.status.as_u16();
+            return Err(UpstreamError::Status { endpoint: Endpoint::Userinfo, status, error: None });
+        }
+        if answer.content_type != kind {
+            return Err(UpstreamError::UserinfoType);
+        }
+        let claims = if kind == "application/jwt" {
+            self.signed_userinfo(&answer.body).await?
+        } else {
+            json::object(&answer.body).map_err(|_| UpstreamError::NotJson {
+                endpoint: Endpoint::Userinfo,
+                fault: "not an object",
+            })?
+        };
+        match claims.get("sub") {
+            Some(Value::String(theirs)) if theirs == sub => {}
+            Some(Value::String(_)) => return Err(UpstreamError::SubDiffers),
+            _ => return Err(UpstreamError::UserinfoClaim),
+        }
+        let facts = Facts { names: Some(names(&claims)), ..answered(&answer, url) };
+        self.trace.step(Step::UpstreamUserinfo, facts);
+        Ok(claims)
+    }
+
+    async fn signed_userinfo(&self, body: &[u8]) -> Result<Map<String, Value>, UpstreamError> {
+        let refused = |source| UpstreamError::Jwt { jwt: Jwt::Userinfo, source };
+        let text = std::str::from_utf8(body.trim_ascii()).map_err(|_| refused(JwtError::Malformed))?;
+        let (_, claims) = self.verify(Jwt::Userinfo, text).await?;
+        let strict = self.upstream.settings.profile.userinfo_iss_aud;
+        claims::userinfo(&claims, &self.expected(), strict).map_err(refused)?;
+        Ok(claims)
+    }
+
+    /// The signature of a JWT, by the upstream's keys; then, and only then, its claims.
+    async fn verify<'t>(
+        &self,
+        jwt: Jwt,
+        text: &'t str,
+    ) -> Result<(Jws<'t>, Map<String, Value>), UpstreamError> {
+        let refused = |source| UpstreamError::Jwt { jwt, source };
+        let Upstream { settings, jwks, .. } = self.upstream;
+        let jws = Jws::parse(text, &settings.signing_algs).map_err(|error| refused(error.into()))?;
+        match jwks.verify(&self.metadata.endpoints.jwks, &jws, self.clock, self.trace).await {
+            Ok(()) => {}
+            Err(NotVerified::KeyUnknown) => {
+                return Err(refused(JwtError::KeyUnknown { alg: jws.alg, kid: jws.kid }));
+            }
+            Err(NotVerified::Signature) => {
+                return Err(refused(JwtError::Signature { alg: jws.alg, kid: jws.kid }));
+            }
+            Err(NotVerified::Keys(error)) => return Err(UpstreamError::Jwks(error)),
+        }
+        let claims = jws.claims().map_err(|error| refused(error.into()))?;
+        Ok((jws, claims))
+    }
+
+    fn expected(&self) -> Expected<'a> {
+        let settings = &self.upstream.settings;
+        Expected {
+            issuer: &self.handshake.issuer,
+            client_id: &settings.client_id,
+            now: self.clock.now(),
+            leeway: settings.leeway,
+            sub_fits: settings.profile.sub_fits,
+        }
+    }
+}
+
+/// The `Authorization` header of HTTP Basic, each half form-encoded first (RFC 6749, section 2.3.1).
+pub(super) fn basic(settings: &Settings) -> Option<HeaderValue> {
+    if settings.client_auth != ClientAuth::SecretBasic {
+        return None;
+    }
+    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = format!("{}:{}", encoded(&settings.client_id), encoded(settings.client_secret.expose()));
+    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// What the relay takes of a token answer.
+struct Tokens {
+    access_token: Secret<String>,
+    /// The access token as a header.
+    bearer: HeaderValue,
+    id_token: Secret<String>,
+    scopes: Option<Vec<String>>,
+}
+
+impl Tokens {
+    fn read(answer: &Answer) -> Result<Self, UpstreamError> {
+        let fault = |fault| UpstreamError::NotJson { endpoint: Endpoint::Token, fault };
+        if answer.content_type != "application/json" {
+            return Err(fault("content type"));
+        }
+        let mut object = json::object(&answer.body).map_err(|_| fault("not an object"))?;
+        if !object.get("token_type").and_then(Value::as_str).is_some_and(|t| t.eq_ignore_ascii_case("Bearer"))
+        {
+            return Err(UpstreamError::TokenType);
+        }
+        let mut text = |name| match object.swap_remove(name) {
+            Some(Value::String(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        };
+        let access_token = Secret::new(text("access_token").ok_or(fault("access_token"))?);
+        let id_token = Secret::new(text("id_token").ok_or(UpstreamError::IdTokenMissing)?);
+        let bearer = Secret::new(format!("Bearer {}", access_token.expose()));
+        let mut bearer = HeaderValue::from_str(bearer.expose()).map_err(|_| fault("access_token"))?;
+        bearer.set_sensitive(true);
+        let scopes = match object.get("scope") {
+            None => None,
+            Some(Value::String(scope)) => {
+                Some(scope.split_ascii_whitespace().take(MAX_SCOPES).map(str::to_owned).collect())
+            }
+            Some(_) => return Err(fault("scope")),
+        };
+        Ok(Self { access_token, bearer, id_token, scopes })
+    }
+}
+
+/// A token answer other than 200 (RFC 6749, section 5.2).
+fn token_refusal(answer: &Answer) -> UpstreamError {
+    let error = json::object(&answer.body).ok().and_then(|mut object| match object.swap_remove("error") {
+        Some(Value::String(error)) if is_error_code(&error) => Some(error),
+        _ => None,
+    });
+    let status = answer.status.as_u16();
+    match error.as_deref() {
+        Some("invalid_grant") if answer.status.is_client_error() => UpstreamError::InvalidGrant,
+        Some("invalid_client") if answer.status.is_client_error() => UpstreamError::InvalidClient,
+        _ => UpstreamError::Status { endpoint: Endpoint::Token, status, error },
+    }
+}
+
+fn is_error_code(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+}
+
+/// Userinfo's claims in userinfo's order, then what only the `id_token` says of the person, `amr` as a list
+/// last; the protocol's own members are nobody's claims.
+fn merge(userinfo: Map<String, Value>, mut id_token: Map<String, Value>) -> Map<String, Value> {
+    let amr = id_token.get_mut("amr").map(Value::take);
+    let mut claims = Map::with_capacity(userinfo.len());
+    claims.extend(userinfo.into_iter().filter(|(name, _)| !PROTOCOL.contains(&name.as_str())));
+    for (name, value) in id_token {
+        if !PROTOCOL.contains(&name.as_str()) && !claims.contains_key(&name) {
+            claims.insert(name, value);
+        }
+    }
+    let amr: Vec<Value> = match amr {
+        Some(Value::Array(methods)) => methods.into_iter().filter(Value::is_string).collect(),
+        Some(Value::String(method)) if !method.is_empty() => vec![Value::String(method)],
+        _ => Vec::new(),
+    };
+    if !amr.is_empty() {
+        claims.insert("amr".to_owned(), Value::Array(amr));
+    }
+    claims
+}
+
+fn answered(answer: &Answer, url: &Url) -> Facts {
+    let mut url = url.clone();
+    url.set_query(None);
+    Facts {
+        status: Some(answer.status.as_u16()),
+        elapsed_ms: u64::try_from(answer.elapsed.as_millis()).ok(),
+        length: Some(answer.body.len()),
+        url: Some(url.into()),
+        ..Facts::default()
+    }
+}
+
+/// The names of claims, cut where the log would cut them.
+fn names(claims: &Map<String, Value>) -> String {
+    let mut names = String::with_capacity(128);
+    for name in claims.keys() {
+        if names.len() + name.len() > 255 {
+            break;
+        }
+        if !names.is_empty() {
+            names.push(' ');
+        }
+        names.push_str(name);
+    }
+    names
+}

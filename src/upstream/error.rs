@@ -1,0 +1,299 @@
+//! Why an upstream's answer was not taken, and what each reader is told.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::event::reasons::{broker, upstream};
+use crate::event::{Facts, Reason};
+use crate::message::PublicMessage;
+use crate::outbound::OutboundError;
+use crate::outcome::{Declined, RefusalCode};
+use crate::remote_jwks::JwksError;
+
+use super::claims::JwtError;
+use super::metadata::DiscoveryError;
+
+/// Why a login at an upstream came to nothing. Carries no secret and nothing personal.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// A parameter of the authorization response is missing, repeated, empty, too long or out of grammar.
+    #[error("the authorization response is malformed: {0}")]
+    Response(&'static str),
+    /// `state` is empty, too long, or not the one that was sent.
+    #[error("the authorization response belongs to no login")]
+    State,
+    /// `iss` is missing or another than expected (RFC 9207).
+    #[error("the authorization response is not the expected issuer's")]
+    Issuer,
+    /// `access_denied`.
+    #[error("the upstream answered access_denied")]
+    AccessDenied,
+    /// The upstream cannot or would not reach the level that was asked.
+    #[error("the upstream refused the level")]
+    Level {
+        /// The code it sent.
+        error: String,
+    },
+    /// A page would be due where none may be shown.
+    #[error("the upstream would have to show a page")]
+    PageDue {
+        /// The code it sent, if it was asked at all.
+        error: Option<String>,
+    },
+    /// Any other error code.
+    #[error("the upstream answered with an error")]
+    ErrorResponse {
+        /// The code it sent.
+        error: String,
+        /// Whether another try may succeed.
+        temporary: bool,
+    },
+    /// A call had no answer.
+    #[error("the {endpoint} gave no answer")]
+    Call {
+        /// Which.
+        endpoint: Endpoint,
+        /// Why.
+        #[source]
+        source: OutboundError,
+    },
+    /// A call was answered with a failure status.
+    #[error("the {endpoint} answered with a failure status")]
+    Status {
+        /// Which.
+        endpoint: Endpoint,
+        /// The status.
+        status: u16,
+        /// The error code in the body, if it has one.
+        error: Option<String>,
+    },
+    /// A call was answered with something else than the expected JSON.
+    #[error("the {endpoint} did not answer with the expected JSON")]
+    NotJson {
+        /// Which.
+        endpoint: Endpoint,
+        /// What is wrong.
+        fault: &'static str,
+    },
+    /// The code was refused (RFC 6749, section 5.2).
+    #[error("the token endpoint refused the code")]
+    InvalidGrant,
+    /// Our authentication was refused (RFC 6749, section 5.2).
+    #[error("the token endpoint refused our authentication")]
+    InvalidClient,
+    /// `token_type` is not Bearer.
+    #[error("the token type is not Bearer")]
+    TokenType,
+    /// The token answer has no `id_token`.
+    #[error("the token answer has no id_token")]
+    IdTokenMissing,
+    /// A JWT does not pass.
+    #[error("the {jwt} does not pass")]
+    Jwt {
+        /// Which.
+        jwt: Jwt,
+        /// Why.
+        #[source]
+        source: JwtError,
+    },
+    /// Userinfo is JSON where a JWT is registered, or the reverse.
+    #[error("userinfo is not of the registered kind")]
+    UserinfoType,
+    /// A claim of plain userinfo has the wrong type.
+    #[error("a claim of userinfo has the wrong type")]
+    UserinfoClaim,
+    /// Userinfo is about another subject.
+    #[error("userinfo is about another subject than the id_token")]
+    SubDiffers,
+    /// The metadata is not to be had.
+    #[error("the upstream's metadata is not to be had")]
+    Discovery(#[source] Arc<DiscoveryError>),
+    /// The keys are not to be had.
+    #[error("the upstream's keys are not to be had")]
+    Jwks(#[source] Arc<JwksError>),
+}
+
+/// The endpoints that are called for every login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Token endpoint.
+    Token,
+    /// Userinfo endpoint.
+    Userinfo,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Token => "token endpoint",
+            Self::Userinfo => "userinfo endpoint",
+        })
+    }
+}
+
+/// The JWTs of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jwt {
+    /// The `id_token`.
+    IdToken,
+    /// Signed userinfo.
+    Userinfo,
+}
+
+impl fmt::Display for Jwt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::IdToken => "id_token",
+            Self::Userinfo => "signed userinfo",
+        })
+    }
+}
+
+impl UpstreamError {
+    /// The operator's row.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Response(_) => upstream::RESPONSE_MALFORMED,
+            Self::State => broker::STATE_UNKNOWN,
+            Self::Issuer => upstream::ISSUER_MISMATCH,
+            Self::AccessDenied => upstream::ACCESS_DENIED,
+            Self::Level { .. } => upstream::LEVEL_REFUSED,
+            Self::PageDue { .. } => upstream::LOGIN_REQUIRED,
+            Self::ErrorResponse { .. } => upstream::ERROR_RESPONSE,
+            Self::Call { source, .. } => call_reason(source),
+            Self::Status { .. } => upstream::HTTP_STATUS,
+            Self::NotJson { .. } => upstream::NOT_JSON,
+            Self::InvalidGrant => upstream::INVALID_GRANT,
+            Self::InvalidClient => upstream::INVALID_CLIENT,
+            Self::TokenType => upstream::TOKEN_TYPE,
+            Self::IdTokenMissing => upstream::ID_TOKEN_MISSING,
+            Self::Jwt { source, .. } => source.reason(),
+            Self::UserinfoType => upstream::USERINFO_TYPE,
+            Self::UserinfoClaim => upstream::CLAIM_TYPE,
+            Self::SubDiffers => upstream::SUB_DIFFERS,
+            Self::Discovery(_) => upstream::DISCOVERY,
+            Self::Jwks(_) => upstream::JWKS,
+        }
+    }
+
+    /// What each reader is told.
+    pub fn declined(&self) -> Declined {
+        let (code, message) = self.told();
+        Declined { code, message, reason: self.reason(), facts: self.facts() }
+    }
+
+    fn told(&self) -> (RefusalCode, PublicMessage) {
+        use RefusalCode::{
+            AccessDenied, LoginRequired, ServerError, TemporarilyUnavailable, UnmetAuthenticationRequirements,
+        };
+        match self {
+            Self::Response(_) => (ServerError, PublicMessage::UpstreamResponse),
+            Self::State => (ServerError, PublicMessage::UpstreamState),
+            Self::Issuer => (ServerError, PublicMessage::UpstreamMixup),
+            Self::AccessDenied => (AccessDenied, PublicMessage::AccessDenied),
+            Self::Level { .. } => (UnmetAuthenticationRequirements, PublicMessage::AcrUnmet),
+            Self::PageDue { .. } => (LoginRequired, PublicMessage::AccessDenied),
+            Self::ErrorResponse { temporary: true, .. } => {
+                (TemporarilyUnavailable, PublicMessage::UpstreamDown)
+            }
+            Self::Call { source, .. } => call_told(source),
+            Self::Status { status, .. } => status_told(*status),
+            Self::Discovery(error) => match &**error {
+                DiscoveryError::Call(source) => call_told(source),
+                DiscoveryError::Status(status) => status_told(*status),
+                DiscoveryError::Address
+                | DiscoveryError::Malformed
+                | DiscoveryError::Issuer
+                | DiscoveryError::Endpoint(_) => (ServerError, PublicMessage::UpstreamError),
+            },
+            Self::Jwks(error) => match &**error {
+                JwksError::Call(source) => call_told(source),
+                JwksError::Status(_) | JwksError::Malformed | JwksError::Empty | JwksError::TooMany => {
+                    (ServerError, PublicMessage::UpstreamError)
+                }
+            },
+            Self::ErrorResponse { temporary: false, .. }
+            | Self::NotJson { .. }
+            | Self::InvalidGrant
+            | Self::InvalidClient
+            | Self::TokenType
+            | Self::IdTokenMissing
+            | Self::Jwt { .. }
+            | Self::UserinfoType
+            | Self::UserinfoClaim
+            | Self::SubDiffers => (ServerError, PublicMessage::UpstreamError),
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        let mut facts = Facts { cause: Some(chain(self)), ..Facts::default() };
+        match self {
+            Self::Level { error }
+            | Self::ErrorResponse { error, .. }
+            | Self::PageDue { error: Some(error) } => {
+                facts.error = Some(error.clone());
+            }
+            Self::Status { status, error, .. } => {
+                facts.status = Some(*status);
+                facts.error.clone_from(error);
+            }
+            Self::Discovery(error) => {
+                if let DiscoveryError::Status(status) = &**error {
+                    facts.status = Some(*status);
+                }
+            }
+            Self::Jwks(error) => {
+                if let JwksError::Status(status) = &**error {
+                    facts.status = Some(*status);
+                }
+            }
+            Self::Jwt { source, .. } => source.describe(&mut facts),
+            _ => {}
+        }
+        facts
+    }
+}
+
+fn call_reason(error: &OutboundError) -> Reason {
+    match error {
+        OutboundError::Address | OutboundError::Unreachable(_) | OutboundError::Broken(_) => {
+            upstream::UNREACHABLE
+        }
+        OutboundError::Timeout => upstream::TIMEOUT,
+        OutboundError::TooLarge => upstream::TOO_LARGE,
+        OutboundError::Encoded => upstream::NOT_JSON,
+    }
+}
+
+fn call_told(error: &OutboundError) -> (RefusalCode, PublicMessage) {
+    match error {
+        OutboundError::Unreachable(_) | OutboundError::Broken(_) => {
+            (RefusalCode::TemporarilyUnavailable, PublicMessage::UpstreamDown)
+        }
+        OutboundError::Timeout => (RefusalCode::TemporarilyUnavailable, PublicMessage::UpstreamTimeout),
+        OutboundError::Address | OutboundError::TooLarge | OutboundError::Encoded => {
+            (RefusalCode::ServerError, PublicMessage::UpstreamError)
+        }
+    }
+}
+
+fn status_told(status: u16) -> (RefusalCode, PublicMessage) {
+    if status >= 500 || status == 429 {
+        (RefusalCode::TemporarilyUnavailable, PublicMessage::UpstreamDown)
+    } else {
+        (RefusalCode::ServerError, PublicMessage::UpstreamError)
+    }
+}
+
+/// The error and its sources, for the operator.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}

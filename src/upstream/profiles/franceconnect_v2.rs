@@ -1,0 +1,85 @@
+//! FranceConnect v2: a closed list of authorization parameters, no PKCE, `acr_values` required, 64-hex
+//! `state` and `nonce`, `iss` always in the response, signed userinfo.
+//!
+//! Its metadata announces `code_challenge_methods_supported`, but any parameter outside its list, those of
+//! PKCE included, leaves the person on an error page (`Y030007`) without a redirect.
+
+use crate::service::Prompt;
+
+use super::super::{Alg, ClientAuth, UserinfoKind};
+use super::{ErrorMeaning, Profile};
+
+pub(super) const PROFILE: Profile = Profile {
+    name: "franceconnect_v2",
+    about: "FranceConnect v2",
+    always_asks: true,
+    pkce: false,
+    authorize_parameters: Some(&[
+        "client_id",
+        "response_type",
+        "redirect_uri",
+        "scope",
+        "state",
+        "nonce",
+        "acr_values",
+        "prompt",
+        "claims",
+        "idp_hint",
+    ]),
+    // `none` is refused with an error page: a page is always shown.
+    prompts: &[Prompt::Login, Prompt::Consent],
+    default_acr: Some("eidas1"),
+    acr_values_always: true,
+    default_scopes: &[],
+    response_iss: true,
+    userinfo_iss_aud: true,
+    userinfo: UserinfoKind::SignedJwt,
+    client_auth: ClientAuth::SecretPost,
+    signing_algs: &[Alg::Es256, Alg::Rs256],
+    sub_fits,
+    logout_parameters: &["id_token_hint", "post_logout_redirect_uri", "state"],
+    logout_needs_hint: true,
+    error,
+};
+
+/// 64 lowercase hex digits and `v1`.
+fn sub_fits(sub: &str) -> bool {
+    sub.strip_suffix("v1").is_some_and(|hex| {
+        hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    })
+}
+
+fn error(code: &str) -> Option<ErrorMeaning> {
+    match code {
+        "invalid_acr" => Some(ErrorMeaning::Level),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sub_is_64_hex_digits_and_v1() {
+        let hex = "0123456789abcdef".repeat(4);
+        assert!(sub_fits(&format!("{hex}v1")));
+        for bad in [
+            String::new(),
+            hex.clone(),
+            format!("{hex}v2"),
+            format!("{hex}0v1"),
+            format!("{}v1", hex.to_uppercase()),
+            format!("{}v1", &hex[1..]),
+        ] {
+            assert!(!sub_fits(&bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn invalid_acr_is_about_the_level() {
+        assert_eq!(PROFILE.meaning("invalid_acr"), ErrorMeaning::Level);
+        assert_eq!(PROFILE.meaning("access_denied"), ErrorMeaning::Denied);
+        assert_eq!(PROFILE.meaning("invalid_idp_hint"), ErrorMeaning::Other);
+    }
+}

@@ -1,0 +1,47 @@
+//! A provider that keeps to OpenID Connect Core 1.0, with PKCE as RFC 9700 wants it.
+
+use crate::service::Prompt;
+
+use super::super::{Alg, ClientAuth, UserinfoKind};
+use super::Profile;
+
+pub(super) const PROFILE: Profile = Profile {
+    name: "generic",
+    about: "A provider that keeps to OpenID Connect Core",
+    always_asks: false,
+    pkce: true,
+    authorize_parameters: None,
+    prompts: &[Prompt::None, Prompt::Login, Prompt::Consent],
+    default_acr: None,
+    acr_values_always: false,
+    default_scopes: &[],
+    response_iss: false,
+    userinfo_iss_aud: false,
+    userinfo: UserinfoKind::Json,
+    client_auth: ClientAuth::SecretBasic,
+    signing_algs: &[Alg::Rs256, Alg::Es256],
+    sub_fits,
+    logout_parameters: &["id_token_hint", "client_id", "post_logout_redirect_uri", "state"],
+    logout_needs_hint: false,
+    error: |_| None,
+};
+
+/// OpenID Connect Core, section 2: at most 255 ASCII characters.
+fn sub_fits(sub: &str) -> bool {
+    (1..=255).contains(&sub.len()) && sub.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sub_is_short_printable_ascii() {
+        for good in ["1", "a b", &"x".repeat(255)] {
+            assert!(sub_fits(good), "{good}");
+        }
+        for bad in ["", "é", "a\n", "a\0", &"x".repeat(256)] {
+            assert!(!sub_fits(bad), "{bad}");
+        }
+    }
+}

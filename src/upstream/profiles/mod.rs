@@ -1,0 +1,93 @@
+//! How providers differ from the standard and from one another: one file each, one line in [`PROFILES`].
+
+mod franceconnect_v2;
+mod generic;
+
+use crate::service::Prompt;
+
+use super::{Alg, ClientAuth, UserinfoKind};
+
+/// Every profile.
+pub const PROFILES: &[&Profile] = &[&generic::PROFILE, &franceconnect_v2::PROFILE];
+
+/// What one kind of provider demands and forbids. It outranks the provider's metadata.
+#[derive(Debug)]
+pub struct Profile {
+    /// Its name in the configuration.
+    pub name: &'static str,
+    /// One sentence for the reference pages.
+    pub about: &'static str,
+    /// Whether the provider shows the person a page of its own on every login.
+    pub always_asks: bool,
+    /// Whether PKCE is sent (RFC 7636, S256).
+    pub pkce: bool,
+    /// The only parameters that may be sent to the authorization endpoint; `None` where unknown ones are
+    /// ignored, as the standard wants.
+    pub authorize_parameters: Option<&'static [&'static str]>,
+    /// The values of `prompt` that may be sent.
+    pub prompts: &'static [Prompt],
+    /// The level asked where the application demands none.
+    pub default_acr: Option<&'static str>,
+    /// Whether `acr_values` is sent even where the level is asked by `claims`.
+    pub acr_values_always: bool,
+    /// The scopes asked where the application names none, `openid` apart.
+    pub default_scopes: &'static [&'static str],
+    /// Whether `iss` always comes back (RFC 9207).
+    pub response_iss: bool,
+    /// Whether signed userinfo must carry `iss` and `aud`.
+    pub userinfo_iss_aud: bool,
+    /// In which form userinfo is registered by default.
+    pub userinfo: UserinfoKind,
+    /// How the relay authenticates by default.
+    pub client_auth: ClientAuth,
+    /// The signature algorithms by default.
+    pub signing_algs: &'static [Alg],
+    /// Whether a `sub` has the provider's shape.
+    pub sub_fits: fn(&str) -> bool,
+    /// The only parameters that may be sent to the logout endpoint.
+    pub logout_parameters: &'static [&'static str],
+    /// Whether logout needs `id_token_hint`.
+    pub logout_needs_hint: bool,
+    /// What an error code of the provider means beyond the standard's.
+    pub error: fn(&str) -> Option<ErrorMeaning>,
+}
+
+/// What an error code of an authorization response means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorMeaning {
+    /// The person gave up or was refused.
+    Denied,
+    /// The level cannot be reached.
+    Level,
+    /// A page would be due.
+    PageDue,
+    /// Another try may succeed.
+    Temporary,
+    /// Anything else.
+    Other,
+}
+
+impl Profile {
+    /// The profile of that name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        PROFILES.iter().copied().find(|profile| profile.name == name)
+    }
+
+    /// Whether a parameter may be sent to the authorization endpoint.
+    pub fn takes(&self, parameter: &str) -> bool {
+        self.authorize_parameters.is_none_or(|list| list.contains(&parameter))
+    }
+
+    /// What an error code means: the provider's own first, then the standard's.
+    pub fn meaning(&self, error: &str) -> ErrorMeaning {
+        (self.error)(error).unwrap_or(match error {
+            "access_denied" => ErrorMeaning::Denied,
+            "unmet_authentication_requirements" => ErrorMeaning::Level,
+            "login_required" | "interaction_required" | "consent_required" | "account_selection_required" => {
+                ErrorMeaning::PageDue
+            }
+            "temporarily_unavailable" => ErrorMeaning::Temporary,
+            _ => ErrorMeaning::Other,
+        })
+    }
+}
