@@ -1,1 +1,225 @@
-//! config.
+//! The configuration: the file as written ([`file`]), its faults all at once ([`check`]), and the real types.
+//!
+//! One TOML file whose section names are the names of the modules they set. Any value can be given as
+//! `RELAIS_SECTION__KEY` instead, and secrets only so or by a `*_file`. Every fault is reported in one run.
+
+mod check;
+mod fault;
+mod file;
+mod value;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use crate::event::{Area, Level};
+use crate::legacy;
+use crate::message::Lang;
+use crate::outbound::OutboundSettings;
+use crate::secret::Secret;
+use crate::service::{AppId, UpstreamName};
+use crate::upstream;
+
+pub use fault::{Fault, Faults, Warning};
+
+/// Reads the file at `path`, with what `env` overrides. Relative paths in it start from its own directory.
+pub fn load(
+    path: &Path,
+    env: impl IntoIterator<Item = (String, String)>,
+    purpose: Purpose,
+) -> Result<Config, Faults> {
+    let text = std::fs::read_to_string(path).map_err(|error| Faults::unreadable(path, &error))?;
+    let base = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    from_toml(&text, base, env, purpose)
+}
+
+/// Reads `text` as if it stood in a file in the directory `base`.
+pub fn from_toml(
+    text: &str,
+    base: &Path,
+    env: impl IntoIterator<Item = (String, String)>,
+    purpose: Purpose,
+) -> Result<Config, Faults> {
+    let document = file::Document::read(text, env)?;
+    check::check(&document, base, purpose)
+}
+
+/// What the configuration is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To serve real people.
+    Serve,
+    /// To show the relay on this machine: KIF's published sample key is let through.
+    Demo,
+}
+
+/// A configuration without a fault.
+pub struct Config {
+    /// Where browsers reach the relay: no query, no fragment, and no trailing slash after a path.
+    pub public_url: Url,
+    issuer: String,
+    /// The button on pages where no application is known.
+    pub home_url: Option<Url>,
+    /// Where the relay listens; at least one is public.
+    pub listeners: Vec<Listener>,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The language of pages where the browser asks for none that we speak.
+    pub default_locale: Lang,
+    /// The application behind `/idp` without a name.
+    pub default_app: Option<AppId>,
+    /// Where records are kept.
+    pub store: Store,
+    /// The root key that seals what is kept.
+    pub seal_key: SealKey,
+    /// How long a session lives.
+    pub session: Session,
+    /// How much of everything is taken.
+    pub limits: Limits,
+    /// How calls leave.
+    pub outbound: OutboundSettings,
+    /// Our registrations at national providers.
+    pub upstreams: Vec<upstream::Settings>,
+    /// The name of each upstream that people read.
+    pub upstream_labels: BTreeMap<UpstreamName, String>,
+    /// The legacy applications.
+    pub apps: Vec<legacy::App>,
+    /// The log.
+    pub event: EventConfig,
+    /// Choices that are weaker than they could be; to be said at every start.
+    pub warnings: Vec<Warning>,
+}
+
+impl Config {
+    /// The relay's issuer identifier: `public_url` without a trailing slash.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+}
+
+/// One address that the relay listens on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The address.
+    pub address: SocketAddr,
+    /// Whom it serves.
+    pub kind: ListenerKind,
+    /// Certificate and key, if it speaks TLS itself.
+    pub tls: Option<Tls>,
+}
+
+/// Whom a listener serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenerKind {
+    /// Browsers and applications.
+    Public,
+    /// The operator: health, and later metrics and the console.
+    Management,
+}
+
+/// The files of a TLS listener, which were read and fit together when the configuration was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate and its chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// Where records are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// Where logins in flight, browser sessions and replay marks live.
+    pub ephemeral: Backend,
+    /// The SQLite file, which holds whatever must outlive the process.
+    pub path: PathBuf,
+}
+
+/// What can keep ephemeral records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// The process; they are lost when it stops.
+    Memory,
+    /// The SQLite file.
+    Sqlite,
+}
+
+/// Where the root seal key comes from.
+pub enum SealKey {
+    /// From this file, made with mode 0600 at the first start.
+    Beside(PathBuf),
+    /// Given by the operator.
+    Given(Secret<[u8; 32]>),
+}
+
+/// How long a session lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Without use.
+    pub idle: Duration,
+    /// In all.
+    pub absolute: Duration,
+}
+
+/// How much of everything is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Size of a request's head, in bytes.
+    pub head_bytes: usize,
+    /// Number of headers.
+    pub headers: usize,
+    /// Time for the head to arrive.
+    pub head: Duration,
+    /// Size of a request's body, in bytes.
+    pub body_bytes: usize,
+    /// Time for the body to arrive.
+    pub body: Duration,
+    /// Open connections.
+    pub connections: usize,
+    /// Open connections of one address.
+    pub connections_per_address: usize,
+    /// Requests being answered.
+    pub in_flight: usize,
+    /// How long a stop waits for them.
+    pub drain: Duration,
+    /// Refused messages of one address prefix, a minute.
+    pub refused_messages_per_minute: u32,
+    /// Wrong claim passwords of one address prefix, a minute.
+    pub wrong_claims_per_minute: u32,
+    /// Logins in flight.
+    pub logins_in_flight: usize,
+    /// Logins in flight of one application.
+    pub logins_per_app: usize,
+    /// Logins in flight of one address prefix.
+    pub logins_per_address: usize,
+    /// How long a login may take.
+    pub login: Duration,
+    /// Browser sessions.
+    pub sessions: usize,
+}
+
+/// The log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventConfig {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// The least level that is written, for areas that `levels` does not name.
+    pub level: Level,
+    /// The least level of an area.
+    pub levels: Vec<(Area, Level)>,
+}
+
+/// The form of a line of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// `Human` on a terminal, else `Json`.
+    Auto,
+    /// For eyes.
+    Human,
+    /// For programs: one JSON object per line.
+    Json,
+}
