@@ -1,1 +1,262 @@
-//! app.
+//! The wiring: what survives a change of configuration ([`Means`]), and what a change replaces ([`Rules`]).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+use url::Url;
+
+use crate::broker::{self, Parties, Tables};
+use crate::clock::{Clock, Timestamp};
+use crate::config::Config;
+use crate::entropy::Entropy;
+use crate::event::{Events, Facts, Step, Trace, reasons};
+use crate::legacy;
+use crate::limit::Limiter;
+use crate::message::Lang;
+use crate::outbound::{CannotCall, Outbound};
+use crate::pages::DemoLinks;
+use crate::service::{AppId, Service, UpstreamName};
+use crate::store::{Sealer, Store};
+use crate::upstream::Upstream;
+
+/// One minute, the window of the limits.
+const WINDOW: Duration = Duration::from_mins(1);
+
+/// A running relay. Cheap to share; several may run side by side in one process.
+pub struct App {
+    /// What survives a change of configuration.
+    pub means: Means,
+    rules: ArcSwap<Rules>,
+}
+
+/// Time, chance, memory and the way out.
+pub struct Means {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where events are said.
+    pub events: Events,
+    /// The records of the journey.
+    pub tables: Tables,
+    /// The stores, to be swept and asked whether they are ready.
+    pub stores: Vec<Arc<dyn Store>>,
+    /// The one way out.
+    pub outbound: Outbound,
+    /// Messages sealed before this instant are refused, where their replay marks did not survive.
+    pub floor: Option<Timestamp>,
+    /// Refused messages, by address prefix.
+    pub refused_messages: Limiter<IpAddr>,
+    /// Wrong claim passwords, by address prefix.
+    pub wrong_claims: Limiter<IpAddr>,
+    draining: AtomicBool,
+}
+
+/// What [`Means`] is made of.
+pub struct Parts {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where events are said.
+    pub events: Events,
+    /// The ephemeral class: logins in flight, sessions, replay marks.
+    pub ephemeral: Arc<dyn Store>,
+    /// Whether the ephemeral class survives a restart.
+    pub ephemeral_survives: bool,
+    /// The durable class.
+    pub durable: Arc<dyn Store>,
+    /// Seals what the stores keep.
+    pub sealer: Sealer,
+}
+
+/// The configuration in force, ready to be asked.
+pub struct Rules {
+    /// Where the relay stands for browsers, without a trailing slash; also its issuer identifier.
+    pub public_url: Url,
+    /// The issuer identifier.
+    pub issuer: String,
+    /// The button where no application is known.
+    pub home_url: Option<Url>,
+    /// The language where the browser states none of ours.
+    pub default_locale: Lang,
+    /// Whose forwarded addresses are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Limits of requests.
+    pub requests: crate::config::Limits,
+    /// Limits of logins.
+    pub journey: broker::Limits,
+    /// The application of a bare `/idp`.
+    pub default_app: Option<AppId>,
+    /// Links of the demo, where this is one.
+    pub demo: Option<DemoLinks>,
+    /// Callback and logout-return paths, relative to `public_url`'s host.
+    pub paths: HashMap<String, ReturnPath>,
+    apps: HashMap<AppId, legacy::App>,
+    upstreams: HashMap<UpstreamName, Upstream>,
+}
+
+/// A path to which an upstream sends browsers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReturnPath {
+    /// After a login.
+    Callback(UpstreamName),
+    /// After a logout.
+    Logout(UpstreamName),
+}
+
+impl App {
+    /// Wires a relay.
+    pub fn new(config: Config, parts: Parts, demo: Option<DemoLinks>) -> Result<Self, CannotCall> {
+        let Parts { clock, entropy, events, ephemeral, ephemeral_survives, durable, sealer } = parts;
+        let outbound = Outbound::new(&config.outbound)?;
+        let per_minute = |count| Limiter::new(count, WINDOW);
+        let means = Means {
+            floor: (!ephemeral_survives).then(|| clock.now()),
+            refused_messages: per_minute(config.limits.refused_messages_per_minute),
+            wrong_claims: per_minute(config.limits.wrong_claims_per_minute),
+            tables: Tables::new(&ephemeral, &sealer),
+            stores: vec![ephemeral, durable],
+            draining: AtomicBool::new(false),
+            clock,
+            entropy,
+            events,
+            outbound,
+        };
+        let rules = Rules::new(config, &means, demo);
+        let app = Self { means, rules: ArcSwap::from_pointee(rules) };
+        app.trace()
+            .step(Step::ServerStarted, Facts { url: Some(app.rules().issuer.clone()), ..Facts::default() });
+        Ok(app)
+    }
+
+    /// The configuration in force; taken once per request.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
+    /// Puts another configuration in force. Logins in flight go on under it.
+    pub fn replace_rules(&self, config: Config) {
+        let demo = self.rules().demo.clone();
+        self.rules.store(Arc::new(Rules::new(config, &self.means, demo)));
+    }
+
+    /// A thread of events that belongs to no request.
+    pub fn trace(&self) -> Trace {
+        Trace::new(self.means.events.clone(), None)
+    }
+
+    /// From now on the relay is not ready for new work; what is in flight is finished.
+    pub fn drain(&self) {
+        if !self.means.draining.swap(true, Ordering::SeqCst) {
+            self.trace().step(Step::ServerStopping, Facts::default());
+        }
+    }
+
+    /// Why the relay cannot serve now, if so: what readiness tells.
+    pub async fn not_ready(&self) -> Option<&'static str> {
+        if self.means.draining.load(Ordering::SeqCst) {
+            return Some("draining");
+        }
+        for store in &self.means.stores {
+            if let Err(error) = store.ready().await {
+                let facts = Facts { cause: Some(broker::chain(&error)), ..Facts::default() };
+                self.trace().because(Step::StoreFailed, reasons::server::STORE_FAILED, None, facts);
+                return Some("store");
+            }
+        }
+        None
+    }
+
+    /// Removes what has expired; to be called from time to time.
+    pub async fn sweep(&self) {
+        let now = self.means.clock.now();
+        for store in &self.means.stores {
+            if let Err(error) = store.sweep(now).await {
+                let facts = Facts { cause: Some(broker::chain(&error)), ..Facts::default() };
+                self.trace().because(Step::StoreFailed, reasons::server::STORE_FAILED, None, facts);
+            }
+        }
+    }
+}
+
+impl Rules {
+    fn new(config: Config, means: &Means, demo: Option<DemoLinks>) -> Self {
+        for warning in &config.warnings {
+            let facts = Facts {
+                names: Some(warning.path.clone()),
+                cause: Some(warning.text.clone()),
+                ..Facts::default()
+            };
+            Trace::new(means.events.clone(), None).because(
+                Step::ServerWarning,
+                reasons::server::WEAK_CHOICE,
+                None,
+                facts,
+            );
+        }
+        let issuer = config.issuer().to_owned();
+        let mut paths = HashMap::new();
+        for upstream in &config.upstreams {
+            paths
+                .insert(upstream.redirect_uri.path().to_owned(), ReturnPath::Callback(upstream.name.clone()));
+            if let Some(uri) = &upstream.post_logout_redirect_uri {
+                paths.insert(uri.path().to_owned(), ReturnPath::Logout(upstream.name.clone()));
+            }
+        }
+        let journey = broker::Limits {
+            login: config.limits.login,
+            logins_per_app: config.limits.logins_per_app,
+            logins_per_address: config.limits.logins_per_address,
+            session_idle: config.session.idle,
+            session_absolute: config.session.absolute,
+        };
+        let upstreams = config.upstreams.into_iter();
+        Self {
+            issuer,
+            paths,
+            journey,
+            demo,
+            public_url: config.public_url,
+            home_url: config.home_url,
+            default_locale: config.default_locale,
+            trusted_proxies: config.trusted_proxies,
+            requests: config.limits,
+            default_app: config.default_app,
+            apps: config.apps.into_iter().map(|app| (app.service.id.clone(), app)).collect(),
+            upstreams: upstreams
+                .map(|settings| (settings.name.clone(), Upstream::new(settings, &means.outbound)))
+                .collect(),
+        }
+    }
+
+    /// A legacy application, enabled or not.
+    pub fn legacy(&self, id: &AppId) -> Option<&legacy::App> {
+        self.apps.get(id)
+    }
+
+    /// The path under which the relay stands, without a trailing slash; empty at the root.
+    pub fn base(&self) -> &str {
+        self.public_url.path().trim_end_matches('/')
+    }
+
+    /// Whether browsers reach the relay over TLS.
+    pub fn is_https(&self) -> bool {
+        self.public_url.scheme() == "https"
+    }
+}
+
+impl Parties for Rules {
+    fn service(&self, app: &AppId) -> Option<&Service> {
+        self.apps.get(app).filter(|app| app.enabled).map(|app| &app.service)
+    }
+
+    fn upstream(&self, name: &UpstreamName) -> Option<&Upstream> {
+        self.upstreams.get(name)
+    }
+}

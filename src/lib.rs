@@ -40,4 +40,5 @@ pub mod console; // the management listener
 #[cfg(feature = "demo")]
 pub mod demo; // the demo applications and `relais demo`
 pub mod pages; // HTML, pure functions
+pub mod process; // stores opened, listeners bound, signals obeyed
 pub mod web; // the public listener // the command line

@@ -125,6 +125,8 @@ pub enum PublicMessage {
     TooMany,
     /// No room for another login.
     Busy,
+    /// What must be remembered cannot be.
+    Unavailable,
     /// Our own fault.
     Internal,
 }
@@ -156,6 +158,7 @@ impl PublicMessage {
         Self::Slow,
         Self::TooMany,
         Self::Busy,
+        Self::Unavailable,
         Self::Internal,
     ];
 
@@ -214,6 +217,7 @@ impl PublicMessage {
             // The same page as `LEGACY_REQUEST`, so that the limit teaches nothing.
             Self::TooMany => ("LEGACY_REQUEST", 429, "La demande de connexion n’est pas valable", "This sign-in request is not valid", AGAIN_FR, AGAIN_EN),
             Self::Busy => ("BUSY", 503, "Trop de connexions sont en cours", "Too many sign-ins are under way", LATER_FR, LATER_EN),
+            Self::Unavailable => ("UNAVAILABLE", 503, "Le service est momentanément indisponible", "The service is unavailable for the moment", LATER_FR, LATER_EN),
             Self::Internal => ("INTERNAL", 500, "Une erreur technique est survenue", "A technical error occurred", LATER_FR, LATER_EN),
         }
     }

@@ -1,1 +1,32 @@
-//! console.
+//! The management listener: for operators and their machines, never for browsers from outside.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+use crate::app::App;
+
+/// The management listener's service.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/health/live", get(async || text(StatusCode::OK, "live\n")))
+        .route("/health/ready", get(ready))
+        .with_state(app)
+}
+
+/// Ready: the configuration is loaded, the store takes writes, the process is not draining. An upstream that
+/// is down does not make a relay unready, or its outage would take every node with it.
+async fn ready(State(app): State<Arc<App>>) -> impl IntoResponse {
+    match app.not_ready().await {
+        None => text(StatusCode::OK, "ready\n"),
+        Some(cause) => text(StatusCode::SERVICE_UNAVAILABLE, cause),
+    }
+}
+
+fn text(status: StatusCode, body: &'static str) -> impl IntoResponse {
+    (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")], body)
+}

@@ -51,11 +51,18 @@ impl Return {
     }
 }
 
-/// The answer's URL would be longer than the application can take.
-#[derive(Debug)]
-pub struct TooLong {
-    /// The length of the query, in bytes.
-    pub length: usize,
+/// Why an answer cannot be sealed for its application.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswerable {
+    /// Its URL would be longer than the application can take.
+    #[error("the answer's query would have {length} bytes")]
+    TooLong {
+        /// The length of the query, in bytes.
+        length: usize,
+    },
+    /// The key that opened the request has left the configuration.
+    #[error("the key that opened the request has left the configuration")]
+    KeyGone,
 }
 
 /// Seals `identity` for `request`, under the key that opened it.
@@ -66,7 +73,7 @@ pub fn answer(
     identity: &Identity,
     now: Timestamp,
     entropy: &dyn Entropy,
-) -> Result<Answer, TooLong> {
+) -> Result<Answer, Unanswerable> {
     let jti = hex::encode(entropy.bytes::<16>());
     let iat = now.seconds();
     let mut members = Map::new();
@@ -91,7 +98,7 @@ pub fn answer(
         }
     }
     let names = names.join(" ");
-    let sealed = seal(app, request, Direction::Response, &ascii_json(&members), now, entropy);
+    let sealed = seal(app, request, Direction::Response, &ascii_json(&members), now, entropy)?;
     let travels = match app.delivery {
         Delivery::Query => Return::InQuery { location: returning(app, request, "info", &sealed)? },
         Delivery::Reference => {
@@ -110,7 +117,7 @@ pub fn refuse(
     support: SupportCode,
     now: Timestamp,
     entropy: &dyn Entropy,
-) -> Result<String, TooLong> {
+) -> Result<String, Unanswerable> {
     #[derive(Serialize)]
     struct Refusal<'a> {
         error: &'static str,
@@ -124,7 +131,7 @@ pub fn refuse(
         state: &request.state,
         nonce: &request.nonce,
     };
-    let sealed = seal(app, request, Direction::Refusal, &ascii_json(&refusal), now, entropy);
+    let sealed = seal(app, request, Direction::Refusal, &ascii_json(&refusal), now, entropy)?;
     returning(app, request, "info_error", &sealed)
 }
 
@@ -135,14 +142,14 @@ fn seal(
     plaintext: &[u8],
     now: Timestamp,
     entropy: &dyn Entropy,
-) -> String {
-    // A key may leave the configuration while a login is under way; its application then gets what it can
-    // no longer open, never an answer under another key.
-    app.key(request.key).map(|key| key.keyed.seal(direction, now, entropy, plaintext)).unwrap_or_default()
+) -> Result<String, Unanswerable> {
+    // Never under another key than the one that opened the request.
+    let key = app.key(request.key).ok_or(Unanswerable::KeyGone)?;
+    Ok(key.keyed.seal(direction, now, entropy, plaintext))
 }
 
 /// The registered callback with the request's own pieces, then the answer's parameter.
-fn returning(app: &App, request: &LegacyRequest, name: &str, value: &str) -> Result<String, TooLong> {
+fn returning(app: &App, request: &LegacyRequest, name: &str, value: &str) -> Result<String, Unanswerable> {
     let base = &request.return_to;
     let (before, separator) = match base.split_once('?') {
         Some((before, _)) => (before.len(), '&'),
@@ -150,7 +157,7 @@ fn returning(app: &App, request: &LegacyRequest, name: &str, value: &str) -> Res
     };
     let location = format!("{base}{separator}{name}={value}");
     let length = location.len() - before - 1;
-    if length > app.max_answer_query { Err(TooLong { length }) } else { Ok(location) }
+    if length > app.max_answer_query { Err(Unanswerable::TooLong { length }) } else { Ok(location) }
 }
 
 /// Compact JSON in ASCII: other characters as `\u00e9`, beyond the basic plane as a surrogate pair.

@@ -18,7 +18,7 @@ use crate::event::{Facts, Reason};
 use crate::request::KeyFingerprint;
 use crate::service::Service;
 
-pub use answer::{Answer, Return, TooLong, answer, refuse};
+pub use answer::{Answer, Return, Unanswerable, answer, refuse};
 pub use callback::CallbackRule;
 pub use claim::{Credentials, reference_handle};
 pub use keys::{BadKey, Direction, MasterKey};

@@ -1,0 +1,87 @@
+//! The records of the journey.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Session;
+use crate::clock::Timestamp;
+use crate::login::{AwayLogin, BrowserId, ConfirmLogin, LoginId};
+use crate::service::{AppId, UpstreamName};
+use crate::store::{Kind, Sealer, Store, Table};
+
+/// Every table that the journey uses.
+#[derive(Clone)]
+pub struct Tables {
+    /// By `state`.
+    pub away: Table<AwayLogin>,
+    /// By the token of the confirmation page.
+    pub confirm: Table<ConfirmLogin>,
+    /// By the message's mark.
+    pub spent: Table<SpentMessage>,
+    /// The address that a browser was sent to, by login id.
+    pub answers: Table<String>,
+    /// Sealed answers that wait to be claimed, by application, key and reference.
+    pub references: Table<String>,
+    /// The mark of the message that used it, by application and IV.
+    pub seen_ivs: Table<[u8; 32]>,
+    /// By `sid`.
+    pub sessions: Table<Session>,
+    /// The `sid`, by the session cookie's value.
+    pub session_cookies: Table<String>,
+    /// By the token of the logout page.
+    pub confirm_logout: Table<ConfirmLogout>,
+    /// By the `state` sent to the upstream's logout.
+    pub away_logout: Table<AwayLogout>,
+}
+
+impl Tables {
+    /// All tables in one store.
+    pub fn new(store: &Arc<dyn Store>, sealer: &Sealer) -> Self {
+        Self {
+            away: Table::new(store.clone(), sealer.clone(), Kind::AwayLogin),
+            confirm: Table::new(store.clone(), sealer.clone(), Kind::ConfirmLogin),
+            spent: Table::new(store.clone(), sealer.clone(), Kind::SpentMessage),
+            answers: Table::new(store.clone(), sealer.clone(), Kind::Answer),
+            references: Table::new(store.clone(), sealer.clone(), Kind::Reference),
+            seen_ivs: Table::new(store.clone(), sealer.clone(), Kind::SeenIv),
+            sessions: Table::new(store.clone(), sealer.clone(), Kind::Session),
+            session_cookies: Table::new(store.clone(), sealer.clone(), Kind::SessionCookie),
+            confirm_logout: Table::new(store.clone(), sealer.clone(), Kind::ConfirmLogout),
+            away_logout: Table::new(store.clone(), sealer.clone(), Kind::AwayLogout),
+        }
+    }
+}
+
+/// A message that was answered.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SpentMessage {
+    /// The login that answered it.
+    pub login: LoginId,
+    /// The browser that received the answer.
+    pub browser: BrowserId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A logout that awaits the person's yes.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ConfirmLogout {
+    /// The application that asked.
+    pub app: AppId,
+    /// The session that would end.
+    pub sid: String,
+    /// The browser that was asked.
+    pub browser: BrowserId,
+}
+
+/// A logout whose browser is at an upstream.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct AwayLogout {
+    /// The application that asked, whose button the last page shows.
+    pub app: AppId,
+    /// The login of the session that ended.
+    pub login: LoginId,
+    /// Upstreams still to be told, with the `id_token` that each wants as a hint.
+    pub remaining: Vec<(UpstreamName, String)>,
+}

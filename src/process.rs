@@ -1,0 +1,184 @@
+//! One relay as a process: stores opened, listeners bound, signals obeyed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::app::{App, Parts};
+use crate::clock::SystemClock;
+use crate::config::{Backend, Config, Limits, ListenerKind, SealKey};
+use crate::entropy::{Entropy, SystemEntropy};
+use crate::event::Events;
+use crate::keys::{SealKeyError, SealKeySource};
+use crate::outbound::CannotCall;
+use crate::pages::DemoLinks;
+use crate::store::{Kind, Memory, OpenError, Sealer, Sqlite, Store};
+use crate::web::serve::{BadTls, ListenerLimits, serve, tls};
+use crate::{console, web};
+
+/// How often the stores are swept.
+const SWEEP: Duration = Duration::from_mins(1);
+
+/// A relay that serves.
+pub struct Process {
+    /// The relay.
+    pub app: Arc<App>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+/// Why a relay does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The root seal key.
+    #[error("the root seal key cannot be had")]
+    SealKey(#[from] SealKeyError),
+    /// The SQLite file.
+    #[error("the store cannot be opened")]
+    Store(#[from] OpenError),
+    /// The HTTP client.
+    #[error("the way out cannot be set up")]
+    Outbound(#[from] CannotCall),
+    /// A listener's certificate or key.
+    #[error("the listener {address} cannot speak TLS")]
+    Tls {
+        /// The listener.
+        address: SocketAddr,
+        /// Why.
+        source: BadTls,
+    },
+    /// A file that a listener needs.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An address.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The listener.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Process {
+    /// Opens, binds and serves.
+    pub async fn start(config: Config, events: Events, demo: Option<DemoLinks>) -> Result<Self, StartError> {
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+        let root = match &config.seal_key {
+            SealKey::Beside(path) => SealKeySource::File(path.clone()).load_or_create(&*entropy)?,
+            SealKey::Given(key) => key.clone(),
+        };
+        let ceilings = {
+            let limits = config.limits.clone();
+            move |kind| ceiling(&limits, kind)
+        };
+        let durable: Arc<dyn Store> = Arc::new(Sqlite::open(&config.store.path, ceilings.clone())?);
+        let (ephemeral, ephemeral_survives): (Arc<dyn Store>, bool) = match config.store.ephemeral {
+            Backend::Memory => (Arc::new(Memory::new(ceilings)), false),
+            Backend::Sqlite => (durable.clone(), true),
+        };
+        let sealer = Sealer::new(&root, entropy.clone());
+        let clock = Arc::new(SystemClock);
+        let listeners = config.listeners.clone();
+        let limits = listener_limits(&config.limits);
+        let parts = Parts { clock, entropy, events, ephemeral, ephemeral_survives, durable, sealer };
+        let app = Arc::new(App::new(config, parts, demo)?);
+        let (stop, stopping) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        for listener in listeners {
+            let address = listener.address;
+            let tls = match &listener.tls {
+                None => None,
+                Some(files) => {
+                    let (chain, key) = (read(&files.certificate).await?, read(&files.key).await?);
+                    Some(tls(&chain, &key).map_err(|source| StartError::Tls { address, source })?)
+                }
+            };
+            let router: Router = match listener.kind {
+                ListenerKind::Public => web::router(app.clone()),
+                ListenerKind::Management => console::router(app.clone()),
+            };
+            let socket =
+                TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })?;
+            tasks.spawn(serve(socket, tls, router, limits.clone(), stopping.clone()));
+        }
+        tasks.spawn(sweep(app.clone(), stopping));
+        Ok(Self { app, stop, tasks })
+    }
+
+    /// Takes nothing new, and waits for what is in flight.
+    pub async fn stop(mut self) {
+        self.app.drain();
+        let _ = self.stop.send(true);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+async fn sweep(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    loop {
+        if tokio::time::timeout(SWEEP, stopped(&mut stop)).await.is_ok() {
+            return;
+        }
+        app.sweep().await;
+    }
+}
+
+/// Returns once the process shall stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn read(path: &PathBuf) -> Result<Vec<u8>, StartError> {
+    tokio::fs::read(path).await.map_err(|source| StartError::Read { path: path.clone(), source })
+}
+
+/// SIGTERM or SIGINT.
+pub async fn asked_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        // Without handlers the signals end the process by themselves.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn listener_limits(limits: &Limits) -> ListenerLimits {
+    ListenerLimits {
+        head_bytes: limits.head_bytes,
+        headers: limits.headers,
+        head: limits.head,
+        connections: limits.connections,
+        connections_per_address: limits.connections_per_address,
+        in_flight: limits.in_flight,
+        drain: limits.drain,
+    }
+}
+
+/// How many records of a kind there may be: logins as configured, sessions and marks in proportion.
+pub fn ceiling(limits: &Limits, kind: Kind) -> usize {
+    match kind {
+        Kind::AwayLogin | Kind::ConfirmLogin => limits.logins_in_flight,
+        Kind::Session | Kind::SessionCookie => limits.sessions,
+        // Marks live as long as messages do, so a full table of them means a flood of answered logins.
+        Kind::SpentMessage | Kind::SeenIv => limits.sessions.saturating_mul(2),
+        Kind::Answer | Kind::Reference | Kind::AwayLogout | Kind::ConfirmLogout | Kind::Probe => {
+            limits.logins_in_flight.saturating_mul(4)
+        }
+    }
+}

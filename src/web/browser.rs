@@ -1,0 +1,68 @@
+//! The cookie that binds logins in flight to one browser: random, apart from the session, so that a sign-in
+//! in another tab does not kill them. It also remembers which application was last asked for, for the button
+//! of a page that knows nothing else.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+use crate::app::Rules;
+use crate::crypto::hash::sha256;
+use crate::entropy::Entropy;
+use crate::login::BrowserId;
+use crate::service::AppId;
+
+/// A browser that we have seen.
+#[derive(Clone)]
+pub(super) struct Browser {
+    handle: String,
+    /// The application that it last asked for.
+    pub last_app: Option<AppId>,
+}
+
+impl Browser {
+    /// Reads the cookie.
+    pub(super) fn read(rules: &Rules, headers: &HeaderMap) -> Option<Self> {
+        let name = name(rules);
+        let value = pairs(headers).find_map(|(key, value)| (key == name).then_some(value))?;
+        let (handle, app) = value.split_once('.')?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+        let well_formed = handle.len() == 43 && handle.bytes().all(plain);
+        well_formed.then(|| Self { handle: handle.to_owned(), last_app: AppId::parse(app) })
+    }
+
+    /// A browser not seen before.
+    pub(super) fn new(entropy: &dyn Entropy) -> Self {
+        Self { handle: entropy.handle(), last_app: None }
+    }
+
+    /// What logins are bound to.
+    pub(super) fn id(&self) -> BrowserId {
+        BrowserId(sha256(&[b"browser", self.handle.as_bytes()]))
+    }
+
+    /// The `Set-Cookie` that remembers it with `app`.
+    pub(super) fn set_cookie(&self, rules: &Rules, app: &AppId) -> Option<HeaderValue> {
+        let secure = if rules.is_https() { "; Secure" } else { "" };
+        let text = format!("{}={}.{app}; Path=/; HttpOnly; SameSite=Lax{secure}", name(rules), self.handle);
+        HeaderValue::try_from(text).ok()
+    }
+}
+
+/// The cookie's name: `__Host-` on https, otherwise ending in the port, since hosts are shared there.
+pub(super) fn name(rules: &Rules) -> String {
+    cookie_name(rules, "relais-browser")
+}
+
+/// A cookie's name as this deployment writes it.
+pub(super) fn cookie_name(rules: &Rules, stem: &str) -> String {
+    if rules.is_https() {
+        format!("__Host-{stem}")
+    } else {
+        format!("{stem}-{}", rules.public_url.port_or_known_default().unwrap_or_default())
+    }
+}
+
+/// The cookies of a request, in order (RFC 6265, section 5.4).
+pub(super) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let fields = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    fields.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='))
+}

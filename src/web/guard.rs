@@ -1,0 +1,98 @@
+//! What every request must be before it means anything: to our host, with sane cookies, of a bearable size.
+
+use axum::http::{HeaderValue, Method, header};
+use axum::response::Response;
+use url::{Host, Url};
+
+use super::browser::{self, pairs};
+use super::headers::see_other;
+use super::refusal::Refusal;
+use super::session;
+use super::visit::Visit;
+use crate::event::{Facts, Step, reasons};
+use crate::message::PublicMessage;
+
+/// How many cookies a request may carry.
+const MAX_COOKIES: usize = 50;
+/// How long the cookies of a request may be, in bytes.
+const MAX_COOKIE_BYTES: usize = 12 * 1024;
+
+/// Why a request goes no further.
+pub(super) enum Stop {
+    /// The same page under our one host name.
+    Redirect(Response),
+    /// A refusal.
+    Refuse(Box<Refusal>),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(Box::new(refusal))
+    }
+}
+
+/// Checks host, cookies, protocol switches and the announced length.
+pub(super) fn check(visit: &Visit) -> Result<(), Stop> {
+    host(visit)?;
+    cookies(visit)?;
+    if visit.headers.contains_key(header::UPGRADE) {
+        let upgrade =
+            Refusal::new(PublicMessage::InvalidRequest, Step::RequestRefused, reasons::server::UPGRADE);
+        return Err(upgrade.with(header::CONNECTION, HeaderValue::from_static("close")).into());
+    }
+    let announced = visit.header(&header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > visit.rules.requests.body_bytes as u64) {
+        return Err(too_large(announced).into());
+    }
+    Ok(())
+}
+
+pub(super) fn too_large(announced: Option<u64>) -> Refusal {
+    let length = announced.and_then(|length| usize::try_from(length).ok());
+    Refusal::new(PublicMessage::TooLarge, Step::RequestRefused, reasons::server::TOO_LARGE)
+        .about(Facts { length, ..Facts::default() })
+        .with(header::CONNECTION, HeaderValue::from_static("close"))
+}
+
+/// Only the configured name is served. Another name of the same loopback address is sent there, since the
+/// cookies of `localhost` and `127.0.0.1` do not meet.
+fn host(visit: &Visit) -> Result<(), Stop> {
+    let public = &visit.rules.public_url;
+    let asked =
+        visit.host.as_deref().and_then(|host| Url::parse(&format!("{}://{host}/", public.scheme())).ok());
+    if asked.as_ref().is_some_and(|asked| asked.origin() == public.origin()) {
+        return Ok(());
+    }
+    let same_port =
+        asked.as_ref().is_some_and(|a| a.port_or_known_default() == public.port_or_known_default());
+    let both_loopback = is_loopback(public) && asked.as_ref().is_some_and(is_loopback);
+    if same_port && both_loopback && [Method::GET, Method::HEAD].contains(&visit.method) {
+        let query = if visit.query.is_empty() { String::new() } else { format!("?{}", visit.query) };
+        let location = format!("{}{}{query}", public.origin().ascii_serialization(), visit.path);
+        return Err(Stop::Redirect(see_other(&location)));
+    }
+    Err(Refusal::new(PublicMessage::Misdirected, Step::RequestRefused, reasons::server::MISDIRECTED).into())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Two cookies of our name mean that somebody else writes one: nothing may rest on either.
+fn cookies(visit: &Visit) -> Result<(), Stop> {
+    let bytes: usize = visit.headers.get_all(header::COOKIE).iter().map(HeaderValue::len).sum();
+    let count = pairs(&visit.headers).count();
+    let ours = [browser::name(&visit.rules), session::name(&visit.rules)];
+    let twice = ours.iter().any(|name| pairs(&visit.headers).filter(|(key, _)| key == name).count() > 1);
+    if twice || count > MAX_COOKIES || bytes > MAX_COOKIE_BYTES {
+        let refusal =
+            Refusal::new(PublicMessage::Cookies, Step::RequestRefused, reasons::broker::COOKIE_TWICE);
+        return Err(refusal.into());
+    }
+    Ok(())
+}

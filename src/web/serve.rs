@@ -1,0 +1,248 @@
+//! Listeners: connections become requests, within limits of number, size and time.
+//!
+//! HTTP/1.1, plain or over TLS 1.2 and 1.3. Each request carries its [`Peer`]; when the process drains,
+//! what is in flight is finished.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode, header};
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+use crate::peer::Peer;
+
+/// How many connections and requests a listener bears, and for how long it waits.
+#[derive(Clone, Debug)]
+pub struct ListenerLimits {
+    /// The longest head of a request, in bytes.
+    pub head_bytes: usize,
+    /// How many header fields a request may have.
+    pub headers: usize,
+    /// How long a request's head may take to arrive.
+    pub head: Duration,
+    /// How many connections may be open.
+    pub connections: usize,
+    /// How many of them from one address.
+    pub connections_per_address: usize,
+    /// How many requests may be in flight.
+    pub in_flight: usize,
+    /// How long what is in flight may take once the process drains.
+    pub drain: Duration,
+}
+
+/// Serves `router` on `listener` until `stop` turns true, then finishes what is in flight.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    router: Router,
+    limits: ListenerLimits,
+    mut stop: watch::Receiver<bool>,
+) {
+    let shared = Arc::new(Shared {
+        router,
+        tls: tls.map(TlsAcceptor::from),
+        connections: Arc::new(Semaphore::new(limits.connections)),
+        in_flight: Arc::new(Semaphore::new(limits.in_flight)),
+        addresses: Mutex::default(),
+        limits,
+        stop: stop.clone(),
+    });
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            accepted = accept(&listener, &shared) => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        match accepted {
+            Ok((stream, address, permit)) => {
+                let shared = shared.clone();
+                connections.spawn(async move {
+                    let _permit = permit;
+                    shared.admit(stream, address).await;
+                });
+            }
+            // Out of file descriptors, most likely: let some go before trying again.
+            Err(_) => sleep(Duration::from_millis(50)).await,
+        }
+    }
+    drop(listener);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    let _ = timeout(shared.limits.drain, drained).await;
+}
+
+type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
+
+async fn accept(listener: &TcpListener, shared: &Shared) -> io::Result<Accepted> {
+    let permit = shared.connections.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, address) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, address, permit))
+}
+
+struct Shared {
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    limits: ListenerLimits,
+    connections: Arc<Semaphore>,
+    in_flight: Arc<Semaphore>,
+    addresses: Mutex<HashMap<IpAddr, usize>>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Shared {
+    async fn admit(&self, stream: TcpStream, address: SocketAddr) {
+        let peer = Peer::at(address);
+        let key = peer.prefix();
+        if !self.count(key) {
+            return;
+        }
+        match &self.tls {
+            None => self.connection(stream, peer).await,
+            Some(acceptor) => {
+                if let Ok(Ok(stream)) = timeout(self.limits.head, acceptor.accept(stream)).await {
+                    self.connection(stream, peer).await;
+                }
+            }
+        }
+        self.uncount(key);
+    }
+
+    fn count(&self, address: IpAddr) -> bool {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = addresses.entry(address).or_default();
+        if *open >= self.limits.connections_per_address {
+            return false;
+        }
+        *open += 1;
+        true
+    }
+
+    fn uncount(&self, address: IpAddr) {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = addresses.get_mut(&address) {
+            *open -= 1;
+            if *open == 0 {
+                addresses.remove(&address);
+            }
+        }
+    }
+
+    async fn connection(&self, stream: impl AsyncRead + AsyncWrite + Unpin, peer: Peer) {
+        let service = service_fn(|request: Request<Incoming>| Box::pin(self.request(request, peer.clone())));
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head)
+            .max_headers(self.limits.headers)
+            .max_buf_size(self.limits.head_bytes.max(8192))
+            .serve_connection(TokioIo::new(stream), service);
+        let mut stop = self.stop.clone();
+        let stopping = stop.wait_for(|stop| *stop);
+        tokio::pin!(stopping);
+        let mut draining = false;
+        let ended = std::future::poll_fn(|cx| {
+            if !draining && stopping.as_mut().poll(cx).is_ready() {
+                draining = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            connection.poll_without_shutdown(cx)
+        })
+        .await;
+        let parts = connection.into_parts();
+        let mut stream = parts.io.into_inner();
+        if let Err(error) = ended
+            && error.is_timeout()
+            && !parts.read_buf.is_empty()
+        {
+            let _ = stream.write_all(SLOW).await;
+        }
+        linger(stream).await;
+    }
+
+    async fn request(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> Result<Response<Body>, std::convert::Infallible> {
+        let Ok(_permit) = self.in_flight.try_acquire() else { return Ok(overloaded()) };
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        self.router.clone().oneshot(request).await
+    }
+}
+
+/// What a request whose head does not arrive in time is told (RFC 9110, section 15.5.9).
+const SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+fn overloaded() -> Response<Body> {
+    let mut response = Response::new(Body::from(Bytes::new()));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+    response
+}
+
+/// Closes so that the last answer arrives: a peer that is still sending would otherwise see a reset.
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let _ = stream.shutdown().await;
+    let drain = async {
+        let mut waste = [0; 4096];
+        for _ in 0..16 {
+            if !matches!(stream.read(&mut waste).await, Ok(1..)) {
+                break;
+            }
+        }
+    };
+    let _ = timeout(Duration::from_millis(500), drain).await;
+}
+
+/// A TLS configuration of certificate chain and key in PEM files: TLS 1.2 and 1.3, the forward-secret AEAD
+/// suites of rustls (RFC 9325).
+pub fn tls(chain: &[u8], key: &[u8]) -> Result<Arc<rustls::ServerConfig>, BadTls> {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
+    let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or(BadTls::Certificate)?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| BadTls::Key)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(BadTls::Mismatch)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(BadTls::Mismatch)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Why a listener cannot speak TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum BadTls {
+    /// The certificate file.
+    #[error("the certificate file holds no PEM certificate")]
+    Certificate,
+    /// The key file.
+    #[error("the key file holds no PEM private key")]
+    Key,
+    /// Both read, but do not fit.
+    #[error("certificate and key do not fit")]
+    Mismatch(#[source] rustls::Error),
+}
