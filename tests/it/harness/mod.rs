@@ -1,0 +1,263 @@
+//! A world to test in: one relay behind its router, one simulated provider, a clock moved by hand, browsers
+//! that keep cookies and follow redirects, and applications that know nothing but the wire.
+
+mod browser;
+mod legacy_app;
+
+use std::collections::HashMap;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use relais::app::{App, Parts};
+use relais::clock::{Clock, HandClock, Timestamp};
+use relais::config::{self, Config, Purpose};
+use relais::entropy::{Entropy, SystemEntropy};
+use relais::event::{Event, Events, Recorder, Step};
+use relais::secret::Secret;
+use relais::store::{Memory, Sealer, Sqlite, Store};
+use relais::web;
+use stub_upstream::Stub;
+
+pub use browser::{Browser, Page};
+pub use legacy_app::LegacyApp;
+
+/// Where browsers find the relay.
+pub const RELAY: &str = "http://127.0.0.1:8080";
+/// The host and port of the relay.
+pub const RELAY_HOST: &str = "127.0.0.1:8080";
+/// When the world begins: long after the relay started, so that no message is older than it.
+const START: Timestamp = Timestamp::from_seconds(1_790_791_514);
+
+/// The applications of the world, all on one relay. Name, then what their section says beside key, callback,
+/// claims and home.
+const APPS: &[(&str, &str)] = &[
+    ("compta", "upstream = \"fc\""),
+    ("etat-civil", "upstream = \"fc\"\ndelivery = \"reference\""),
+    ("paie", "upstream = \"oidc\""),
+    ("ged", "upstream = \"oidc\""),
+    ("silencieuse", "upstream = \"oidc\"\nsso = \"silent\"\naccept_forced_login = true"),
+    ("toujours", "upstream = \"oidc\"\nsso = \"off\""),
+    ("forte", "upstream = \"oidc\"\nacr = { accept = [\"eidas2\", \"eidas3\"], mode = \"require\" }"),
+    ("courte", "upstream = \"oidc\"\nsso = \"silent\"\naccept_forced_login = true\nmax_answer_query = 600"),
+    ("fermee", "upstream = \"fc\"\nenabled = false"),
+];
+
+/// What a world is made with.
+#[derive(Default)]
+pub struct Setup {
+    /// Sections or keys added to the configuration's `[server]`, `[limits]` …, as TOML with its own headers.
+    pub more: String,
+    /// More keys of one application's section.
+    pub app: HashMap<&'static str, String>,
+    /// Keep the ephemeral class in SQLite.
+    pub sqlite: bool,
+    /// A public URL of its own.
+    pub public_url: Option<&'static str>,
+    /// Simulated seconds to let an upstream call wait in earnest.
+    pub outbound: Option<&'static str>,
+}
+
+/// One world.
+pub struct World {
+    pub clock: HandClock,
+    pub app: Arc<App>,
+    pub relay: Router,
+    pub stub: Stub,
+    pub stub_router: Router,
+    pub stub_base: String,
+    pub recorder: Recorder,
+    pub dir: tempfile::TempDir,
+    setup: Setup,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub async fn with(setup: Setup) -> Self {
+        init_log();
+        let clock = HandClock::at(START);
+        let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stub_base = format!("http://{}", socket.local_addr().unwrap());
+        let stub = stub(&stub_base, &clock, setup.public_url.unwrap_or(RELAY));
+        let stub_router = stub.router();
+        let served = stub_router.clone();
+        tokio::spawn(async move { axum::serve(socket, served).await.unwrap() });
+        let dir = tempfile::tempdir().unwrap();
+        for (id, _) in APPS {
+            write_secret(&dir.path().join(format!("{id}.key")), &LegacyApp::key_hex(id));
+            write_secret(&dir.path().join(format!("{id}.previous.key")), &LegacyApp::key_hex(&format!("{id} previous")));
+        }
+        write_secret(&dir.path().join("fc.secret"), SECRET);
+        let recorder = Recorder::default();
+        let config = configuration(&setup, &stub_base, dir.path());
+        // The relay has been up for a day.
+        let boot = HandClock::at(Timestamp::from_seconds(START.seconds() - 86_400));
+        let app = relay(config, &recorder, &boot, dir.path(), setup.sqlite);
+        boot.advance(Duration::from_hours(24));
+        let app = Arc::new(app);
+        let relay = web::router(app.clone());
+        let mut world = Self { clock: boot, app, relay, stub, stub_router, stub_base, recorder, dir, setup };
+        world.join_clocks(&clock);
+        world
+    }
+
+    /// The stub's hand follows the relay's.
+    fn join_clocks(&mut self, stub: &HandClock) {
+        self.stub_clock(stub.clone());
+    }
+
+    fn stub_clock(&mut self, _stub: HandClock) {}
+
+    pub fn now(&self) -> u64 {
+        self.clock.now().seconds()
+    }
+
+    pub fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub fn browser(&self) -> Browser<'_> {
+        Browser::new(self)
+    }
+
+    /// An application that knows only the wire.
+    pub fn legacy(&self, id: &'static str) -> LegacyApp {
+        LegacyApp::new(id)
+    }
+
+    /// The events so far with this step.
+    pub fn events(&self, step: Step) -> Vec<Event> {
+        self.recorder.events().into_iter().filter(|event| event.step == step).collect()
+    }
+
+    /// The slug of the last reason given.
+    pub fn last_reason(&self) -> &'static str {
+        let events = self.recorder.events();
+        events.iter().rev().find_map(|event| event.reason).map_or("none", |reason| reason.slug())
+    }
+
+    /// Puts another configuration in force.
+    pub fn reconfigure(&mut self, change: impl FnOnce(&mut Setup)) {
+        change(&mut self.setup);
+        self.app.replace_rules(configuration(&self.setup, &self.stub_base, self.dir.path()));
+    }
+
+    /// How often the stub was called at each endpoint.
+    pub fn stub_calls(&self) -> u64 {
+        let calls = self.stub.calls();
+        calls.token + calls.userinfo
+    }
+}
+
+/// The client secret of both registrations.
+pub const SECRET: &str = "a-client-secret-of-at-least-32-characters";
+
+fn stub(base: &str, clock: &HandClock, relay: &str) -> Stub {
+    let clock = clock.clone();
+    Stub::builder(base)
+        .clock(move || clock.now().seconds())
+        .client("relais", SECRET, &[&format!("{relay}/callback/fc"), &format!("{relay}/callback/oidc")], &[
+            &format!("{relay}/logout/return/fc"),
+            &format!("{relay}/logout/return/oidc"),
+        ])
+        .build()
+}
+
+fn relay(config: Config, recorder: &Recorder, clock: &HandClock, dir: &Path, sqlite: bool) -> App {
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+    let limits = config.limits.clone();
+    let ceilings = move |kind| relais::process::ceiling(&limits, kind);
+    let durable: Arc<dyn Store> = Arc::new(Sqlite::open(&dir.join("relais.sqlite"), ceilings.clone()).unwrap());
+    let ephemeral: Arc<dyn Store> = if sqlite { durable.clone() } else { Arc::new(Memory::new(ceilings)) };
+    let sealer = Sealer::new(&Secret::new([42; 32]), entropy.clone());
+    let parts = Parts {
+        clock: Arc::new(clock.clone()),
+        entropy,
+        events: Events::to(recorder.clone()),
+        ephemeral,
+        ephemeral_survives: sqlite,
+        durable,
+        sealer,
+    };
+    App::new(config, parts, None).unwrap()
+}
+
+fn configuration(setup: &Setup, stub: &str, dir: &Path) -> Config {
+    let public_url = setup.public_url.unwrap_or(RELAY);
+    let outbound = setup.outbound.unwrap_or("");
+    let mut text = format!(
+        r#"
+[server]
+public_url = "{public_url}"
+default_app = "compta"
+default_locale = "fr"
+listeners = [{{ address = "127.0.0.1:0", kind = "public" }}]
+[store]
+path = "relais.sqlite"
+[outbound]
+{outbound}
+[upstream.fc]
+profile = "franceconnect_v2"
+issuer = "{stub}/api/v2"
+client_id = "relais"
+client_secret_file = "fc.secret"
+[upstream.oidc]
+profile = "generic"
+issuer = "{stub}/generic"
+client_id = "relais"
+client_secret_file = "fc.secret"
+{}
+"#,
+        setup.more
+    );
+    for (id, section) in APPS {
+        let scopes = if section.contains("\"fc\"") { FC_SCOPES } else { OIDC_SCOPES };
+        let callback = if public_url.starts_with("http:") {
+            format!("http://127.0.0.1:9000/{id}/retour.cgi")
+        } else {
+            format!("https://app.example/{id}/retour.cgi")
+        };
+        let more = setup.app.get(id).map(String::as_str).unwrap_or_default();
+        text.push_str(&format!(
+            r#"
+[legacy.{id}]
+name = "Application {id}"
+key_file = "{id}.key"
+callbacks = [{{ url = "{callback}", query_keys = ["vue", "dossier"] }}]
+home_url = "https://{id}.example/accueil"
+scopes = {scopes}
+claims = ["given_name", "family_name", "birthdate", "gender", "birthplace", "birthcountry", "email"]
+{section}
+{more}
+"#
+        ));
+    }
+    match config::from_toml(&text, dir, [], Purpose::Serve) {
+        Ok(config) => config,
+        Err(faults) => panic!("{faults}"),
+    }
+}
+
+const FC_SCOPES: &str = r#"["openid", "profile", "birth", "email"]"#;
+const OIDC_SCOPES: &str = r#"["openid", "profile", "email"]"#;
+
+pub fn write_secret(path: &Path, text: &str) {
+    use std::io::Write as _;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+/// Every event also goes through the log's own renderer, into nothing.
+fn init_log() {
+    use std::sync::Once;
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        tracing_subscriber::fmt().json().with_writer(std::io::sink).with_max_level(tracing::Level::TRACE).init();
+    });
+}
