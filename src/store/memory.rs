@@ -6,7 +6,7 @@
 //! [`Store::sweep`]. Changes of one kind take turns under its lock, which keeps records and index in step;
 //! a read takes no lock.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ use super::{Key, Kind, Owner, PerKind, Record, Spend, Store, StoreError, Version
 use crate::clock::Timestamp;
 
 /// Records that are cleared while the lock of their kind is held once.
-const CHUNK: usize = 512;
+const CHUNK: usize = 128;
 
 /// In memory: what ends with the process.
 pub struct Memory {
@@ -176,42 +176,50 @@ struct Held {
     age: u64,
 }
 
+/// A record's place in an order by expiry, and by age among those that expire together: mostly ascending, so
+/// that a new one stands beside the last.
+type Place = (Timestamp, u64);
+
+impl Held {
+    fn place(&self) -> Place {
+        (self.record.expires, self.age)
+    }
+}
+
 /// What orders and counts the records of one kind; an entry goes with its record.
 #[derive(Default)]
 struct Index {
     next_age: u64,
-    by_expiry: BTreeSet<(Timestamp, Key)>,
+    by_expiry: BTreeMap<Place, Key>,
     owners: HashMap<Owner, Belongings>,
 }
 
-/// The records of one owner, by expiry, so that the expired stand in front.
+/// The records of one owner, so that the expired stand in front.
 #[derive(Default)]
 struct Belongings {
-    unspent: BTreeSet<(Timestamp, Key)>,
-    spent: BTreeSet<(Timestamp, Key)>,
+    unspent: BTreeMap<Place, Key>,
+    spent: BTreeMap<Place, Key>,
 }
 
 impl Belongings {
-    fn side(&mut self, spent: bool) -> &mut BTreeSet<(Timestamp, Key)> {
+    fn side(&mut self, spent: bool) -> &mut BTreeMap<Place, Key> {
         if spent { &mut self.spent } else { &mut self.unspent }
     }
 }
 
 impl Index {
     fn link(&mut self, key: Key, held: &Held) {
-        let place = (held.record.expires, key);
-        self.by_expiry.insert(place);
+        self.by_expiry.insert(held.place(), key);
         for owner in &held.record.owners {
-            self.owners.entry(*owner).or_default().side(held.spent).insert(place);
+            self.owners.entry(*owner).or_default().side(held.spent).insert(held.place(), key);
         }
     }
 
-    fn unlink(&mut self, key: Key, held: &Held) {
-        let place = (held.record.expires, key);
-        self.by_expiry.remove(&place);
+    fn unlink(&mut self, held: &Held) {
+        self.by_expiry.remove(&held.place());
         for owner in &held.record.owners {
             if let Some(belongings) = self.owners.get_mut(owner) {
-                belongings.side(held.spent).remove(&place);
+                belongings.side(held.spent).remove(&held.place());
                 if belongings.unspent.is_empty() && belongings.spent.is_empty() {
                     self.owners.remove(owner);
                 }
@@ -259,7 +267,7 @@ impl Desk<'_> {
     /// Puts `new` where `old` was, at once: a reader, who takes no lock, never finds the place empty.
     fn exchange(&mut self, key: Key, old: Option<&Held>, new: Held) {
         if let Some(old) = old {
-            self.index.unlink(key, old);
+            self.index.unlink(old);
         }
         self.index.link(key, &new);
         self.shelf.records.insert(key, new);
@@ -267,7 +275,7 @@ impl Desk<'_> {
 
     fn remove(&mut self, key: Key) -> Option<Held> {
         let held = self.shelf.records.remove(&key)?;
-        self.index.unlink(key, &held);
+        self.index.unlink(&held);
         Some(held)
     }
 
@@ -275,7 +283,7 @@ impl Desk<'_> {
     fn clear(&mut self, now: Timestamp) -> usize {
         let mut cleared = 0;
         while cleared < CHUNK
-            && let Some(&(expires, key)) = self.index.by_expiry.first()
+            && let Some((&(expires, _), &key)) = self.index.by_expiry.first_key_value()
             && expires < now
         {
             self.remove(key);
@@ -286,7 +294,7 @@ impl Desk<'_> {
 
     fn owned(&self, owner: Owner, now: Timestamp) -> Vec<(Key, Held)> {
         let Some(belongings) = self.index.owners.get(&owner) else { return Vec::new() };
-        let living = belongings.unspent.range((now, Key([0; 32]))..);
+        let living = belongings.unspent.range((now, 0)..);
         living.filter_map(|(_, key)| Some((*key, self.shelf.records.get(key)?))).collect()
     }
 
@@ -294,8 +302,8 @@ impl Desk<'_> {
     fn count_owned(&mut self, owner: Owner, now: Timestamp) -> usize {
         loop {
             let Some(belongings) = self.index.owners.get(&owner) else { return 0 };
-            match belongings.unspent.first() {
-                Some(&(expires, key)) if expires < now => self.remove(key),
+            match belongings.unspent.first_key_value() {
+                Some((&(expires, _), &key)) if expires < now => self.remove(key),
                 _ => return belongings.unspent.len(),
             };
         }
@@ -303,8 +311,8 @@ impl Desk<'_> {
 
     fn forget_owned(&mut self, owner: Owner) -> usize {
         let Some(belongings) = self.index.owners.remove(&owner) else { return 0 };
-        let keys = belongings.unspent.iter().chain(&belongings.spent);
-        keys.filter(|(_, key)| self.remove(*key).is_some()).count()
+        let keys = belongings.unspent.values().chain(belongings.spent.values());
+        keys.filter(|key| self.remove(**key).is_some()).count()
     }
 }
 

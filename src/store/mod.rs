@@ -13,6 +13,8 @@ mod table;
 #[doc(hidden)]
 pub mod contract;
 
+use std::hash::{Hash, Hasher};
+
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
@@ -103,12 +105,31 @@ impl<T> PerKind<T> {
 }
 
 /// The digest under which a record is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key(pub [u8; 32]);
 
 /// The keyed digest of something that records belong to: a message, an application, a session, a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Owner(pub [u8; 32]);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_digest(&self.0, state);
+    }
+}
+
+impl Hash for Owner {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_digest(&self.0, state);
+    }
+}
+
+/// Eight bytes of a digest tell it apart; the hasher's own secret keeps chosen ones from piling up.
+fn hash_digest(digest: &[u8; 32], state: &mut impl Hasher) {
+    if let Some(head) = digest.first_chunk() {
+        state.write_u64(u64::from_ne_bytes(*head));
+    }
+}
 
 /// Names one state of one record; random, so that a record made anew is never mistaken for the old one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
