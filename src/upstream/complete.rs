@@ -131,8 +131,22 @@ impl<'a> Completion<'a> {
 
     /// The token request (OpenID Connect Core, section 3.1.3.1).
     async fn redeem(&self, code: &Secret<String>) -> Result<Tokens, UpstreamError> {
-        let Upstream { settings, outbound, basic, .. } = self.upstream;
+        let Upstream { outbound, basic, .. } = self.upstream;
         let url = &self.metadata.endpoints.token;
+        let form = self.token_request(code);
+        let answer = outbound.post_form(url, form, basic.clone()).await;
+        let answer = answer.map_err(|source| UpstreamError::Call { endpoint: Endpoint::Token, source })?;
+        if answer.status != StatusCode::OK {
+            return Err(token_refusal(&answer));
+        }
+        let tokens = Tokens::read(&answer)?;
+        self.trace.step(Step::UpstreamToken, answered(&answer, url));
+        Ok(tokens)
+    }
+
+    /// The form of the token request; the serializer is not `Send`, and so stays out of the call.
+    fn token_request(&self, code: &Secret<String>) -> String {
+        let settings = &self.upstream.settings;
         let mut form = Serializer::new(String::with_capacity(512));
         form.append_pair("grant_type", "authorization_code")
             .append_pair("code", code.expose())
@@ -144,14 +158,7 @@ impl<'a> Completion<'a> {
             form.append_pair("client_id", &settings.client_id)
                 .append_pair("client_secret", settings.client_secret.expose());
         }
-        let answer = outbound.post_form(url, form.finish(), basic.clone()).await;
-        let answer = answer.map_err(|source| UpstreamError::Call { endpoint: Endpoint::Token, source })?;
-        if answer.status != StatusCode::OK {
-            return Err(token_refusal(&answer));
-        }
-        let tokens = Tokens::read(&answer)?;
-        self.trace.step(Step::UpstreamToken, answered(&answer, url));
-        Ok(tokens)
+        form.finish()
     }
 
     async fn check_id_token(&self, tokens: &Tokens) -> Result<(IdToken, Map<String, Value>), UpstreamError> {

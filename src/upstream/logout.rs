@@ -41,4 +41,9 @@ impl Upstream {
         }
         Some(url)
     }
+    /// The origin of that place: what a page whose form leads there must allow.
+    pub async fn logout_origin(&self, clock: &dyn Clock, trace: &Trace) -> Option<String> {
+        let metadata = self.metadata.get(clock, trace).await.ok()?;
+        metadata.endpoints.end_session.as_ref().map(|url| url.origin().ascii_serialization())
+    }
 }
