@@ -1,6 +1,8 @@
 //! The one way out: HTTP calls to configured peers, with limits on time and size, no redirects (RFC 9110).
 
 pub mod kept;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -258,5 +260,155 @@ fn failed(error: reqwest::Error) -> OutboundError {
         OutboundError::Unreachable(error)
     } else {
         OutboundError::Broken(error)
+    }
+}
+
+/// The error and its sources, for the operator: fixed texts and library errors.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{Reply, Server};
+    use super::*;
+
+    fn outbound() -> Outbound {
+        let settings = OutboundSettings {
+            total: Duration::from_millis(600),
+            max_body: 1000,
+            ..OutboundSettings::default()
+        };
+        Outbound::new(&settings).unwrap()
+    }
+
+    async fn get(server: &Server) -> Result<Answer, OutboundError> {
+        outbound().get(&server.url("x?y=z"), "application/json", None).await
+    }
+
+    async fn post(server: &Server) -> Result<Answer, OutboundError> {
+        outbound().post_form(&server.url("x"), "code=1".to_owned(), None).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_comes_whole_and_the_request_says_no_more_than_it_must() {
+        let server = Server::start(|got| {
+            let head = got.head.to_lowercase();
+            assert!(head.starts_with("get /x?y=z http/1.1\r\n"), "{head}");
+            assert!(head.contains("\r\naccept-encoding: identity"), "{head}");
+            assert!(head.contains("\r\nauthorization: bearer t"), "{head}");
+            for absent in ["cookie", "user-agent", "referer"] {
+                assert!(!head.contains(absent), "{head}");
+            }
+            Reply::Full(404, "Application/JSON; charset=utf-8", "{}".to_owned())
+        })
+        .await;
+        let bearer = HeaderValue::from_static("Bearer t");
+        let answer = outbound().get(&server.url("x?y=z"), "application/json", Some(bearer)).await.unwrap();
+        assert_eq!(answer.status, 404);
+        assert_eq!(answer.content_type, "application/json");
+        assert_eq!(&answer.body[..], b"{}");
+    }
+
+    #[tokio::test]
+    async fn redirects_are_answers_and_connections_are_kept() {
+        let server = Server::start(|_| {
+            Reply::Raw(b"HTTP/1.1 302 X\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n".to_vec())
+        })
+        .await;
+        assert_eq!(get(&server).await.unwrap().status, 302);
+        assert_eq!(post(&server).await.unwrap().status, 302);
+        assert_eq!(server.requests(), 2);
+    }
+
+    #[tokio::test]
+    async fn bodies_are_cut_at_the_limit() {
+        let answers: [(&str, bool); 4] = [
+            ("content-length: 1000\r\n\r\n", true),
+            ("content-length: 1001\r\n\r\n", false),
+            ("connection: close\r\n\r\n", false),
+            ("transfer-encoding: chunked\r\n\r\n3e8\r\n", false),
+        ];
+        for (head, fits) in answers {
+            let server = Server::start(move |_| {
+                let length = if head.contains("length") { 1000 } else { 5000 };
+                let mut bytes = format!("HTTP/1.1 200 X\r\n{head}{}", "x".repeat(length)).into_bytes();
+                if head.contains("chunked") {
+                    bytes.truncate(bytes.len() - 4000);
+                    bytes.extend_from_slice(b"\r\n1\r\nx\r\n0\r\n\r\n");
+                }
+                Reply::Raw(bytes)
+            })
+            .await;
+            match get(&server).await {
+                Ok(answer) => assert!(fits && answer.body.len() == 1000, "{head}"),
+                Err(OutboundError::TooLarge) => assert!(!fits, "{head}"),
+                Err(other) => panic!("{head}: {other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_compressed_body_is_refused() {
+        let server = Server::start(|_| {
+            Reply::Raw(b"HTTP/1.1 200 X\r\ncontent-encoding: gzip\r\ncontent-length: 1\r\n\r\nx".to_vec())
+        })
+        .await;
+        assert!(matches!(get(&server).await, Err(OutboundError::Encoded)));
+    }
+
+    #[tokio::test]
+    async fn slow_answers_end_in_time_and_are_not_asked_again() {
+        for drip in [None, Some("HTTP/1.1 200 X\r\n"), Some("HTTP/1.1 200 X\r\ncontent-length: 900\r\n\r\nx")]
+        {
+            let server =
+                Server::start(move |_| drip.map_or(Reply::Hang, |text| Reply::Drip(text.into()))).await;
+            assert!(matches!(get(&server).await, Err(OutboundError::Timeout)), "{drip:?}");
+            assert!(matches!(post(&server).await, Err(OutboundError::Timeout)), "{drip:?}");
+            assert_eq!(server.requests(), 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_get_is_repeated_and_only_without_an_answer() {
+        let server = Server::start(|_| Reply::Close).await;
+        assert!(matches!(post(&server).await, Err(OutboundError::Broken(_))));
+        assert_eq!(server.requests(), 1, "a code is never sent twice");
+        assert!(matches!(get(&server).await, Err(OutboundError::Broken(_))));
+        assert_eq!(server.requests(), 3, "a GET is sent twice");
+
+        let half = b"HTTP/1.1 200 X\r\ncontent-length: 10\r\n\r\nx";
+        for bytes in [&half[..], b"SSH-2.0-OpenSSH\r\n\r\n"] {
+            let server = Server::start(move |_| Reply::Raw(bytes.to_vec())).await;
+            assert!(matches!(get(&server).await, Err(OutboundError::Broken(_))));
+            assert_eq!(server.requests(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_unreachable() {
+        let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let url = Url::parse(&format!("http://127.0.0.1:{port}/?secret")).unwrap();
+        let error = outbound().post_form(&url, String::new(), None).await.unwrap_err();
+        assert!(matches!(error, OutboundError::Unreachable(_)));
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn plain_http_goes_only_to_this_machine() {
+        for bad in ["http://example.org/", "http://10.0.0.1/", "ftp://localhost/", "http://[2001:db8::1]/"] {
+            let answer = outbound().get(&Url::parse(bad).unwrap(), "*/*", None).await;
+            assert!(matches!(answer, Err(OutboundError::Address)), "{bad}");
+        }
+        for good in ["https://example.org/", "http://localhost:1/", "http://127.0.0.9/", "http://[::1]/"] {
+            assert!(may_call(&Url::parse(good).unwrap()), "{good}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::crypto::jws::{Alg, Jws, MAX_KID, NotAKey, VerifyingKey, json};
 use crate::event::reasons::upstream;
 use crate::event::{Facts, Step, Trace};
 use crate::outbound::kept::Kept;
-use crate::outbound::{Outbound, OutboundError};
+use crate::outbound::{Outbound, OutboundError, chain};
 
 /// The most keys that a set may have.
 pub const MAX_KEYS: usize = 64;
@@ -76,7 +76,7 @@ impl RemoteJwks {
         trace: &Trace,
     ) -> Result<(), NotVerified> {
         let noted = |error: &JwksError| {
-            let facts = Facts { cause: Some(error.to_string()), ..Facts::default() };
+            let facts = Facts { cause: Some(chain(error)), url: Some(url.to_string()), ..Facts::default() };
             trace.because(Step::UpstreamJwks, upstream::JWKS, None, facts);
         };
         let keys = self.kept.get(clock, self.fetch(url, trace), noted).await.map_err(NotVerified::Keys)?;
@@ -200,4 +200,180 @@ fn usable_key(jwk: &Map<String, Value>) -> Result<Vec<VerifyingKey>, NotAKey> {
 
 fn ec(algs: &[Alg], x: &[u8], y: &[u8]) -> Result<Vec<VerifyingKey>, NotAKey> {
     algs.iter().map(|alg| VerifyingKey::ec(*alg, x, y)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::{HandClock, Timestamp};
+    use crate::crypto::jws::testing::TestKey;
+    use crate::event::{Events, Recorder};
+    use crate::outbound::OutboundSettings;
+    use crate::outbound::testing::{Reply, Server};
+
+    fn jwt(key: &TestKey, alg: Alg, kid: Option<&str>) -> String {
+        let kid = kid.map(|kid| format!(r#","kid":"{kid}""#)).unwrap_or_default();
+        key.sign(alg, &format!(r#"{{"alg":"{alg}"{kid}}}"#), "{}")
+    }
+
+    fn set(keys: &Value) -> Result<KeySet, JwksError> {
+        KeySet::parse(json!({ "keys": keys }).to_string().as_bytes())
+    }
+
+    fn check(set: &KeySet, jwt: &str) -> Result<(), NotVerified> {
+        set.check(&Jws::parse(jwt, &Alg::ALL).unwrap())
+    }
+
+    #[test]
+    fn every_algorithm_verifies_with_its_own_key() {
+        for alg in Alg::ALL {
+            let key = TestKey::generate(alg);
+            for more in [json!({}), json!({"use": "sig", "alg": alg, "key_ops": ["verify"]})] {
+                let set = set(&json!([key.jwk(&more)])).unwrap();
+                assert!(check(&set, &jwt(&key, alg, None)).is_ok(), "{alg} {more}");
+            }
+            let other = set(&json!([TestKey::generate(alg).jwk(&json!({}))])).unwrap();
+            assert!(matches!(check(&other, &jwt(&key, alg, None)), Err(NotVerified::Signature)), "{alg}");
+        }
+    }
+
+    #[test]
+    fn a_declared_algorithm_binds() {
+        let key = TestKey::generate(Alg::Rs256);
+        let set = set(&json!([key.jwk(&json!({"alg": "PS256"}))])).unwrap();
+        assert!(check(&set, &jwt(&key, Alg::Ps256, None)).is_ok());
+        assert!(matches!(check(&set, &jwt(&key, Alg::Rs256, None)), Err(NotVerified::KeyUnknown)));
+    }
+
+    #[test]
+    fn keys_that_may_not_verify_are_passed_over() {
+        let (ec, rsa) = (TestKey::generate(Alg::Es256), TestKey::generate(Alg::Rs256));
+        let weak = URL_SAFE_NO_PAD.encode([0xff; 64]);
+        let huge = URL_SAFE_NO_PAD.encode([0xff; 1024]);
+        let bad = [
+            json!(null),
+            json!({}),
+            json!({"kty": "oct", "k": "AAAA"}),
+            ec.jwk(&json!({"d": "AAAA"})),
+            rsa.jwk(&json!({"p": "AAAA"})),
+            ec.jwk(&json!({"use": "enc"})),
+            ec.jwk(&json!({"use": 1})),
+            ec.jwk(&json!({"key_ops": ["sign"]})),
+            ec.jwk(&json!({"key_ops": "verify"})),
+            ec.jwk(&json!({"alg": "ES384"})),
+            ec.jwk(&json!({"alg": "HS256"})),
+            ec.jwk(&json!({"alg": "ECDH-ES"})),
+            ec.jwk(&json!({"kid": 1})),
+            ec.jwk(&json!({"crv": "P-521"})),
+            ec.jwk(&json!({"y": "AAAA"})),
+            ec.jwk(&json!({"y": URL_SAFE_NO_PAD.encode([1; 32])})),
+            json!({"kty": "OKP", "crv": "X25519", "x": URL_SAFE_NO_PAD.encode([9; 32])}),
+            rsa.jwk(&json!({"n": weak})),
+            rsa.jwk(&json!({"n": huge})),
+            rsa.jwk(&json!({"e": ""})),
+            rsa.jwk(&json!({"e": "AA=="})),
+        ];
+        for jwk in &bad {
+            assert!(matches!(set(&json!([jwk])), Err(JwksError::Empty)), "{jwk}");
+        }
+        let mut all = bad.to_vec();
+        all.push(ec.jwk(&json!({"kid": "good"})));
+        let set = set(&json!(all)).unwrap();
+        assert_eq!(set.usable, 1);
+        assert!(check(&set, &jwt(&ec, Alg::Es256, Some("good"))).is_ok());
+    }
+
+    #[test]
+    fn the_shared_secret_of_a_public_key_does_not_verify() {
+        let key = TestKey::generate(Alg::Es256);
+        let confused = key.sign(Alg::Es256, r#"{"alg":"HS256"}"#, "{}");
+        assert!(Jws::parse(&confused, &Alg::ALL).is_err());
+    }
+
+    #[test]
+    fn kid_chooses_and_where_it_does_not_all_that_fit_are_tried() {
+        let (a, b) = (TestKey::generate(Alg::Es256), TestKey::generate(Alg::Es256));
+        let keys = set(&json!([a.jwk(&json!({"kid": "a"})), b.jwk(&json!({"kid": "b"}))])).unwrap();
+        assert!(check(&keys, &jwt(&b, Alg::Es256, Some("b"))).is_ok());
+        assert!(check(&keys, &jwt(&b, Alg::Es256, None)).is_ok());
+        assert!(matches!(check(&keys, &jwt(&b, Alg::Es256, Some("a"))), Err(NotVerified::Signature)));
+        assert!(matches!(check(&keys, &jwt(&b, Alg::Es256, Some("c"))), Err(NotVerified::KeyUnknown)));
+        // The same kid twice: a rotation that forgot to rename.
+        let twins = set(&json!([a.jwk(&json!({"kid": "a"})), b.jwk(&json!({"kid": "a"}))])).unwrap();
+        assert!(check(&twins, &jwt(&b, Alg::Es256, Some("a"))).is_ok());
+    }
+
+    #[test]
+    fn sets_are_bounded_and_strict() {
+        let jwk = TestKey::generate(Alg::Es256).jwk(&json!({}));
+        assert!(set(&json!(vec![&jwk; MAX_KEYS])).is_ok());
+        assert!(matches!(set(&json!(vec![&jwk; MAX_KEYS + 1])), Err(JwksError::TooMany)));
+        assert!(matches!(set(&json!([])), Err(JwksError::Empty)));
+        for text in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#] {
+            assert!(matches!(KeySet::parse(text.as_bytes()), Err(JwksError::Malformed)), "{text}");
+        }
+    }
+
+    /// A peer whose answer can be changed.
+    async fn peer(answer: Option<Value>) -> (Server, Arc<Mutex<Option<Value>>>) {
+        let answer = Arc::new(Mutex::new(answer.map(|keys| json!({ "keys": keys }))));
+        let shared = Arc::clone(&answer);
+        let server = Server::start(move |_| match &*shared.lock().unwrap() {
+            Some(set) => Reply::Full(200, "application/jwk-set+json", set.to_string()),
+            None => Reply::Full(503, "text/html", "down".to_owned()),
+        })
+        .await;
+        (server, answer)
+    }
+
+    #[tokio::test]
+    async fn an_unknown_kid_fetches_at_most_once_a_minute() {
+        let (old, new) = (TestKey::generate(Alg::Es256), TestKey::generate(Alg::Es256));
+        let (server, answer) = peer(Some(json!([old.jwk(&json!({"kid": "old"}))]))).await;
+        let jwks = RemoteJwks::new(Outbound::new(&OutboundSettings::default()).unwrap());
+        let clock = HandClock::at(Timestamp::from_seconds(1_790_000_000));
+        let recorder = Recorder::default();
+        let trace = Trace::new(Events::to(recorder.clone()), None);
+        let (old_jwt, new_jwt) = (jwt(&old, Alg::Es256, Some("old")), jwt(&new, Alg::Es256, Some("new")));
+        let verify = async |text: &str| {
+            let jws = Jws::parse(text, &[Alg::Es256]).unwrap();
+            jwks.verify(&server.url("jwks"), &jws, &clock, &trace).await
+        };
+
+        let (a, b, c) = tokio::join!(verify(&old_jwt), verify(&old_jwt), verify(&old_jwt));
+        assert!(a.is_ok() && b.is_ok() && c.is_ok());
+        assert_eq!(server.requests(), 1, "one flight");
+
+        *answer.lock().unwrap() = Some(json!({"keys": [new.jwk(&json!({"kid": "new"}))]}));
+        clock.advance(Duration::from_secs(59));
+        assert!(matches!(verify(&new_jwt).await, Err(NotVerified::KeyUnknown)));
+        assert_eq!(server.requests(), 1);
+        clock.advance(Duration::from_secs(1));
+        assert!(verify(&new_jwt).await.is_ok());
+        assert_eq!(server.requests(), 2);
+        for _ in 0..50 {
+            assert!(matches!(verify(&old_jwt).await, Err(NotVerified::KeyUnknown)));
+        }
+        assert_eq!(server.requests(), 2);
+
+        // A wrong signature under a known kid is no reason to ask.
+        clock.advance(Duration::from_mins(2));
+        let forged = jwt(&old, Alg::Es256, Some("new"));
+        assert!(matches!(verify(&forged).await, Err(NotVerified::Signature)));
+        assert_eq!(server.requests(), 2);
+
+        // The peer fails: its last good keys serve for a day, and it is said.
+        *answer.lock().unwrap() = None;
+        clock.advance(Duration::from_hours(2));
+        assert!(verify(&new_jwt).await.is_ok());
+        assert_eq!(server.requests(), 3);
+        assert_eq!(recorder.events().iter().filter(|event| event.reason.is_some()).count(), 1);
+        clock.advance(Duration::from_hours(22));
+        assert!(matches!(verify(&new_jwt).await, Err(NotVerified::Keys(_))));
+    }
 }

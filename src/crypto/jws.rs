@@ -2,6 +2,8 @@
 //! 8037), keys parsed once.
 
 pub mod json;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::fmt;
 
@@ -208,4 +210,101 @@ impl<'a> Jws<'a> {
 fn object(part: &str) -> Result<Map<String, Value>, JwsError> {
     let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| JwsError::Malformed)?;
     json::object(&bytes).map_err(|_| JwsError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::TestKey;
+    use super::*;
+
+    const HEADER: &str = r#"{"alg":"ES256","kid":"a"}"#;
+
+    fn es256() -> (TestKey, VerifyingKey) {
+        let key = TestKey::generate(Alg::Es256);
+        let jwk = key.jwk(&serde_json::json!({}));
+        let bytes = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
+        let public = VerifyingKey::ec(Alg::Es256, &bytes("x"), &bytes("y")).unwrap();
+        (key, public)
+    }
+
+    #[test]
+    fn a_signature_fits_its_key_and_its_text_alone() {
+        let (key, public) = es256();
+        let jwt = key.sign(Alg::Es256, HEADER, r#"{"sub":"1"}"#);
+        let jws = Jws::parse(&jwt, &[Alg::Es256]).unwrap();
+        assert_eq!(jws.kid.as_deref(), Some("a"));
+        assert!(jws.verified_by(&public));
+        assert_eq!(jws.claims().unwrap()["sub"], "1");
+        assert!(!jws.verified_by(&es256().1));
+
+        let other = key.sign(Alg::Es256, HEADER, r#"{"sub":"2"}"#);
+        let (text, _) = jwt.rsplit_once('.').unwrap();
+        let (_, signature) = other.rsplit_once('.').unwrap();
+        let mixed = format!("{text}.{signature}");
+        assert!(!Jws::parse(&mixed, &[Alg::Es256]).unwrap().verified_by(&public));
+        let unsigned = format!("{text}.");
+        assert!(!Jws::parse(&unsigned, &[Alg::Es256]).unwrap().verified_by(&public));
+    }
+
+    #[test]
+    fn algorithms_off_the_list_are_refused_before_any_key() {
+        let (key, _) = es256();
+        for alg in ["none", "NONE", "HS256", "RS256", "es256", "ES256K", ""] {
+            let jwt = key.sign(Alg::Es256, &format!(r#"{{"alg":"{alg}"}}"#), "{}");
+            assert!(matches!(Jws::parse(&jwt, &[Alg::Es256]), Err(JwsError::Alg(Some(_)))), "{alg}");
+        }
+        for header in ["{}", r#"{"alg":null}"#, r#"{"alg":["ES256"]}"#] {
+            let jwt = key.sign(Alg::Es256, header, "{}");
+            assert!(matches!(Jws::parse(&jwt, &[Alg::Es256]), Err(JwsError::Alg(None))), "{header}");
+        }
+    }
+
+    #[test]
+    fn headers_that_change_the_meaning_are_refused() {
+        let (key, _) = es256();
+        for more in [r#""crit":["exp"]"#, r#""crit":[]"#, r#""typ":"at+jwt""#, r#""typ":1"#] {
+            let jwt = key.sign(Alg::Es256, &format!(r#"{{"alg":"ES256",{more}}}"#), "{}");
+            assert!(matches!(Jws::parse(&jwt, &[Alg::Es256]), Err(JwsError::Header)), "{more}");
+        }
+        for more in [r#""typ":"jwt""#, r#""jku":"https://evil.example/""#, r#""x5u":"x","jwk":{}"#] {
+            let jwt = key.sign(Alg::Es256, &format!(r#"{{"alg":"ES256",{more}}}"#), "{}");
+            assert!(Jws::parse(&jwt, &[Alg::Es256]).is_ok(), "{more}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_compact_jws_is_malformed() {
+        let (key, _) = es256();
+        let jwt = key.sign(Alg::Es256, HEADER, "{}");
+        let mut cases = vec![
+            String::new(),
+            "..".to_owned(),
+            "a.b".to_owned(),
+            format!("{jwt}="),
+            format!("{jwt}.x"),
+            format!("{jwt}.x.y"),
+            format!(" {jwt}"),
+            jwt.replace('.', "+."),
+            "x".repeat(MAX_LENGTH + 1),
+            key.sign(Alg::Es256, r#"{"alg":"ES256","alg":"ES256"}"#, "{}"),
+            key.sign(Alg::Es256, r#"{"alg":"ES256","kid":1}"#, "{}"),
+            key.sign(Alg::Es256, &format!(r#"{{"alg":"ES256","kid":"{}"}}"#, "k".repeat(257)), "{}"),
+        ];
+        for case in cases.drain(..) {
+            assert!(matches!(Jws::parse(&case, &[Alg::Es256]), Err(JwsError::Malformed)), "{case}");
+        }
+        for payload in ["", "[]", "\"x\"", r#"{"sub":"a","sub":"b"}"#] {
+            let jwt = key.sign(Alg::Es256, HEADER, payload);
+            assert!(Jws::parse(&jwt, &[Alg::Es256]).unwrap().claims().is_err(), "{payload}");
+        }
+    }
+
+    #[test]
+    fn at_hash_takes_the_digest_of_the_algorithm() {
+        // OpenID Connect Core, appendix A.3.
+        let token = b"jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
+        assert_eq!(Alg::Rs256.left_half_hash(token), "77QmUPtjPfzWtF2AnpK9RQ");
+        assert_eq!(Alg::Es384.left_half_hash(token).len(), 32);
+        assert_eq!(Alg::EdDsa.left_half_hash(token).len(), 43);
+    }
 }

@@ -1,13 +1,12 @@
 //! Why an upstream's answer was not taken, and what each reader is told.
 
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::event::reasons::{broker, upstream};
 use crate::event::{Facts, Reason};
 use crate::message::PublicMessage;
-use crate::outbound::OutboundError;
+use crate::outbound::{OutboundError, chain};
 use crate::outcome::{Declined, RefusalCode};
 use crate::remote_jwks::JwksError;
 
@@ -284,16 +283,4 @@ fn status_told(status: u16) -> (RefusalCode, PublicMessage) {
     } else {
         (RefusalCode::ServerError, PublicMessage::UpstreamError)
     }
-}
-
-/// The error and its sources, for the operator.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }

@@ -23,7 +23,7 @@ use crate::crypto::jws::json;
 use crate::event::reasons::upstream;
 use crate::event::{Facts, Step, Trace};
 use crate::outbound::kept::Kept;
-use crate::outbound::{Outbound, OutboundError, may_call};
+use crate::outbound::{Outbound, OutboundError, chain, may_call};
 use crate::service::Prompt;
 
 use super::{Endpoints, Settings};
@@ -99,7 +99,7 @@ impl MetadataSource {
             Self::Fixed(metadata) => Ok(Arc::clone(metadata)),
             Self::Discovered(discovery) => {
                 let noted = |error: &DiscoveryError| {
-                    let facts = Facts { cause: Some(super::error::chain(error)), ..Facts::default() };
+                    let facts = Facts { cause: Some(chain(error)), ..Facts::default() };
                     trace.because(Step::UpstreamDiscovery, upstream::DISCOVERY, None, facts);
                 };
                 discovery.kept.get(clock, discovery.fetch(trace), noted).await

@@ -11,6 +11,8 @@ mod logout;
 mod metadata;
 mod profiles;
 mod response;
+#[cfg(test)]
+mod tests;
 
 use http::HeaderValue;
 use url::Url;

@@ -118,3 +118,80 @@ fn is_error_char(byte: u8) -> bool {
 fn is_description(text: &str) -> bool {
     text.len() <= MAX_DESCRIPTION && text.bytes().all(|byte| is_vschar(byte) && !b"\"\\<>".contains(&byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(query: &str) -> Result<AuthorizationResponse, UpstreamError> {
+        AuthorizationResponse::parse(query)
+    }
+
+    #[test]
+    fn a_code_comes_out_decoded_once() {
+        let response =
+            parse("code=a%2Bb+c%253D&state=s&iss=https%3A%2F%2Fidp.example%2Fapi%2Fv2&session_state=&x")
+                .unwrap();
+        assert_eq!(response.state(), "s");
+        assert_eq!(response.iss.as_deref(), Some("https://idp.example/api/v2"));
+        assert!(response.outcome.is_ok_and(|code| code.expose() == "a+b c%3D"));
+    }
+
+    #[test]
+    fn an_error_comes_out_without_its_description() {
+        let response =
+            parse("error=access_denied&error_description=User+auth+aborted&state=undefined").unwrap();
+        assert_eq!(response.state(), "undefined");
+        assert_eq!(response.outcome.err().as_deref(), Some("access_denied"));
+    }
+
+    #[test]
+    fn whatever_is_not_clear_is_malformed() {
+        let long = |n| "x".repeat(n);
+        let many = (0..40).map(|i| format!("&p{i}=1")).collect::<String>();
+        let cases = [
+            String::new(),
+            "code=c".into(),
+            "state=s".into(),
+            "state=s&code=".into(),
+            "state=s&code=c&code=c".into(),
+            "state=s&code=c&state=s".into(),
+            "state=s&code=c&iss=i&iss=i".into(),
+            "state=s&code=c&x=1&x=1".into(),
+            "state=s&code=c&c%6Fde=c".into(),
+            "state=s&code=c&iss=".into(),
+            format!("state=s&code={}", long(2049)),
+            format!("state=s&code={}", long(8192)),
+            format!("state=s&code=c&x={}", long(17_000)),
+            format!("state=s&code=c{many}"),
+            "state=s&code=a%00b".into(),
+            "state=s&code=a%0Ab".into(),
+            "state=s&code=%C3%A9".into(),
+            "state=s&code=%FF".into(),
+            "state=s&code=%4".into(),
+            "state=s&code=%+1".into(),
+            "state=s&code=%zz".into(),
+            "state=s&code=c&error=access_denied".into(),
+            "state=s&error=".into(),
+            "state=s&error=%3Cscript%3Ealert(1)%3C/script%3E".into(),
+            "state=s&error=a+b".into(),
+            format!("state=s&error={}", long(65)),
+            "state=s&error=e&error_description=%3Cb%3E".into(),
+            "state=s&error=e&error_description=a%22b".into(),
+            "state=s&error=e&error_description=a%0Ab".into(),
+            format!("state=s&error=e&error_description={}", long(2049)),
+            "state=s&response=eyJ".into(),
+            "state=s&code=c&response=eyJ".into(),
+        ];
+        for case in cases {
+            assert!(matches!(parse(&case), Err(UpstreamError::Response(_))), "{case}");
+        }
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_ours_belongs_to_no_login() {
+        for state in [String::new(), "x".repeat(513), "x".repeat(4096), "%00".into(), "%C3%A9".into()] {
+            assert!(matches!(parse(&format!("code=c&state={state}")), Err(UpstreamError::State)), "{state}");
+        }
+    }
+}
