@@ -77,6 +77,8 @@ impl Process {
     pub async fn start(config: Config, events: Events, demo: Option<DemoLinks>) -> Result<Self, StartError> {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
         let root = match &config.seal_key {
+            // Where records were sealed before, a new key would open none of them.
+            SealKey::Beside(path) if config.store.path.exists() => SealKeySource::File(path.clone()).load()?,
             SealKey::Beside(path) => SealKeySource::File(path.clone()).load_or_create(&*entropy)?,
             SealKey::Given(key) => key.clone(),
         };

@@ -176,3 +176,19 @@ impl<'w> Browser<'w> {
         }
     }
 }
+
+impl Browser<'_> {
+    /// One GET at the relay under another `Host`.
+    pub async fn send_to(&mut self, host: &str, target: &str) -> Page {
+        let request = Request::builder()
+            .uri(target)
+            .header(header::HOST, host)
+            .extension(Peer::at(self.address))
+            .body(Body::empty())
+            .unwrap();
+        let response = self.world.relay.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = String::from_utf8_lossy(&body.collect().await.unwrap().to_bytes()).into_owned();
+        Page { url: format!("http://{host}{target}"), status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+}

@@ -80,7 +80,8 @@ impl World {
 
     pub async fn with(setup: Setup) -> Self {
         init_log();
-        let clock = HandClock::at(START);
+        // The relay has been up for a day when the world begins.
+        let clock = HandClock::at(Timestamp::from_seconds(START.seconds() - 86_400));
         let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stub_base = format!("http://{}", socket.local_addr().unwrap());
         let stub = stub(&stub_base, &clock, setup.public_url.unwrap_or(RELAY));
@@ -95,23 +96,11 @@ impl World {
         write_secret(&dir.path().join("fc.secret"), SECRET);
         let recorder = Recorder::default();
         let config = configuration(&setup, &stub_base, dir.path());
-        // The relay has been up for a day.
-        let boot = HandClock::at(Timestamp::from_seconds(START.seconds() - 86_400));
-        let app = relay(config, &recorder, &boot, dir.path(), setup.sqlite);
-        boot.advance(Duration::from_hours(24));
-        let app = Arc::new(app);
+        let app = Arc::new(relay(config, &recorder, &clock, dir.path(), setup.sqlite));
+        clock.advance(Duration::from_hours(24));
         let relay = web::router(app.clone());
-        let mut world = Self { clock: boot, app, relay, stub, stub_router, stub_base, recorder, dir, setup };
-        world.join_clocks(&clock);
-        world
+        Self { clock, app, relay, stub, stub_router, stub_base, recorder, dir, setup }
     }
-
-    /// The stub's hand follows the relay's.
-    fn join_clocks(&mut self, stub: &HandClock) {
-        self.stub_clock(stub.clone());
-    }
-
-    fn stub_clock(&mut self, _stub: HandClock) {}
 
     pub fn now(&self) -> u64 {
         self.clock.now().seconds()

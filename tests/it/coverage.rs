@@ -1,0 +1,51 @@
+//! Every row of the bad inputs that this relay answers has a test that names it.
+
+use std::fs;
+
+/// Rows that come with the issues of their wires, of the provider, and of the profiles.
+fn is_later(id: &str, endpoint: &str, input: &str) -> bool {
+    let other_wires = ["kif", "CBC", "jwe"];
+    let wire = other_wires.iter().any(|wire| input.contains(wire));
+    let kept = ["IDP-13", "IDP-20"].contains(&id) && id == "IDP-13";
+    let provider = !(endpoint.starts_with("/idp") || endpoint.starts_with("/callback"))
+        && !endpoint.starts_with("/logout")
+        && !endpoint.starts_with("every endpoint");
+    let of_the_provider = [
+        // RP-Initiated Logout toward our own clients, and back-channel logout.
+        "OUT-03", "OUT-04", "OUT-06", "OUT-07", "OUT-09", "OUT-10", "OUT-18", "OUT-19", "OUT-21", "OUT-22", "OUT-24",
+        "OUT-25", // KIF's alias and its sunset.
+        "OUT-16", "IDP-89", // JSON bodies.
+        "ALL-19",
+    ];
+    let with_jwe = ["CBK-40"];
+    (wire && !kept) || provider || of_the_provider.contains(&id) || with_jwe.contains(&id)
+}
+
+#[test]
+fn every_row_is_played() {
+    let mut tests = String::new();
+    for path in ["tests/it", "tests", "tests/it/harness", "src/upstream", "src/config", "src/config/check"] {
+        for entry in fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|ending| ending == "rs") && !path.ends_with("coverage.rs") {
+                tests += &fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let rows = include_str!("../vectors/bad-inputs.tsv");
+    let (mut missing, mut played) = (Vec::new(), 0);
+    for row in rows.lines().skip(1) {
+        let mut columns = row.split('\t');
+        let (id, endpoint, input) = (columns.next().unwrap(), columns.next().unwrap(), columns.next().unwrap());
+        if is_later(id, endpoint, input) {
+            continue;
+        }
+        if tests.contains(&format!("{id}\"")) || tests.contains(&format!("{id}:")) || tests.contains(&format!("{id} ")) {
+            played += 1;
+        } else {
+            missing.push(format!("{id}\t{input}"));
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(played > 80, "{played}");
+}
