@@ -51,14 +51,18 @@ struct Provider {
     upstream: Upstream,
 }
 
+fn key_set(key: &TestKey, kid: &str) -> Value {
+    json!({"keys": [key.jwk(&json!({"kid": kid, "use": "sig"}))]})
+}
+
 fn answer(script: &mut Script, got: &Got) -> Reply {
     let signed = got.path() == "/signed";
     script.heads.push(got.head.clone());
     match got.path() {
-        "/.well-known/openid-configuration" => Reply::json(&script.metadata),
+        "/.well-known/openid-configuration" => Reply::json(script.metadata.to_string()),
         "/jwks" => match &script.jwks {
-            Some(set) => Reply::json(set),
-            None => Reply::json(json!({"keys": [script.key.jwk(&json!({"kid": "k", "use": "sig"}))]})),
+            Some(set) => Reply::json(set.to_string()),
+            None => Reply::json(key_set(&script.key, "k").to_string()),
         },
         "/token" => {
             script.posts.push(got.body.clone());
@@ -72,7 +76,7 @@ fn answer(script: &mut Script, got: &Got) -> Reply {
                 answer[name] = value.clone();
             }
             answer.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-            Reply::json(answer)
+            Reply::json(answer.to_string())
         }
         "/userinfo" | "/signed" => {
             if let Some(reply) = script.userinfo_reply {
@@ -83,7 +87,7 @@ fn answer(script: &mut Script, got: &Got) -> Reply {
                 let jwt = script.key.sign(Alg::Es256, &script.header, &text);
                 Reply::Full(200, "application/jwt; charset=utf-8", jwt)
             } else {
-                Reply::json(&script.userinfo)
+                Reply::json(script.userinfo.to_string())
             }
         }
         other => Reply::Full(404, "text/html", other.to_owned()),
@@ -272,15 +276,16 @@ async fn a_generic_login_by_discovery() {
     );
     assert_eq!(signed_in.scopes, scopes);
 
-    let script = provider.script.lock().unwrap();
-    let post: Vec<(String, String)> =
-        url::form_urlencoded::parse(script.posts[0].as_bytes()).into_owned().collect();
+    let (post, heads) = {
+        let script = provider.script.lock().unwrap();
+        (script.posts[0].clone(), script.heads.clone())
+    };
+    let post: Vec<(String, String)> = url::form_urlencoded::parse(post.as_bytes()).into_owned().collect();
     let names: Vec<&str> = post.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["grant_type", "code", "redirect_uri", "code_verifier"]);
-    let head = script.heads.iter().find(|head| head.starts_with("POST")).unwrap();
+    let head = heads.iter().find(|head| head.starts_with("POST")).unwrap();
     // base64("client+id:s3cr%26t%3A%C3%A9")
     assert!(head.contains("Basic Y2xpZW50K2lkOnMzY3IlMjZ0JTNBJUMzJUE5"), "{head}");
-    drop(script);
     let steps: Vec<&str> = provider.recorder.events().iter().map(|event| event.step.name().0).collect();
     let all =
         ["upstream.discovery", "upstream.token", "upstream.jwks", "upstream.id_token", "upstream.userinfo"];
@@ -415,10 +420,8 @@ async fn error_responses_are_told_in_standard_words() {
 #[tokio::test]
 async fn token_answers_that_are_none() {
     use reasons::upstream as R;
-    let provider = Provider::generic().await;
-    let full = |status, kind, body: &str| Reply::Full(status, kind, body.to_owned());
-    let _ = full;
     type Case = (fn() -> Reply, Reason, RefusalCode, PublicMessage);
+    let provider = Provider::generic().await;
     let (server_error, later) = (RefusalCode::ServerError, RefusalCode::TemporarilyUnavailable);
     let (odd, down, slow) =
         (PublicMessage::UpstreamError, PublicMessage::UpstreamDown, PublicMessage::UpstreamTimeout);
@@ -584,7 +587,7 @@ async fn signatures_and_headers_that_do_not_pass() {
     provider.clock.advance(Duration::from_secs(61));
     let rotated = |script: &mut Script| {
         script.header = r#"{"alg":"ES256","kid":"k2"}"#.to_owned();
-        script.jwks = Some(json!({"keys": [script.key.jwk(&json!({"kid": "k2"}))]}));
+        script.jwks = Some(key_set(&script.key, "k2"));
     };
     assert!(provider.login(rotated).await.is_ok());
     // No kid: whichever fits.
