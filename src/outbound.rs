@@ -402,6 +402,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_certificate_that_nobody_vouches_for_is_no_connection() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                assert!(acceptor.accept(stream).await.is_err());
+            }
+        });
+        let url = Url::parse(&format!("https://localhost:{port}/")).unwrap();
+        let error = outbound().get(&url, "*/*", None).await.unwrap_err();
+        assert!(matches!(error, OutboundError::Unreachable(_)));
+        assert!(chain(&error).contains("certificate"), "{}", chain(&error));
+    }
+
+    #[tokio::test]
     async fn plain_http_goes_only_to_this_machine() {
         for bad in ["http://example.org/", "http://10.0.0.1/", "ftp://localhost/", "http://[2001:db8::1]/"] {
             let answer = outbound().get(&Url::parse(bad).unwrap(), "*/*", None).await;

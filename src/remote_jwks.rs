@@ -75,20 +75,37 @@ impl RemoteJwks {
         clock: &dyn Clock,
         trace: &Trace,
     ) -> Result<(), NotVerified> {
+        let Some(keys) = self.kept.fresh(clock) else {
+            return Box::pin(self.fetch_and_verify(url, jws, clock, trace)).await;
+        };
+        match keys.check(jws) {
+            Ok(()) => Ok(()),
+            // Rotation gives a new kid: the same one is not worth a call.
+            Err(NotVerified::Signature) if jws.kid.is_some() => Err(NotVerified::Signature),
+            Err(_) => Box::pin(self.fetch_and_verify(url, jws, clock, trace)).await,
+        }
+    }
+
+    /// The rare way: the keys are not there, due, or do not fit.
+    async fn fetch_and_verify(
+        &self,
+        url: &Url,
+        jws: &Jws<'_>,
+        clock: &dyn Clock,
+        trace: &Trace,
+    ) -> Result<(), NotVerified> {
         let noted = |error: &JwksError| {
             let facts = Facts { cause: Some(chain(error)), url: Some(url.to_string()), ..Facts::default() };
             trace.because(Step::UpstreamJwks, upstream::JWKS, None, facts);
         };
         let keys = self.kept.get(clock, self.fetch(url, trace), noted).await.map_err(NotVerified::Keys)?;
-        let first = match keys.check(jws) {
+        match keys.check(jws) {
             Ok(()) => return Ok(()),
-            // Rotation gives a new kid: the same one is not worth a call.
             Err(NotVerified::Signature) if jws.kid.is_some() => return Err(NotVerified::Signature),
-            Err(fault) => fault,
-        };
-        let again =
-            self.kept.refresh(clock, self.fetch(url, trace), noted).await.map_err(NotVerified::Keys)?;
-        if Arc::ptr_eq(&keys, &again) { Err(first) } else { again.check(jws) }
+            Err(_) => {}
+        }
+        let keys = self.kept.refresh(clock, self.fetch(url, trace), noted).await;
+        keys.map_err(NotVerified::Keys)?.check(jws)
     }
 
     async fn fetch(&self, url: &Url, trace: &Trace) -> Result<KeySet, JwksError> {

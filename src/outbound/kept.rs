@@ -41,6 +41,11 @@ impl<T, E> Kept<T, E> {
         Self { good: ArcSwapOption::empty(), flight: Mutex::new(flight) }
     }
 
+    /// The value, if there is one and it is not yet due.
+    pub fn fresh(&self, clock: &dyn Clock) -> Option<Arc<T>> {
+        self.younger_than(REFRESH, clock.now())
+    }
+
     /// The value, fetched if there is none or if it is due. A failure is said to `noted` if there is a good
     /// value to go on with, and returned otherwise.
     pub async fn get(

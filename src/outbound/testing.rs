@@ -35,8 +35,8 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
-    pub(crate) fn json(body: impl ToString) -> Self {
-        Self::Full(200, "application/json", body.to_string())
+    pub(crate) fn json(body: impl Into<String>) -> Self {
+        Self::Full(200, "application/json", body.into())
     }
 }
 

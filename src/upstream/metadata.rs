@@ -102,7 +102,10 @@ impl MetadataSource {
                     let facts = Facts { cause: Some(chain(error)), ..Facts::default() };
                     trace.because(Step::UpstreamDiscovery, upstream::DISCOVERY, None, facts);
                 };
-                discovery.kept.get(clock, discovery.fetch(trace), noted).await
+                match discovery.kept.fresh(clock) {
+                    Some(metadata) => Ok(metadata),
+                    None => Box::pin(discovery.kept.get(clock, discovery.fetch(trace), noted)).await,
+                }
             }
         }
     }
