@@ -43,7 +43,7 @@ impl fmt::Debug for LoginId {
 #[serde(transparent)]
 pub struct BrowserId(pub [u8; 32]);
 
-/// A login whose browser is at the upstream; found, and spent, by `state`.
+/// A login whose browser is at the upstream; found, and taken, by `state`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct AwayLogin {
     /// Its name in the events.
@@ -60,7 +60,7 @@ pub struct AwayLogin {
     pub started: Timestamp,
 }
 
-/// A login whose person is known and must say yes; found, and spent, by the token of the page's form.
+/// A login whose person is known and must say yes; found, and taken, by the token of the page's form.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ConfirmLogin {
     /// Its name in the events.

@@ -78,7 +78,9 @@ impl Process {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
         let root = match &config.seal_key {
             // Where records were sealed before, a new key would open none of them.
-            SealKey::Beside(path) if config.store.path.exists() => SealKeySource::File(path.clone()).load()?,
+            SealKey::Beside(path) if config.store.path.exists() => {
+                SealKeySource::File(path.clone()).load()?
+            }
             SealKey::Beside(path) => SealKeySource::File(path.clone()).load_or_create(&*entropy)?,
             SealKey::Given(key) => key.clone(),
         };
@@ -177,10 +179,13 @@ pub fn ceiling(limits: &Limits, kind: Kind) -> usize {
     match kind {
         Kind::AwayLogin | Kind::ConfirmLogin => limits.logins_in_flight,
         Kind::Session | Kind::SessionCookie => limits.sessions,
-        // Marks live as long as messages do, so a full table of them means a flood of answered logins.
-        Kind::SpentMessage | Kind::SeenIv => limits.sessions.saturating_mul(2),
-        Kind::Answer | Kind::Reference | Kind::AwayLogout | Kind::ConfirmLogout | Kind::Probe => {
-            limits.logins_in_flight.saturating_mul(4)
-        }
+        // Marks are small, and never evicted early: room for a quarter of an hour of answers.
+        Kind::SpentMessage | Kind::SeenIv => 1_000_000,
+        Kind::Answer
+        | Kind::UsedHandle
+        | Kind::Reference
+        | Kind::AwayLogout
+        | Kind::ConfirmLogout
+        | Kind::Probe => limits.logins_in_flight.saturating_mul(4),
     }
 }

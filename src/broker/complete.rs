@@ -1,6 +1,7 @@
 //! The return from the upstream: the login is spent, the answer becomes an identity.
 
 use super::begin::{ask, declined};
+use super::finish::used;
 use super::session::{self, SignIn, max_age, policy};
 use super::{Failure, Journey, Next, Outcome};
 use crate::event::{Facts, Step, reasons};
@@ -9,7 +10,6 @@ use crate::login::{AwayLogin, BrowserId};
 use crate::message::PublicMessage;
 use crate::outcome::{Declined, RefusalCode};
 use crate::service::{Service, Sso, UpstreamName};
-use crate::store::Spend;
 use crate::upstream::{AuthorizationResponse, SignedIn, Upstream};
 
 /// How far an upstream's `auth_time` may lag behind `max_age`, in seconds.
@@ -36,7 +36,7 @@ pub async fn complete(
         let Declined { message, reason, facts, .. } = error.declined();
         Box::new(Failure { message, app: None, reason, facts })
     })?;
-    let login = spend(cx, response.state(), upstream, browser).await?;
+    let login = take(cx, response.state(), upstream, browser).await?;
     cx.trace.step(Step::UpstreamReturned, away_for(cx, &login));
     let app = login.request.app().clone();
     let service = parties
@@ -59,9 +59,9 @@ pub async fn complete(
     }
 }
 
-/// Spends the login of `state`. It is looked at first, so that another browser, or another upstream, cannot
-/// use it up; what decides is the spending.
-async fn spend(
+/// Takes the login of `state`. It is looked at first, so that another browser, or another upstream, cannot
+/// use it up; what decides is the taking.
+async fn take(
     cx: &mut Journey<'_>,
     state: &str,
     upstream: &UpstreamName,
@@ -86,16 +86,18 @@ async fn spend(
             ));
         }
     }
-    match cx.tables.away.spend(key, now).await? {
-        Spend::Fresh(login) => Ok(login),
-        Spend::Spent(login) => {
-            follow(cx, &login);
-            let app = (Some(login.browser) == browser).then(|| login.request.app().clone());
-            Err(Failure::new(PublicMessage::UpstreamState, app.as_ref(), reasons::broker::STATE_SPENT))
+    if let Some(login) = cx.tables.away.take(key, now).await? {
+        used(cx, state, login.id, login.request.app(), login.browser).await?;
+        return Ok(login);
+    }
+    let message = PublicMessage::UpstreamState;
+    match cx.tables.used.read(key, now).await? {
+        Some((used, _)) if Some(used.browser) == browser => {
+            cx.trace.login = Some(used.login);
+            Err(Failure::new(message, Some(&used.app), reasons::broker::STATE_SPENT))
         }
-        Spend::Absent => {
-            Err(Failure::new(PublicMessage::UpstreamState, None, reasons::broker::STATE_UNKNOWN))
-        }
+        Some(_) => Err(Failure::new(message, None, reasons::broker::STATE_SPENT)),
+        None => Err(Failure::new(message, None, reasons::broker::STATE_UNKNOWN)),
     }
 }
 

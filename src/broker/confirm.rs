@@ -1,11 +1,11 @@
 //! The person's answer on the confirmation page.
 
+use super::finish::used;
 use super::{Failure, Journey, Next, Outcome};
 use crate::event::{Facts, Step, reasons};
 use crate::login::{BrowserId, ConfirmLogin, LoginId};
 use crate::message::PublicMessage;
 use crate::outcome::{Declined, RefusalCode};
-use crate::store::Spend;
 
 /// What the person chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,25 +38,26 @@ pub async fn confirm(
     if cx.tables.confirm.read(key, now).await?.is_some_and(|(login, _)| login.browser != browser) {
         return Err(forged());
     }
-    match cx.tables.confirm.spend(key, now).await? {
-        Spend::Fresh(login) => {
-            follow(cx, &login);
-            cx.trace.step(Step::ConfirmationGiven, Facts::default());
-            let ConfirmLogin { id, request, identity, .. } = login;
-            let result = match decision {
-                Decision::Continue => Ok(identity),
-                Decision::Cancel => Err(cancelled()),
-            };
-            Ok(Confirmed::Next(Next::Answer(Box::new(Outcome { login: id, request, result }))))
+    if let Some(login) = cx.tables.confirm.take(key, now).await? {
+        follow(cx, &login);
+        used(cx, token, login.id, login.request.app(), login.browser).await?;
+        cx.trace.step(Step::ConfirmationGiven, Facts::default());
+        let ConfirmLogin { id, request, identity, .. } = login;
+        let result = match decision {
+            Decision::Continue => Ok(identity),
+            Decision::Cancel => Err(cancelled()),
+        };
+        return Ok(Confirmed::Next(Next::Answer(Box::new(Outcome { login: id, request, result }))));
+    }
+    match cx.tables.used.read(key, now).await? {
+        Some((used, _)) if used.browser == browser => {
+            cx.trace.login = Some(used.login);
+            cx.trace.app = Some(used.app.clone());
+            let message = PublicMessage::AlreadyAnswered;
+            let failure = Failure::new(message, Some(&used.app), reasons::broker::CONFIRMATION_SPENT);
+            Ok(Confirmed::Again(used.login, failure))
         }
-        Spend::Spent(login) if login.browser == browser => {
-            follow(cx, &login);
-            let app = login.request.app();
-            let failure =
-                Failure::new(PublicMessage::AlreadyAnswered, Some(app), reasons::broker::CONFIRMATION_SPENT);
-            Ok(Confirmed::Again(login.id, failure))
-        }
-        Spend::Spent(_) | Spend::Absent => Err(forged()),
+        Some(_) | None => Err(forged()),
     }
 }
 

@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use super::tables::SpentMessage;
+use super::tables::{SpentMessage, UsedHandle};
 use super::{Failure, Journey};
 use crate::event::{Facts, Step, reasons};
 use crate::login::{BrowserId, LoginId};
 use crate::message::PublicMessage;
 use crate::request::LegacyRequest;
+use crate::service::AppId;
+use crate::store::StoreError;
 
 /// For how long the browser that received an answer gets the same bytes again (a double click).
 const REPEAT: Duration = Duration::from_mins(1);
+/// The longest that a login which was taken can still need for its answer.
+const ON_ITS_WAY: Duration = Duration::from_mins(2);
 
 /// Spends the message of `request` for `login`, whose answer sends `browser` to `location`. The answer may
 /// leave only if this succeeds.
@@ -26,8 +30,8 @@ pub async fn finish(
     let repeat_until = now.plus(REPEAT);
     cx.tables.answers.put(login.as_bytes(), &location.to_owned(), repeat_until, &[], now).await?;
     let spent = SpentMessage { login, browser, at: now };
-    // A login may outlive its message; the mark outlives both.
-    let keep = request.fresh_until.max(now.plus(cx.limits.login));
+    // Another login of this message may be on its way to an answer; the mark outlives both it and the message.
+    let keep = request.fresh_until.max(now.plus(ON_ITS_WAY));
     if !cx.tables.spent.insert_new(&request.mark, &spent, keep, &[], now).await? {
         cx.tables.answers.forget(login.as_bytes()).await?;
         return Err(Failure::new(
@@ -36,8 +40,28 @@ pub async fn finish(
             reasons::legacy::LOST_TO_ANOTHER,
         ));
     }
-    notice_repeated_iv(cx, request).await?;
-    Ok(())
+    // The message's other logins have nothing left to win.
+    let message = ("message", request.mark.as_slice());
+    cx.tables.away.forget_owned(message).await?;
+    cx.tables.confirm.forget_owned(message).await?;
+    notice_repeated_iv(cx, request).await
+}
+
+/// Notes that a single-use handle was used, and by which login: whoever comes again within a minute ends on the
+/// right page. Nothing rests on it.
+pub(super) async fn used(
+    cx: &Journey<'_>,
+    handle: &str,
+    login: LoginId,
+    app: &AppId,
+    browser: BrowserId,
+) -> Result<(), Box<Failure>> {
+    let now = cx.now();
+    let used = UsedHandle { login, app: app.clone(), browser };
+    match cx.tables.used.put(handle.as_bytes(), &used, now.plus(REPEAT), &[], now).await {
+        Ok(()) | Err(StoreError::Full) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn notice_repeated_iv(cx: &Journey<'_>, request: &LegacyRequest) -> Result<(), Box<Failure>> {

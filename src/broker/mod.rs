@@ -2,7 +2,7 @@
 //!
 //! 1. [`begin`]: a session that satisfies the request serves it, perhaps after a page; otherwise the browser
 //!    goes to the upstream, and the login waits under its `state`.
-//! 2. [`complete`]: the browser is back; the login is *spent*, the upstream's answer becomes an identity.
+//! 2. [`complete`]: the browser is back; the login is *taken*, the upstream's answer becomes an identity.
 //! 3. [`confirm`]: where nobody may be signed in against their will, the person says yes.
 //! 4. [`finish`]: the protocol has sealed its answer; the first login to finish spends the message.
 

@@ -17,6 +17,8 @@ pub struct Tables {
     pub away: Table<AwayLogin>,
     /// By the token of the confirmation page.
     pub confirm: Table<ConfirmLogin>,
+    /// What became of a `state` or a form's token, for a minute after its use.
+    pub used: Table<UsedHandle>,
     /// By the message's mark.
     pub spent: Table<SpentMessage>,
     /// The address that a browser was sent to, by login id.
@@ -41,6 +43,7 @@ impl Tables {
         Self {
             away: Table::new(store.clone(), sealer.clone(), Kind::AwayLogin),
             confirm: Table::new(store.clone(), sealer.clone(), Kind::ConfirmLogin),
+            used: Table::new(store.clone(), sealer.clone(), Kind::UsedHandle),
             spent: Table::new(store.clone(), sealer.clone(), Kind::SpentMessage),
             answers: Table::new(store.clone(), sealer.clone(), Kind::Answer),
             references: Table::new(store.clone(), sealer.clone(), Kind::Reference),
@@ -51,6 +54,17 @@ impl Tables {
             away_logout: Table::new(store.clone(), sealer.clone(), Kind::AwayLogout),
         }
     }
+}
+
+/// The login that used a handle: for the button, and the repeated answer, of whoever comes again.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct UsedHandle {
+    /// The login.
+    pub login: LoginId,
+    /// Its application.
+    pub app: AppId,
+    /// Its browser.
+    pub browser: BrowserId,
 }
 
 /// A message that was answered.

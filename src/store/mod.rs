@@ -30,6 +30,8 @@ pub enum Kind {
     AwayLogin,
     /// A login that awaits confirmation, by the form's token.
     ConfirmLogin,
+    /// What became of a `state` or a form's token that was used, by its value.
+    UsedHandle,
     /// A message that was answered, by its mark.
     SpentMessage,
     /// The answer that a browser may get again for a minute, by login id.
@@ -52,9 +54,10 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of their discriminants.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::AwayLogin,
         Self::ConfirmLogin,
+        Self::UsedHandle,
         Self::SpentMessage,
         Self::Answer,
         Self::Reference,
@@ -71,6 +74,7 @@ impl Kind {
         match self {
             Self::AwayLogin => "away_login",
             Self::ConfirmLogin => "confirm_login",
+            Self::UsedHandle => "used_handle",
             Self::SpentMessage => "spent_message",
             Self::Answer => "answer",
             Self::Reference => "reference",

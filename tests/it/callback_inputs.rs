@@ -43,8 +43,8 @@ async fn what_is_not_an_answer() {
         ("CBK-01", at(format!("{rest}&error=access_denied")), "UPSTREAM_RESPONSE"),
         ("CBK-03", at(format!("code={code}&state={}&iss={iss}", "f".repeat(64))), "UPSTREAM_STATE"),
         ("CBK-03", at(format!("code={code}&state=undefined&iss={iss}")), "UPSTREAM_STATE"),
-        ("CBK-03", at(format!("code={code}&state=&iss={iss}")), "UPSTREAM_RESPONSE"),
-        ("CBK-03", at(format!("code={code}&state={}&iss={iss}", "f".repeat(4096))), "UPSTREAM_RESPONSE"),
+        ("CBK-03", at(format!("code={code}&state=&iss={iss}")), "UPSTREAM_STATE"),
+        ("CBK-03", at(format!("code={code}&state={}&iss={iss}", "f".repeat(4096))), "UPSTREAM_STATE"),
         ("CBK-10", at(format!("{rest}&iss={iss}")), "UPSTREAM_RESPONSE"),
         ("CBK-10", at(format!("{rest}&state={state}")), "UPSTREAM_RESPONSE"),
         ("CBK-10", at(format!("{rest}&code={code}")), "UPSTREAM_RESPONSE"),
@@ -76,17 +76,18 @@ async fn what_is_not_an_answer() {
     app.identity(&back.url, &attempt);
     let again = browser.get(&good).await;
     assert_page(&again, 400, "UPSTREAM_STATE", "CBK-06");
-    assert_eq!(again.button(), "https://paie.example/accueil", "CBK-06: Back ends on the application's button");
+    assert_eq!(
+        again.button(),
+        "https://paie.example/accueil",
+        "CBK-06: Back ends on the application's button"
+    );
     assert_eq!(world.stub.calls().token, 1, "CBK-06");
 }
 
 #[tokio::test]
 async fn the_issuer_of_the_answer() {
     let world = World::new().await;
-    for (row, change) in [
-        ("CBK-09", None),
-        ("CBK-07", Some("https%3A%2F%2Fevil.example")),
-    ] {
+    for (row, change) in [("CBK-09", None), ("CBK-07", Some("https%3A%2F%2Fevil.example"))] {
         let (mut browser, _, good) = ready_to_return(&world, &world.legacy("compta")).await;
         let iss = parameter(&good, "iss").unwrap();
         let with = |iss: &str| format!("&iss={iss}");
@@ -213,16 +214,18 @@ async fn faults_of_the_upstream() {
 
 #[tokio::test]
 async fn an_upstream_that_drips_or_is_down() {
-    let world = World::with(Setup {
-        outbound: Some("connect_seconds = 1\ntotal_seconds = 1"),
-        ..Setup::default()
-    })
-    .await;
+    let world =
+        World::with(Setup { outbound: Some("connect_seconds = 1\ntotal_seconds = 1"), ..Setup::default() })
+            .await;
     let app = world.legacy("compta");
     world.stub.set_fault(Fault::parse("token_slow"));
     let (mut browser, attempt, good) = ready_to_return(&world, &app).await;
     let answer = browser.get(&good).await;
-    assert_eq!(app.refusal(answer.location().unwrap(), &attempt)["error"], "temporarily_unavailable", "CBK-25");
+    assert_eq!(
+        app.refusal(answer.location().unwrap(), &attempt)["error"],
+        "temporarily_unavailable",
+        "CBK-25"
+    );
     assert_eq!(world.last_reason(), "upstream.timeout", "CBK-25");
 }
 

@@ -34,7 +34,8 @@ async fn call(world: &World, credentials: Option<(&str, &str)>, form: &str, from
         let basic = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
         request = request.header(header::AUTHORIZATION, format!("Basic {basic}"));
     }
-    let response = world.relay.clone().oneshot(request.body(Body::from(form.to_owned())).unwrap()).await.unwrap();
+    let response =
+        world.relay.clone().oneshot(request.body(Body::from(form.to_owned())).unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
     Claimed { status: parts.status.as_u16(), body, headers: parts.headers }

@@ -12,8 +12,8 @@ fn is_later(id: &str, endpoint: &str, input: &str) -> bool {
         && !endpoint.starts_with("every endpoint");
     let of_the_provider = [
         // RP-Initiated Logout toward our own clients, and back-channel logout.
-        "OUT-03", "OUT-04", "OUT-06", "OUT-07", "OUT-09", "OUT-10", "OUT-18", "OUT-19", "OUT-21", "OUT-22", "OUT-24",
-        "OUT-25", // KIF's alias and its sunset.
+        "OUT-03", "OUT-04", "OUT-06", "OUT-07", "OUT-09", "OUT-10", "OUT-18", "OUT-19", "OUT-21", "OUT-22",
+        "OUT-24", "OUT-25", // KIF's alias and its sunset.
         "OUT-16", "IDP-89", // JSON bodies.
         "ALL-19",
     ];
@@ -36,11 +36,15 @@ fn every_row_is_played() {
     let (mut missing, mut played) = (Vec::new(), 0);
     for row in rows.lines().skip(1) {
         let mut columns = row.split('\t');
-        let (id, endpoint, input) = (columns.next().unwrap(), columns.next().unwrap(), columns.next().unwrap());
+        let (id, endpoint, input) =
+            (columns.next().unwrap(), columns.next().unwrap(), columns.next().unwrap());
         if is_later(id, endpoint, input) {
             continue;
         }
-        if tests.contains(&format!("{id}\"")) || tests.contains(&format!("{id}:")) || tests.contains(&format!("{id} ")) {
+        if tests.contains(&format!("{id}\""))
+            || tests.contains(&format!("{id}:"))
+            || tests.contains(&format!("{id} "))
+        {
             played += 1;
         } else {
             missing.push(format!("{id}\t{input}"));

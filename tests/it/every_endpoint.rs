@@ -56,11 +56,9 @@ async fn forwarded_headers_of_strangers_are_ignored() {
 
 #[tokio::test]
 async fn forwarded_addresses_of_trusted_proxies() {
-    let world = World::with(Setup {
-        server: "trusted_proxies = [\"192.0.2.0/24\"]".to_owned(),
-        ..Setup::default()
-    })
-    .await;
+    let world =
+        World::with(Setup { server: "trusted_proxies = [\"192.0.2.0/24\"]".to_owned(), ..Setup::default() })
+            .await;
     let app = world.legacy("compta");
     let many = vec!["x"; 10_000].join(",");
     for (value, seen) in [
@@ -157,12 +155,20 @@ async fn forms_are_bounded() {
 #[tokio::test]
 async fn dynamic_pages_are_whole_and_never_kept() {
     let world = World::new().await;
-    for (name, value) in [("Range", "bytes=0-10"), ("If-None-Match", "*"), ("If-Modified-Since", "Wed, 25 Nov 2026 00:00:00 GMT")] {
+    for (name, value) in [
+        ("Range", "bytes=0-10"),
+        ("If-None-Match", "*"),
+        ("If-Modified-Since", "Wed, 25 Nov 2026 00:00:00 GMT"),
+    ] {
         let page = Browser::new(&world).with(name, value).get(&format!("{RELAY}/")).await;
         assert_eq!((page.status, page.header("cache-control")), (200, "no-store"), "ALL-23");
         assert!(page.body.ends_with("</html>"), "ALL-23");
     }
-    let page = Browser::new(&world).with("Upgrade", "websocket").with("Connection", "upgrade").get(&format!("{RELAY}/")).await;
+    let page = Browser::new(&world)
+        .with("Upgrade", "websocket")
+        .with("Connection", "upgrade")
+        .get(&format!("{RELAY}/"))
+        .await;
     assert_eq!(page.status, 400, "ALL-25");
 }
 
@@ -191,7 +197,10 @@ async fn every_answer_carries_the_headers() {
             assert_eq!(page.header(name), value, "{url}");
         }
         let policy = page.header("content-security-policy");
-        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{url} {policy}");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{url} {policy}"
+        );
         assert!(page.header("server").is_empty() && page.header("x-powered-by").is_empty(), "{url}");
         assert!(page.header("access-control-allow-origin").is_empty(), "{url}");
     }
@@ -201,13 +210,17 @@ async fn every_answer_carries_the_headers() {
     let path = home.body[at..].split('"').next().unwrap();
     let css = world.browser().get(&format!("{RELAY}{path}")).await;
     assert_eq!(css.status, 200);
-    assert!(css.header("cache-control").contains("immutable") && css.header("content-type").starts_with("text/css"));
+    assert!(
+        css.header("cache-control").contains("immutable")
+            && css.header("content-type").starts_with("text/css")
+    );
 }
 
 /// A wish for a path below the host.
 #[tokio::test]
 async fn the_relay_may_stand_below_a_path() {
-    let world = World::with(Setup { public_url: Some("https://portail.example/relais"), ..Setup::default() }).await;
+    let world =
+        World::with(Setup { public_url: Some("https://portail.example/relais"), ..Setup::default() }).await;
     let base = "https://portail.example/relais";
     assert_eq!(world.browser().get(&format!("{base}/idp/compta?msg=00")).await.status, 400);
     assert_eq!(world.browser().get("https://portail.example/idp/compta?msg=00").await.status, 404);

@@ -87,7 +87,8 @@ async fn state_is_decoded_once() {
     world.stub.set_auto_login(Some("angela"));
     let app = world.legacy("compta");
     let mut attempt = app.attempt();
-    let callback = format!("{}?state=%22%3E%3Cscript%3E%2541%C3%A9-&nonce={}", app.callback_base(), attempt.nonce);
+    let callback =
+        format!("{}?state=%22%3E%3Cscript%3E%2541%C3%A9-&nonce={}", app.callback_base(), attempt.nonce);
     let msg = app.seal("request", world.now(), callback);
     let back = Browser::new(&world).open(&app.idp(&msg)).await;
     attempt.state = "\"><script>%41é-".to_owned();
@@ -194,19 +195,29 @@ async fn what_is_asked_of_the_provider() {
     // FranceConnect: a closed list.
     let page = world.browser().get(&world.legacy("compta").start(world.now()).1).await;
     let location = page.location().unwrap();
-    let names: Vec<_> = location.split_once('?').unwrap().1.split('&').map(|p| p.split('=').next().unwrap()).collect();
+    let names: Vec<_> =
+        location.split_once('?').unwrap().1.split('&').map(|p| p.split('=').next().unwrap()).collect();
     for name in &names {
-        let allowed = ["response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "acr_values", "prompt"];
+        let allowed =
+            ["response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "acr_values", "prompt"];
         assert!(allowed.contains(name), "{name} is refused by FranceConnect");
     }
     for name in ["state", "nonce"] {
         let value = parameter(location, name).unwrap();
-        assert!(value.len() == 64 && value.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)), "{name}");
+        assert!(
+            value.len() == 64 && value.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)),
+            "{name}"
+        );
     }
     assert_eq!(parameter(location, "acr_values").as_deref(), Some("eidas1"));
     // An ordinary provider: PKCE and hints.
     let app = world.legacy("paie");
-    let url = app.start_with(world.now(), "relais_login_hint=a%40b.example&relais_ui_locales=en%20fr&relais_max_age=60").1;
+    let url = app
+        .start_with(
+            world.now(),
+            "relais_login_hint=a%40b.example&relais_ui_locales=en%20fr&relais_max_age=60",
+        )
+        .1;
     let page = world.browser().get(&url).await;
     let location = page.location().unwrap();
     assert_eq!(parameter(location, "code_challenge_method").as_deref(), Some("S256"));

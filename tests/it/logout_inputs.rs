@@ -79,7 +79,8 @@ async fn a_forged_confirmation_closes_nothing() {
     let (_, fields) = page.form();
     let url = logout_url(&app);
     let token = |value: &str| vec![("token".to_owned(), value.to_owned())];
-    let post = async |browser: &Browser<'_>, fields: &[(String, String)]| browser.clone().post(&url, fields).await;
+    let post =
+        async |browser: &Browser<'_>, fields: &[(String, String)]| browser.clone().post(&url, fields).await;
     for (row, page) in [
         ("OUT-12", post(&browser, &[]).await),
         ("OUT-12", post(&browser, &token("")).await),
@@ -91,7 +92,8 @@ async fn a_forged_confirmation_closes_nothing() {
         assert_eq!((page.status, page.code().as_str()), (403, "CSRF"), "{row}");
     }
     // OUT-13: a GET from an image on another site.
-    let page = browser.clone().with("Sec-Fetch-Dest", "image").with("Sec-Fetch-Site", "cross-site").get(&url).await;
+    let page =
+        browser.clone().with("Sec-Fetch-Dest", "image").with("Sec-Fetch-Site", "cross-site").get(&url).await;
     assert!(is_question(&page), "OUT-13");
     assert!(still_signed_in(&world, &browser, &app).await, "OUT-13: session intact");
     // The right one still works, and a second click ends on the same page.

@@ -128,7 +128,10 @@ async fn a_session_serves_only_its_own_registration() {
     let mut browser = world.browser();
     sign_in_at(&world, &mut browser, &world.legacy("silencieuse")).await;
     let page = browser.get(&world.legacy("compta").start(world.now()).1).await;
-    assert!(page.location().unwrap().starts_with(&format!("{}/api/v2/", world.stub_base)), "another upstream");
+    assert!(
+        page.location().unwrap().starts_with(&format!("{}/api/v2/", world.stub_base)),
+        "another upstream"
+    );
     // Nor a demand that it does not cover.
     let page = browser.get(&world.legacy("forte").start(world.now()).1).await;
     assert!(page.location().unwrap().contains("acr_values=eidas2"), "another level");
@@ -207,7 +210,11 @@ async fn localhost_is_sent_to_the_configured_name() {
     assert_eq!(page.status, 400);
     for host in ["localhost:8080", "127.0.0.2:8080", "[::1]:8080"] {
         let page = browser.send_to(host, "/idp/compta?msg=00").await;
-        assert_eq!((page.status, page.location().unwrap()), (303, &*format!("{RELAY}/idp/compta?msg=00")), "{host}");
+        assert_eq!(
+            (page.status, page.location().unwrap()),
+            (303, &*format!("{RELAY}/idp/compta?msg=00")),
+            "{host}"
+        );
     }
     for host in ["evil.example", "evil.example:8080", "localhost:8081", "127.0.0.1", ""] {
         let page = browser.send_to(host, "/").await;

@@ -37,7 +37,11 @@ impl<'w> MakeWriter<'w> for Kept {
 #[tokio::test]
 async fn known_secrets_are_nowhere() {
     let lines = Kept::default();
-    let json = tracing_subscriber::fmt().json().with_writer(lines.clone()).with_max_level(tracing::Level::TRACE).finish();
+    let json = tracing_subscriber::fmt()
+        .json()
+        .with_writer(lines.clone())
+        .with_max_level(tracing::Level::TRACE)
+        .finish();
     let guard = tracing::subscriber::set_default(json);
     let world = World::with(Setup { sqlite: true, ..Setup::default() }).await;
     let mut known: Vec<String> = vec![SECRET.to_owned()];
@@ -70,7 +74,11 @@ async fn known_secrets_are_nowhere() {
         }
         // Replays, bad messages and refusals are logged too.
         pages += &world.browser().get(&url).await.body;
-        pages += &world.browser().get(&format!("{RELAY}/callback/oidc?code=secret-code&state=secret-state")).await.body;
+        pages += &world
+            .browser()
+            .get(&format!("{RELAY}/callback/oidc?code=secret-code&state=secret-state"))
+            .await
+            .body;
         known.extend(["secret-code".to_owned(), "secret-state".to_owned()]);
         world.stub.set_fault(Fault::parse("wrong_nonce"));
         let page = browser.open(&app.start_with(world.now(), "relais_prompt=login").1).await;
@@ -106,7 +114,9 @@ async fn known_secrets_are_nowhere() {
     known.dedup();
     assert!(known.len() > 40, "{}", known.len());
     for secret in &known {
-        for (place, text) in [("an event", &events), ("the log", &log), ("a page", &pages), ("the store", &store)] {
+        for (place, text) in
+            [("an event", &events), ("the log", &log), ("a page", &pages), ("the store", &store)]
+        {
             assert!(!text.contains(secret.as_str()), "{secret} stands in {place}");
         }
     }

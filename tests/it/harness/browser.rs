@@ -113,7 +113,12 @@ impl<'w> Browser<'w> {
             let Some(location) = page.location() else { return page };
             let next = Url::parse(&page.url).unwrap().join(location).unwrap();
             if !self.knows(next.as_str()) {
-                return Page { url: location.to_owned(), status: 0, headers: HeaderMap::new(), body: String::new() };
+                return Page {
+                    url: location.to_owned(),
+                    status: 0,
+                    headers: HeaderMap::new(),
+                    body: String::new(),
+                };
             }
             page = self.get(next.as_str()).await;
         }
@@ -142,7 +147,8 @@ impl<'w> Browser<'w> {
     pub async fn send(&mut self, method: &str, url: &str, form: Option<String>) -> Page {
         let parsed = Url::parse(url).unwrap();
         let host = parsed.authority().to_owned();
-        let target = url.split_once("://").unwrap().1.split_once('/').map_or("/".to_owned(), |(_, p)| format!("/{p}"));
+        let target =
+            url.split_once("://").unwrap().1.split_once('/').map_or("/".to_owned(), |(_, p)| format!("/{p}"));
         let mut request = Request::builder().method(method).uri(target).header(header::HOST, host);
         if !self.cookies.is_empty() {
             let pairs: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -156,7 +162,8 @@ impl<'w> Browser<'w> {
         }
         request = request.extension(Peer::at(self.address));
         let request = request.body(Body::from(form.unwrap_or_default())).unwrap();
-        let router = if url.starts_with(&self.world.stub_base) { &self.world.stub_router } else { &self.world.relay };
+        let router =
+            if url.starts_with(&self.world.stub_base) { &self.world.stub_router } else { &self.world.relay };
         let response = router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         for cookie in parts.headers.get_all(header::SET_COOKIE) {
@@ -189,6 +196,11 @@ impl Browser<'_> {
         let response = self.world.relay.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = String::from_utf8_lossy(&body.collect().await.unwrap().to_bytes()).into_owned();
-        Page { url: format!("http://{host}{target}"), status: parts.status.as_u16(), headers: parts.headers, body }
+        Page {
+            url: format!("http://{host}{target}"),
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+        }
     }
 }

@@ -58,7 +58,13 @@ impl LegacyApp {
         self.seal_with_iv(direction, ts, random(), plaintext)
     }
 
-    pub fn seal_with_iv(&self, direction: &str, ts: u64, iv: [u8; 12], plaintext: impl AsRef<[u8]>) -> String {
+    pub fn seal_with_iv(
+        &self,
+        direction: &str,
+        ts: u64,
+        iv: [u8; 12],
+        plaintext: impl AsRef<[u8]>,
+    ) -> String {
         let aad = ts.to_be_bytes();
         let payload = Payload { msg: plaintext.as_ref(), aad: &aad };
         let sealed = self.cipher(direction).encrypt(&Nonce::from(iv), payload).unwrap();

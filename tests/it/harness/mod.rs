@@ -91,7 +91,10 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         for (id, _) in APPS {
             write_secret(&dir.path().join(format!("{id}.key")), &LegacyApp::key_hex(id));
-            write_secret(&dir.path().join(format!("{id}.previous.key")), &LegacyApp::key_hex(&format!("{id} previous")));
+            write_secret(
+                &dir.path().join(format!("{id}.previous.key")),
+                &LegacyApp::key_hex(&format!("{id} previous")),
+            );
         }
         write_secret(&dir.path().join("fc.secret"), SECRET);
         let recorder = Recorder::default();
@@ -150,10 +153,12 @@ fn stub(base: &str, clock: &HandClock, relay: &str) -> Stub {
     let clock = clock.clone();
     Stub::builder(base)
         .clock(move || clock.now().seconds())
-        .client("relais", SECRET, &[&format!("{relay}/callback/fc"), &format!("{relay}/callback/oidc")], &[
-            &format!("{relay}/logout/return/fc"),
-            &format!("{relay}/logout/return/oidc"),
-        ])
+        .client(
+            "relais",
+            SECRET,
+            &[&format!("{relay}/callback/fc"), &format!("{relay}/callback/oidc")],
+            &[&format!("{relay}/logout/return/fc"), &format!("{relay}/logout/return/oidc")],
+        )
         .build()
 }
 
@@ -161,7 +166,8 @@ fn relay(config: Config, recorder: &Recorder, clock: &HandClock, dir: &Path, sql
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let limits = config.limits.clone();
     let ceilings = move |kind| relais::process::ceiling(&limits, kind);
-    let durable: Arc<dyn Store> = Arc::new(Sqlite::open(&dir.join("relais.sqlite"), ceilings.clone()).unwrap());
+    let durable: Arc<dyn Store> =
+        Arc::new(Sqlite::open(&dir.join("relais.sqlite"), ceilings.clone()).unwrap());
     let ephemeral: Arc<dyn Store> = if sqlite { durable.clone() } else { Arc::new(Memory::new(ceilings)) };
     let sealer = Sealer::new(&Secret::new([42; 32]), entropy.clone());
     let parts = Parts {
@@ -247,6 +253,10 @@ fn init_log() {
     use std::sync::Once;
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        tracing_subscriber::fmt().json().with_writer(std::io::sink).with_max_level(tracing::Level::TRACE).init();
+        tracing_subscriber::fmt()
+            .json()
+            .with_writer(std::io::sink)
+            .with_max_level(tracing::Level::TRACE)
+            .init();
     });
 }
