@@ -1,4 +1,4 @@
-//! What holds at every endpoint, row by row; rows about bytes on a connection are in `tests/tcp.rs`.
+//! What holds at every endpoint, row by row; rows about bytes on a connection are in `connections.rs`.
 
 use crate::harness::{Browser, RELAY, Setup, World};
 

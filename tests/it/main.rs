@@ -4,6 +4,7 @@ mod harness;
 
 mod callback_inputs;
 mod claim_inputs;
+mod connections;
 mod coverage;
 mod every_endpoint;
 mod idp_inputs;
