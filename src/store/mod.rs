@@ -3,21 +3,25 @@
 //! Few verbs, each taking `now`: expiry stands beside the value, and a backend's own time-to-live only
 //! cleans up, so that one clock rules everywhere. A record is alive while `now <= expires`. Every verb that
 //! decides (`insert_new`, `replace_if`, `spend`, `take`) is atomic. Keys and owners are digests; values are
-//! sealed by [`Table`] before a backend sees them.
+//! sealed by [`Table`] before a backend sees them. Every kind has a ceiling; a full kind refuses, and never
+//! evicts what is alive.
 
 mod memory;
 mod sqlite;
 mod table;
 
+#[doc(hidden)]
 pub mod contract;
+
+use std::hash::{Hash, Hasher};
 
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 
 pub use memory::Memory;
-pub use sqlite::Sqlite;
-pub use table::{Sealer, Table};
+pub use sqlite::{OpenError, Sqlite};
+pub use table::{OwnerRef, Sealer, Table};
 
 /// The kinds of record. The name is part of the sealed record's associated data: it never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,6 +51,21 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All kinds, in the order of their discriminants.
+    pub const ALL: [Self; 11] = [
+        Self::AwayLogin,
+        Self::ConfirmLogin,
+        Self::SpentMessage,
+        Self::Answer,
+        Self::Reference,
+        Self::SeenIv,
+        Self::Session,
+        Self::SessionCookie,
+        Self::AwayLogout,
+        Self::ConfirmLogout,
+        Self::Probe,
+    ];
+
     /// The stable name.
     pub fn name(self) -> &'static str {
         match self {
@@ -65,13 +84,52 @@ impl Kind {
     }
 }
 
+/// One `T` for each kind.
+#[derive(Clone)]
+struct PerKind<T>([T; Kind::ALL.len()]);
+
+impl<T> PerKind<T> {
+    fn new(make: impl FnMut(Kind) -> T) -> Self {
+        Self(Kind::ALL.map(make))
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "there are as many places as kinds, in the same order")]
+    fn of(&self, kind: Kind) -> &T {
+        &self.0[kind as usize]
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "there are as many places as kinds, in the same order")]
+    fn of_mut(&mut self, kind: Kind) -> &mut T {
+        &mut self.0[kind as usize]
+    }
+}
+
 /// The digest under which a record is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key(pub [u8; 32]);
 
 /// The keyed digest of something that records belong to: a message, an application, a session, a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Owner(pub [u8; 32]);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_digest(&self.0, state);
+    }
+}
+
+impl Hash for Owner {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_digest(&self.0, state);
+    }
+}
+
+/// Eight bytes of a digest tell it apart; the hasher's own secret keeps chosen ones from piling up.
+fn hash_digest(digest: &[u8; 32], state: &mut impl Hasher) {
+    if let Some(head) = digest.first_chunk() {
+        state.write_u64(u64::from_ne_bytes(*head));
+    }
+}
 
 /// Names one state of one record; random, so that a record made anew is never mistaken for the old one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +176,7 @@ pub enum StoreError {
 /// The verbs. A record that has expired by `now` is absent for all of them.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Inserts unless the key is taken; tells whether it did (replay detection).
+    /// Inserts unless the key is taken, by a spent record too; tells whether it did (replay detection).
     async fn insert_new(
         &self,
         kind: Kind,
@@ -127,13 +185,14 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Inserts or replaces.
+    /// Inserts or replaces, whatever was there; the record is then the youngest of its owners.
     async fn put(&self, kind: Kind, key: Key, record: Record, now: Timestamp) -> Result<(), StoreError>;
 
     /// Reads; a spent record is absent.
     async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError>;
 
-    /// Replaces if the record is alive, unspent and still in the state `version`; tells whether it did.
+    /// Replaces if the record is alive, unspent and still in the state `version`; tells whether it did. The
+    /// record keeps its age.
     async fn replace_if(
         &self,
         kind: Kind,
@@ -165,7 +224,7 @@ pub trait Store: Send + Sync {
     /// How many records of `kind` are kept, expired but unswept ones perhaps included.
     async fn count(&self, kind: Kind) -> Result<usize, StoreError>;
 
-    /// Removes what has expired; called from time to time, never on a request's path.
+    /// Removes what has expired and tells how many; called from time to time, never on a request's path.
     async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError>;
 
     /// Whether it could take a write now; what readiness asks.

@@ -1,3 +1,278 @@
-//! The store in a SQLite file.
-/// In a SQLite file.
-pub struct Sqlite;
+//! The store in a SQLite file: one writer thread, which commits a queue of writes at a time.
+//!
+//! `synchronous=FULL` makes every commit wait for the disk, so whatever comes meanwhile shares the next
+//! commit, and each write is acknowledged only after its own. A batch in which something fails is rolled
+//! back and its writes run again, each alone: one failure never fails its neighbours. Reads go over a
+//! connection of their own, which sees whatever was acknowledged.
+
+mod desk;
+mod file;
+mod worker;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{Key, Kind, Owner, PerKind, Record, Spend, Store, StoreError, Version};
+use crate::clock::Timestamp;
+use desk::Desk;
+use worker::{Job, Worker, Write};
+
+pub use file::OpenError;
+
+/// Writes and reads that may wait; whoever comes then waits for a place.
+const QUEUE: usize = 1024;
+
+/// In a SQLite file: what outlives the process. When it is dropped, what waits is written and the file
+/// closed, which takes as long as it takes.
+pub struct Sqlite {
+    // In this order they end: who closes the file last folds the log into it, and a reader cannot.
+    reader: Worker<Read>,
+    writer: Worker<Box<dyn Write>>,
+    counts: Counts,
+    _lock: File,
+}
+
+type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+/// How many records of each kind are committed.
+type Counts = Arc<PerKind<AtomicUsize>>;
+
+impl Sqlite {
+    /// Opens the store at `path`, or makes it with mode 0600; at most `ceilings(kind)` records of each kind,
+    /// spent ones included. Checks the whole file first, and refuses one that is damaged, newer than this
+    /// program or in use by another process. Blocks: for the start of the program.
+    pub fn open(path: &Path, ceilings: impl Fn(Kind) -> usize) -> Result<Self, OpenError> {
+        let lock = file::lock(path)?;
+        let connection = file::open(path)?;
+        let reading = file::open_to_read(path)?;
+        let desk = Desk::new(connection, PerKind::new(ceilings)).map_err(|e| OpenError::sqlite(path, e))?;
+        let counts = Arc::new(PerKind::new(|kind| AtomicUsize::new(desk.count(kind))));
+        let publish = Arc::clone(&counts);
+        let writer = Worker::spawn("store-writer", QUEUE, move |queue| {
+            worker::write_all(desk, queue, |desk| {
+                for kind in Kind::ALL {
+                    publish.of(kind).store(desk.count(kind), Ordering::Release);
+                }
+            });
+        });
+        let reader = Worker::spawn("store-reader", QUEUE, move |mut queue| {
+            while let Some(read) = queue.blocking_recv() {
+                let read: Read = read;
+                read(&reading);
+            }
+        });
+        let io = |source| OpenError::Io { path: path.to_owned(), source };
+        Ok(Self { reader: reader.map_err(io)?, writer: writer.map_err(io)?, counts, _lock: lock })
+    }
+
+    /// Has `act` run inside a transaction, more than once if its batch fails; answers after the commit.
+    async fn write<T: Send + 'static>(
+        &self,
+        act: impl Fn(&mut Desk) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.writer.send(Job::boxed(act, answer)).await?;
+        answered.await.map_err(worker::stopped)?
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let read = move |connection: &Connection| {
+            // Who asked may be gone.
+            let _ = answer.send(look(connection));
+        };
+        self.reader.send(Box::new(read)).await?;
+        answered.await.map_err(worker::stopped)?
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn insert_new(
+        &self,
+        kind: Kind,
+        key: Key,
+        record: Record,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |desk| {
+            if desk.alive(kind, key, now)?.is_some() {
+                return Ok(false);
+            }
+            desk.insert(kind, key, &record, now)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn put(&self, kind: Kind, key: Key, record: Record, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |desk| {
+            desk.remove(kind, key)?;
+            desk.insert(kind, key, &record, now)
+        })
+        .await
+    }
+
+    async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        self.read(move |connection| {
+            let found = desk::find(connection, kind, key)?;
+            Ok(found.filter(|entry| !entry.spent && entry.lives(now)).map(|entry| entry.record))
+        })
+        .await
+    }
+
+    async fn replace_if(
+        &self,
+        kind: Kind,
+        key: Key,
+        version: Version,
+        record: Record,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |desk| match desk.alive(kind, key, now)? {
+            Some(entry) if !entry.spent && entry.record.version == version => {
+                desk.replace(kind, entry.id, &record)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        })
+        .await
+    }
+
+    async fn spend(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Spend<Record>, StoreError> {
+        self.write(move |desk| match desk.alive(kind, key, now)? {
+            Some(entry) if entry.spent => Ok(Spend::Spent(entry.record)),
+            Some(entry) => {
+                desk.spend(entry.id)?;
+                Ok(Spend::Fresh(entry.record))
+            }
+            None => Ok(Spend::Absent),
+        })
+        .await
+    }
+
+    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        self.write(move |desk| match desk.alive(kind, key, now)? {
+            Some(entry) if !entry.spent => {
+                desk.remove(kind, key)?;
+                Ok(Some(entry.record))
+            }
+            _ => Ok(None),
+        })
+        .await
+    }
+
+    async fn forget(&self, kind: Kind, key: Key) -> Result<(), StoreError> {
+        self.write(move |desk| desk.remove(kind, key)).await
+    }
+
+    async fn owned(
+        &self,
+        kind: Kind,
+        owner: Owner,
+        now: Timestamp,
+    ) -> Result<Vec<(Key, Record)>, StoreError> {
+        self.read(move |connection| desk::owned(connection, kind, owner, now)).await
+    }
+
+    async fn count_owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<usize, StoreError> {
+        self.read(move |connection| desk::count_owned(connection, kind, owner, now)).await
+    }
+
+    async fn forget_owned(&self, kind: Kind, owner: Owner) -> Result<usize, StoreError> {
+        self.write(move |desk| desk.forget_owned(kind, owner)).await
+    }
+
+    async fn count(&self, kind: Kind) -> Result<usize, StoreError> {
+        Ok(self.counts.of(kind).load(Ordering::Acquire))
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let mut swept = 0;
+        for kind in Kind::ALL {
+            loop {
+                // Each chunk is a write among the others, so that none waits for the whole sweep.
+                let cleared = self.write(move |desk| desk.clear(kind, now)).await?;
+                swept += cleared;
+                if cleared < desk::CHUNK {
+                    break;
+                }
+            }
+        }
+        Ok(swept)
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.write(Desk::touch).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn record(len: usize) -> Record {
+        Record { value: vec![1; len], version: Version([0; 16]), expires: NOW, owners: vec![Owner([1; 32])] }
+    }
+
+    fn store() -> (tempfile::TempDir, Arc<Sqlite>) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&directory.path().join("store"), |_| 10_000).unwrap();
+        (directory, Arc::new(store))
+    }
+
+    #[tokio::test]
+    async fn a_failed_statement_fails_alone() {
+        let (_directory, store) = store();
+        let neighbour = |n| store.put(Kind::Probe, Key([n; 32]), record(10), NOW);
+        let failing = store.write(|desk| {
+            desk.remove(Kind::Probe, Key([1; 32]))?;
+            desk.execute("INSERT INTO record (id) VALUES (NULL)")
+        });
+        let (a, failed, b) = tokio::join!(neighbour(1), failing, neighbour(2));
+        a.unwrap();
+        b.unwrap();
+        assert!(matches!(failed, Err(StoreError::Backend(_))));
+        assert_eq!(store.count(Kind::Probe).await.unwrap(), 2, "what the failed one removed is back");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_acknowledges_nothing_and_recovers() {
+        let (_directory, store) = store();
+        store.put(Kind::Probe, Key([0; 32]), record(10), NOW).await.unwrap();
+        store.write(|desk| desk.execute("PRAGMA max_page_count = 40")).await.unwrap();
+        let mut refused = 0;
+        for n in 1..=100 {
+            match store.put(Kind::Probe, Key([n; 32]), record(4_000), NOW).await {
+                Ok(()) => {}
+                Err(StoreError::Backend(_)) => refused += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert!(refused > 50, "{refused}");
+        assert_eq!(store.count(Kind::Probe).await.unwrap(), 101 - refused);
+        assert_eq!(store.count_owned(Kind::Probe, Owner([1; 32]), NOW).await.unwrap(), 101 - refused);
+        store.write(|desk| desk.execute("PRAGMA max_page_count = 4000")).await.unwrap();
+        store.put(Kind::Probe, Key([200; 32]), record(4_000), NOW).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_written_is_not_ready() {
+        let (_directory, store) = store();
+        store.ready().await.unwrap();
+        store.write(|desk| desk.execute("PRAGMA query_only = 1")).await.unwrap();
+        assert!(matches!(store.ready().await, Err(StoreError::Backend(_))));
+        assert!(matches!(store.sweep(NOW).await, Err(StoreError::Backend(_))));
+    }
+}

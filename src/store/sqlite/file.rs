@@ -1,0 +1,172 @@
+//! The file: made, locked, checked and brought to the present schema.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+/// What brings a file from each version of the schema to the next; the version is `user_version`.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE record (
+        id      INTEGER PRIMARY KEY AUTOINCREMENT, -- smaller is older
+        kind    TEXT    NOT NULL,
+        key     BLOB    NOT NULL,
+        value   BLOB    NOT NULL,
+        version BLOB    NOT NULL,
+        expires INTEGER NOT NULL,                  -- the last millisecond alive
+        owners  BLOB    NOT NULL,                  -- 32 bytes each
+        spent   INTEGER NOT NULL,
+        UNIQUE (kind, key)
+    ) STRICT;
+    CREATE INDEX record_expiry ON record (kind, expires);
+    CREATE TABLE owner (
+        kind    TEXT    NOT NULL,
+        owner   BLOB    NOT NULL,
+        spent   INTEGER NOT NULL,                  -- as the record's, so that to count is to walk one index
+        expires INTEGER NOT NULL,
+        record  INTEGER NOT NULL REFERENCES record (id) ON DELETE CASCADE,
+        PRIMARY KEY (kind, owner, spent, expires, record)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX owner_record ON owner (record);
+    CREATE TABLE probe (touched INTEGER NOT NULL) STRICT;
+    INSERT INTO probe VALUES (0);
+"];
+
+/// How long to wait for whoever looks at the file from outside, for instance to copy it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why a file could not be opened as a store.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file or its lock could not be made or opened.
+    #[error("cannot open the store {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error("the store {} is in use by another process", path.display())]
+    InUse {
+        /// The store.
+        path: PathBuf,
+    },
+    /// A later release wrote it.
+    #[error("the store {} has schema {found}, and this release knows up to {known}: \
+             start the later release, or restore a copy from before it", path.display())]
+    Newer {
+        /// The store.
+        path: PathBuf,
+        /// Its schema.
+        found: usize,
+        /// The last schema that is known.
+        known: usize,
+    },
+    /// SQLite finds faults in it.
+    #[error("the store {} is damaged ({fault}): restore a copy, or move it away to start anew", path.display())]
+    Damaged {
+        /// The store.
+        path: PathBuf,
+        /// The first fault.
+        fault: String,
+    },
+    /// SQLite failed otherwise.
+    #[error("SQLite cannot open the store {}", path.display())]
+    Sqlite {
+        /// The store.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+}
+
+impl OpenError {
+    pub(super) fn sqlite(path: &Path, source: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(NotADatabase | DatabaseCorrupt) => Self::Damaged { path, fault: source.to_string() },
+            _ => Self::Sqlite { path, source },
+        }
+    }
+}
+
+/// Takes the store for this process, until the file is dropped or the process ends.
+///
+/// The lock lies on a file beside the store: to close the store's own file would drop SQLite's locks on it.
+pub(super) fn lock(store: &Path) -> Result<File, OpenError> {
+    let mut path = store.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let file = private().create(true).truncate(false).open(&path);
+    let file = file.map_err(|source| OpenError::Io { path: path.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: store.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
+    }
+}
+
+/// The writer's connection, to a file that is whole and of the present schema.
+pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
+    create(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let sqlite = |source| OpenError::sqlite(path, source);
+    let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+    set_up(&connection).map_err(sqlite)?;
+    let fault: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sqlite)?;
+    if fault != "ok" {
+        return Err(OpenError::Damaged { path: path.to_owned(), fault });
+    }
+    let found: usize =
+        connection.query_row("PRAGMA user_version", [], super::desk::number).map_err(sqlite)?;
+    let Some(missing) = MIGRATIONS.get(found..) else {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len() });
+    };
+    for (version, migration) in (found + 1..).zip(missing) {
+        let whole = format!("BEGIN IMMEDIATE; {migration} PRAGMA user_version = {version}; COMMIT;");
+        connection.execute_batch(&whole).map_err(sqlite)?;
+    }
+    Ok(connection)
+}
+
+/// A connection that only reads.
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags);
+    let connection = connection.map_err(|source| OpenError::sqlite(path, source))?;
+    connection.busy_timeout(PATIENCE).map_err(|source| OpenError::sqlite(path, source))?;
+    Ok(connection)
+}
+
+/// SQLite would make the file readable by all; the log and its index take the mode of the file.
+fn create(path: &Path) -> io::Result<()> {
+    match private().create_new(true).open(path) {
+        Ok(file) => {
+            file.sync_all()?;
+            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(PATIENCE)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)
+}

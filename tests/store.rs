@@ -1,0 +1,278 @@
+//! The store's contract on every backend, and what is asked of the file besides.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use relais::clock::Timestamp;
+use relais::entropy::SystemEntropy;
+use relais::secret::Secret;
+use relais::store::contract::{self, CEILING};
+use relais::store::{Key, Kind, Memory, OpenError, Owner, Record, Sealer};
+use relais::store::{Spend, Sqlite, Store, StoreError, Table, Version};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+const LAST: Timestamp = Timestamp::from_seconds(1_800_000_600);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn memory_keeps_the_contract() {
+    contract::check(Arc::new(Memory::new(|_| CEILING)), 300).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sqlite_keeps_the_contract() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(&directory.path().join("store"), |_| CEILING).unwrap();
+    contract::check(Arc::new(store), 30).await.unwrap();
+}
+
+#[tokio::test]
+async fn sqlite_survives_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let table = table(open(&path), 7);
+    let owner = ("person", &b"p"[..]);
+    table.put(b"kept", &"kept".into(), LAST, &[owner], NOW).await.unwrap();
+    table.put(b"spent", &"spent".into(), LAST, &[owner], NOW).await.unwrap();
+    table.put(b"taken", &"taken".into(), LAST, &[owner], NOW).await.unwrap();
+    table.spend(b"spent", NOW).await.unwrap();
+    table.take(b"taken", NOW).await.unwrap();
+    drop(table);
+    assert!(!directory.path().join("store-wal").exists(), "a closed store is one file");
+
+    let table = self::table(open(&path), 7);
+    assert_eq!(table.count().await.unwrap(), 2);
+    assert_eq!(table.count_owned(owner, NOW).await.unwrap(), 1);
+    assert_eq!(table.read(b"kept", LAST).await.unwrap().unwrap().0, "kept");
+    assert_eq!(table.spend(b"spent", LAST).await.unwrap(), Spend::Spent("spent".into()));
+    assert_eq!(table.take(b"taken", NOW).await.unwrap(), None);
+}
+
+/// Not a test of its own: what `a_killed_process_loses_nothing_acknowledged` starts and kills.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_until_it_is_killed() {
+    let Some(path) = std::env::var_os("RELAIS_TEST_WRITE_UNTIL_KILLED") else { return };
+    let store = open(Path::new(&path));
+    let writers = (0..16_u64).map(|writer| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for n in (writer..).step_by(16) {
+                assert!(store.insert_new(Kind::Probe, key(n), record(n), NOW).await.unwrap());
+                writeln!(std::io::stdout(), "acknowledged {n}").unwrap();
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_killed_process_loses_nothing_acknowledged() {
+    for acknowledged in [1, 100, 2_000] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["writes_until_it_is_killed", "--exact", "--nocapture"])
+            .env("RELAIS_TEST_WRITE_UNTIL_KILLED", &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let number = |line: String| line.split_once("acknowledged ")?.1.parse::<u64>().ok();
+        let mut heard: Vec<u64> = lines.by_ref().filter_map(number).take(acknowledged).collect();
+        assert!(matches!(Sqlite::open(&path, |_| 10), Err(OpenError::InUse { .. })));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        heard.extend(lines.filter_map(number));
+
+        assert!(heard.len() >= acknowledged);
+        let store = open(&path);
+        for n in &heard {
+            assert_eq!(store.read(Kind::Probe, key(*n), NOW).await.unwrap(), Some(record(*n)), "record {n}");
+        }
+        assert!(store.count(Kind::Probe).await.unwrap() >= heard.len());
+    }
+}
+
+#[tokio::test]
+async fn the_files_contain_nothing_readable_and_are_ours_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let table = table(open(&directory.path().join("store")), 7);
+    table.put(b"handle-9d2f", &"Angela".into(), LAST, &[("person", b"sub-71c3")], NOW).await.unwrap();
+    let mut files = 0;
+    for file in std::fs::read_dir(directory.path()).unwrap().map(Result::unwrap) {
+        let bytes = std::fs::read(file.path()).unwrap();
+        for word in ["Angela", "handle-9d2f", "sub-71c3", "person"] {
+            assert!(!bytes.windows(word.len()).any(|window| window == word.as_bytes()), "{word} in {file:?}");
+        }
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
+        files += 1;
+    }
+    assert_eq!(files, 4, "store, lock, log and its index");
+}
+
+#[tokio::test]
+async fn another_seal_key_reads_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = open(&directory.path().join("store"));
+    table(Arc::clone(&store), 7).put(b"h", &"v".into(), LAST, &[], NOW).await.unwrap();
+    assert!(matches!(table(Arc::clone(&store), 8).read(b"h", NOW).await, Err(StoreError::Unreadable)));
+    assert!(table(store, 7).read(b"h", NOW).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_later_schema_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    drop(open(&path));
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.pragma_update(None, "user_version", 99).unwrap();
+    let refusal = Sqlite::open(&path, |_| 10).err().unwrap();
+    assert!(matches!(refusal, OpenError::Newer { found: 99, known: 1, .. }), "{refusal}");
+    raw.pragma_update(None, "user_version", 1).unwrap();
+    drop(open(&path));
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = open(&path);
+    for n in 0..200 {
+        store.put(Kind::Probe, key(n), record(n), NOW).await.unwrap();
+    }
+    drop(store);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 64].fill(0xA5);
+    std::fs::write(&path, &bytes).unwrap();
+    assert!(matches!(Sqlite::open(&path, |_| 10), Err(OpenError::Damaged { .. })));
+    std::fs::write(&path, "not a store at all, but long enough to be looked at as one").unwrap();
+    assert!(matches!(Sqlite::open(&path, |_| 10), Err(OpenError::Damaged { .. })));
+    let nowhere = directory.path().join("missing").join("store");
+    assert!(matches!(Sqlite::open(&nowhere, |_| 10), Err(OpenError::Io { .. })));
+}
+
+/// What the verbs cost: `cargo test --release --test store -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn measure() {
+    const N: u32 = 20_000;
+    let memory = Memory::new(|_| 1_000_000);
+    let keys: Vec<Key> = (0..u64::from(N)).map(key).collect();
+    let mut report = Vec::new();
+    macro_rules! time {
+        ($what:expr, $count:expr, $act:expr) => {
+            let began = Stopwatch::start();
+            for n in 0..u64::from($count) {
+                $act(n).await.unwrap();
+            }
+            report.push(format!("{:40} {:8.2} us", $what, began.micros() / f64::from($count)));
+        };
+    }
+    let (k, one) = (|n: u64| keys[usize::try_from(n).unwrap()], Owner([9; 32]));
+    let owned_by_one = |n: u64| Record { owners: vec![one], ..record(n) };
+    time!("memory insert_new", N, |n| memory.insert_new(Kind::Probe, k(n), record(n), NOW));
+    time!("memory put over", N, |n| memory.put(Kind::Probe, k(n), record(n), NOW));
+    time!("memory read", N, |n| memory.read(Kind::Probe, k(n), NOW));
+    time!("memory replace_if", N, |n| {
+        memory.replace_if(Kind::Probe, k(n), Version([2; 16]), record(n), NOW)
+    });
+    time!("memory spend", N, |n| memory.spend(Kind::Probe, k(n), NOW));
+    time!("memory forget", N, |n| memory.forget(Kind::Probe, k(n)));
+    time!("memory insert, 10 000 of one owner", 10_000_u32, |n| {
+        memory.insert_new(Kind::Answer, k(n), owned_by_one(n), NOW)
+    });
+    time!("memory count_owned of 10 000", N, |_| memory.count_owned(Kind::Answer, one, NOW));
+    time!("memory take, 10 000 of one owner", 10_000_u32, |n| memory.take(Kind::Answer, k(n), NOW));
+    time!("memory insert_new again", N, |n| memory.insert_new(Kind::Probe, k(n), record(n), NOW));
+    time!("memory take", N, |n| memory.take(Kind::Probe, k(n), NOW));
+    time!("memory insert_new again", N, |n| memory.insert_new(Kind::Probe, k(n), record(n), NOW));
+    time!("memory sweep of 20 000", 1_u32, |_| memory.sweep(Timestamp::from_seconds(9_000_000_000)));
+    let table = table(Arc::new(memory), 7);
+    let value = "v".repeat(600);
+    let owners = [("app", &b"a"[..])];
+    time!("table insert_new, 600 bytes", N, |n: u64| {
+        let (handle, table, value) = (n.to_be_bytes(), &table, &value);
+        async move { table.insert_new(&handle, value, LAST, &owners, NOW).await }
+    });
+    time!("table read", N, |n: u64| {
+        let (handle, table) = (n.to_be_bytes(), &table);
+        async move { table.read(&handle, NOW).await }
+    });
+    time!("table take", N, |n: u64| {
+        let (handle, table) = (n.to_be_bytes(), &table);
+        async move { table.take(&handle, NOW).await }
+    });
+
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let sqlite = open(&directory.path().join("store"));
+    time!("sqlite put, alone", 200_u32, |n| sqlite.put(Kind::Answer, k(n), owned_by_one(n), NOW));
+    for writers in [32_u32, 256] {
+        let began = Stopwatch::start();
+        let tasks: Vec<_> = (0..writers)
+            .map(|writer| {
+                let sqlite = Arc::clone(&sqlite);
+                tokio::spawn(async move {
+                    for n in 0..10_000 / writers {
+                        let n = u64::from(writers * 1_000_000 + writer * 10_000 + n);
+                        let record = Record { owners: vec![Owner([9; 32])], ..record(n) };
+                        sqlite.put(Kind::Probe, key(n), record, NOW).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let rows = f64::from(10_000 / writers * writers);
+        let each = began.micros() / rows;
+        report.push(format!(
+            "sqlite put, {writers:3} writers {:16} {each:8.2} us  {:.0} rows/s",
+            "",
+            1e6 / each
+        ));
+    }
+    time!("sqlite read", 10_000_u32, |n| sqlite.read(Kind::Answer, k(n % 200), NOW));
+    time!("sqlite count_owned of 20 000", 100_u32, |_| sqlite.count_owned(Kind::Probe, one, NOW));
+    time!("sqlite sweep of 20 000", 1_u32, |_| sqlite.sweep(Timestamp::from_seconds(9_000_000_000)));
+    writeln!(std::io::stdout(), "{}", report.join("\n")).unwrap();
+}
+
+struct Stopwatch(std::time::Instant);
+
+impl Stopwatch {
+    #[expect(clippy::disallowed_methods, reason = "a stopwatch")]
+    fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    fn micros(&self) -> f64 {
+        self.0.elapsed().as_secs_f64() * 1e6
+    }
+}
+
+#[expect(clippy::unwrap_used, reason = "a test's own store")]
+fn open(path: &Path) -> Arc<Sqlite> {
+    Arc::new(Sqlite::open(path, |_| 1_000_000).unwrap())
+}
+
+fn table(store: Arc<dyn Store>, root: u8) -> Table<String> {
+    let sealer = Sealer::new(&Secret::new([root; 32]), Arc::new(SystemEntropy::new()));
+    Table::new(store, sealer, Kind::Probe)
+}
+
+fn key(n: u64) -> Key {
+    Key(relais::crypto::hash::sha256(&[&n.to_be_bytes()]))
+}
+
+fn record(n: u64) -> Record {
+    Record { value: vec![1; 600], version: Version([2; 16]), expires: LAST, owners: vec![owner(n)] }
+}
+
+fn owner(n: u64) -> Owner {
+    Owner(key(n / 10).0)
+}
