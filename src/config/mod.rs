@@ -6,6 +6,8 @@
 mod check;
 mod fault;
 mod file;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::collections::BTreeMap;
@@ -222,4 +224,31 @@ pub enum LogFormat {
     Human,
     /// For programs: one JSON object per line.
     Json,
+}
+
+impl EventConfig {
+    /// The directives of a `tracing_subscriber::EnvFilter`: ours as configured, libraries only if they warn.
+    pub fn filter(&self) -> String {
+        let mut filter = format!("warn,relais={}", word(self.level));
+        for (area, level) in &self.levels {
+            let area = match area {
+                Area::Legacy => "legacy",
+                Area::Broker => "broker",
+                Area::Upstream => "upstream",
+                Area::Session => "session",
+                Area::Server => "server",
+            };
+            filter = format!("{filter},relais::{area}={}", word(*level));
+        }
+        filter
+    }
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
+    }
 }

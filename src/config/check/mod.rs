@@ -1,10 +1,67 @@
-//! All faults at once.
+//! All faults at once: each section is read to its end whatever was found before, then what concerns several.
+
+mod legacy;
+mod secrets;
+mod server;
+mod upstream;
 
 use std::path::Path;
 
-use super::{Config, Faults, Purpose, file::Document};
+use super::file::Document;
+use super::value::Wrong;
+use super::{Config, Faults, Purpose};
 
-/// Checks everything.
-pub(super) fn check(_: &Document, _: &Path, _: Purpose) -> Result<Config, Faults> {
-    Err(Faults(Vec::new()))
+/// Checks everything, and makes the configuration of it if nothing is wrong.
+pub(super) fn check(document: &Document, base: &Path, purpose: Purpose) -> Result<Config, Faults> {
+    let root = document.root();
+    let server = server::server(root.section("server"), base);
+    let store = server::store(root.section("store"), base);
+    let seal_key = server::seal_key(root.section("keys"), base, &store.path);
+    let session = server::session(root.section("session"));
+    let limits = server::limits(root.section("limit"));
+    let outbound = server::outbound(root.section("outbound"));
+    let event = server::event(root.section("event"));
+    let upstreams = upstream::upstreams(root.named("upstream"), base, server.public_url.as_ref());
+    let around =
+        legacy::Around { base, purpose, on_loopback: server.on_loopback(), upstreams: &upstreams.known };
+    let apps = legacy::apps(root.named("legacy"), &around);
+    if let Some(id) = &server.default_app
+        && !apps.ids.contains(&id.as_str())
+    {
+        let right = one_of("write the name of a section [legacy.…]", apps.ids.iter().copied());
+        root.section("server")
+            .fault("default_app", Wrong { wrong: format!("{id:?} is no application"), right });
+    }
+    root.finish();
+    let config = (|| {
+        let public_url = server.public_url?;
+        let issuer = public_url.as_str().trim_end_matches('/').to_owned();
+        Some(Config {
+            public_url,
+            issuer,
+            home_url: server.home_url,
+            listeners: server.listeners,
+            trusted_proxies: server.trusted_proxies,
+            default_locale: server.default_locale,
+            default_app: server.default_app.and_then(|id| crate::service::AppId::parse(&id)),
+            store,
+            seal_key: seal_key?,
+            session,
+            limits,
+            outbound,
+            upstreams: upstreams.settings,
+            upstream_labels: upstreams.labels,
+            apps: apps.apps,
+            event,
+            warnings: Vec::new(),
+        })
+    })();
+    let (config, warnings) = document.verdict(config)?;
+    Ok(Config { warnings, ..config })
+}
+
+/// `text`, and what can be written there.
+fn one_of<'n>(text: &str, names: impl Iterator<Item = &'n str>) -> String {
+    let names: Vec<_> = names.collect();
+    if names.is_empty() { text.to_owned() } else { format!("{text}: {}", names.join(", ")) }
 }
