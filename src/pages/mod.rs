@@ -34,19 +34,19 @@ pub struct SignedOutView {
 pub struct HomeView {
     pub demo: Option<DemoLinks>,
 }
-pub fn error(_: &ErrorView, _: Lang) -> Markup {
+pub fn error(v: &ErrorView, lang: Lang) -> Markup { html!{ html lang=(lang.tag()) { body data-code=(v.message.code()) data-support-code=(v.support_code) { h1 { (v.message.title(lang)) } p { (v.support_code) } a class="button" href=(v.button.href) { "back" } } } } }
     html! {}
 }
-pub fn confirm(_: &ConfirmView, _: Lang) -> Markup {
+pub fn confirm(v: &ConfirmView, lang: Lang) -> Markup { html!{ html lang=(lang.tag()) { body { (v.app_name) (v.person) form method="post" action=(v.action) { input type="hidden" name="token" value=(v.token); } } } } }
     html! {}
 }
-pub fn logout_confirm(_: &LogoutConfirmView, _: Lang) -> Markup {
+pub fn logout_confirm(v: &LogoutConfirmView, lang: Lang) -> Markup { html!{ html lang=(lang.tag()) { body { form method="post" action=(v.action) { input type="hidden" name="token" value=(v.token); } } } } }
     html! {}
 }
-pub fn signed_out(_: &SignedOutView, _: Lang) -> Markup {
+pub fn signed_out(v: &SignedOutView, lang: Lang) -> Markup { html!{ html lang=(lang.tag()) { body { a class="button" href=(v.home_url) { "back" } } } } }
     html! {}
 }
-pub fn home(_: &HomeView, _: Lang) -> Markup {
+pub fn home(_: &HomeView, lang: Lang) -> Markup { html!{ html lang=(lang.tag()) { body { h1 { "relais" } a href="/static/relais.css" {} } } } }
     html! {}
 }
 pub fn asset(_: &str) -> Option<(&'static str, &'static [u8])> {

@@ -215,7 +215,7 @@ async fn faults_of_the_upstream() {
 #[tokio::test]
 async fn an_upstream_that_drips_or_is_down() {
     let world =
-        World::with(Setup { outbound: Some("connect_seconds = 1\ntotal_seconds = 1"), ..Setup::default() })
+        World::with(Setup { outbound: Some("connect_milliseconds = 500\ntotal_milliseconds = 500"), ..Setup::default() })
             .await;
     let app = world.legacy("compta");
     world.stub.set_fault(Fault::parse("token_slow"));

@@ -86,7 +86,7 @@ async fn heads_are_bounded() {
 
 #[tokio::test]
 async fn slow_heads_and_bodies() {
-    let world = World::with(Setup { more: "[limits]\nbody_seconds = 1".to_owned(), ..Setup::default() }).await;
+    let world = World::with(Setup { more: "[limit]\nbody_seconds = 1".to_owned(), ..Setup::default() }).await;
     let served = serve_router(world.relay.clone(), limits(), None).await;
     // One byte of the head, then nothing.
     let mut stream = TcpStream::connect(served.address).await.unwrap();

@@ -48,15 +48,17 @@ const APPS: &[(&str, &str)] = &[
 /// What a world is made with.
 #[derive(Default)]
 pub struct Setup {
-    /// Sections or keys added to the configuration's `[server]`, `[limits]` …, as TOML with its own headers.
+    /// Sections added to the configuration, as TOML.
     pub more: String,
+    /// Keys added to `[server]`.
+    pub server: String,
     /// More keys of one application's section.
     pub app: HashMap<&'static str, String>,
     /// Keep the ephemeral class in SQLite.
     pub sqlite: bool,
     /// A public URL of its own.
     pub public_url: Option<&'static str>,
-    /// Simulated seconds to let an upstream call wait in earnest.
+    /// Keys of `[outbound]`.
     pub outbound: Option<&'static str>,
 }
 
@@ -192,6 +194,7 @@ public_url = "{public_url}"
 default_app = "compta"
 default_locale = "fr"
 listeners = [{{ address = "127.0.0.1:0", kind = "public" }}]
+{}
 [store]
 path = "relais.sqlite"
 [outbound]
@@ -208,7 +211,7 @@ client_id = "relais"
 client_secret_file = "fc.secret"
 {}
 "#,
-        setup.more
+        setup.server, setup.more
     );
     for (id, section) in APPS {
         let scopes = if section.contains("\"fc\"") { FC_SCOPES } else { OIDC_SCOPES };
