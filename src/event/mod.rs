@@ -45,108 +45,68 @@ pub enum Area {
     Server,
 }
 
-/// The steps. The dotted name is stable: operators filter on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Step {
-    /// A message opened and was accepted.
-    LegacyRequestAccepted,
-    /// A message was refused.
-    LegacyRequestRefused,
-    /// Something about an accepted message deserves the operator's eye.
-    LegacyRequestNoted,
-    /// A sealed identity was issued to the application.
-    LegacyAnswerIssued,
-    /// The same bytes were sent again to the browser that had them.
-    LegacyAnswerRepeated,
-    /// A sealed refusal was issued to the application.
-    LegacyRefusalIssued,
-    /// A reference was exchanged for its answer.
-    LegacyClaimed,
-    /// A claim was refused.
-    LegacyClaimRefused,
-    /// The browser was sent to the upstream.
-    UpstreamRedirected,
-    /// The browser came back.
-    UpstreamReturned,
-    /// The upstream's answer was refused.
-    UpstreamRefused,
-    /// The token endpoint answered.
-    UpstreamToken,
-    /// The `id_token` is valid.
-    UpstreamIdToken,
-    /// The userinfo endpoint answered.
-    UpstreamUserinfo,
-    /// An upstream's keys were fetched.
-    UpstreamJwks,
-    /// An upstream's metadata was fetched, or could not be.
-    UpstreamDiscovery,
-    /// A session at the relay serves the login.
-    SessionReused,
-    /// A person signed in, and a session holds it.
-    SessionSignedIn,
-    /// A session ended.
-    SessionEnded,
-    /// The person was asked to confirm.
-    ConfirmationShown,
-    /// The person confirmed.
-    ConfirmationGiven,
-    /// A login ended without an answer.
-    LoginFailed,
-    /// A logout was asked for.
-    LogoutRequested,
-    /// The browser was sent to the upstream's logout.
-    LogoutUpstream,
-    /// The browser came back from the upstream's logout.
-    LogoutReturned,
-    /// A request was refused before it meant anything.
-    RequestRefused,
-    /// The process started to serve.
-    ServerStarted,
-    /// The process stops.
-    ServerStopping,
-    /// A weak choice stands in the configuration.
-    ServerWarning,
-    /// The store failed.
-    StoreFailed,
+macro_rules! steps {
+    ($($step:ident = $area:ident, $name:literal, $about:literal;)*) => {
+        /// The steps. The dotted name is stable: operators filter on it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Step {
+            $(#[doc = $about] $step,)*
+        }
+
+        impl Step {
+            /// Every step.
+            pub const ALL: &[Self] = &[$(Self::$step),*];
+
+            /// The stable name.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$step => $name),* }
+            }
+
+            /// The area that it belongs to.
+            pub fn area(self) -> Area {
+                match self { $(Self::$step => Area::$area),* }
+            }
+
+            /// What happened.
+            pub fn about(self) -> &'static str {
+                match self { $(Self::$step => $about),* }
+            }
+        }
+    };
 }
 
-impl Step {
-    /// The stable name, and the area that it belongs to.
-    pub fn name(self) -> (&'static str, Area) {
-        use Area::{Broker, Legacy, Server, Session, Upstream};
-        match self {
-            Self::LegacyRequestAccepted => ("legacy.request.accepted", Legacy),
-            Self::LegacyRequestRefused => ("legacy.request.refused", Legacy),
-            Self::LegacyRequestNoted => ("legacy.request.noted", Legacy),
-            Self::LegacyAnswerIssued => ("legacy.answer.issued", Legacy),
-            Self::LegacyAnswerRepeated => ("legacy.answer.repeated", Legacy),
-            Self::LegacyRefusalIssued => ("legacy.refusal.issued", Legacy),
-            Self::LegacyClaimed => ("legacy.claimed", Legacy),
-            Self::LegacyClaimRefused => ("legacy.claim.refused", Legacy),
-            Self::UpstreamRedirected => ("upstream.redirected", Upstream),
-            Self::UpstreamReturned => ("upstream.returned", Upstream),
-            Self::UpstreamRefused => ("upstream.refused", Upstream),
-            Self::UpstreamToken => ("upstream.token", Upstream),
-            Self::UpstreamIdToken => ("upstream.id_token", Upstream),
-            Self::UpstreamUserinfo => ("upstream.userinfo", Upstream),
-            Self::UpstreamJwks => ("upstream.jwks", Upstream),
-            Self::UpstreamDiscovery => ("upstream.discovery", Upstream),
-            Self::SessionReused => ("session.reused", Session),
-            Self::SessionSignedIn => ("session.signed_in", Session),
-            Self::SessionEnded => ("session.ended", Session),
-            Self::ConfirmationShown => ("broker.confirmation.shown", Broker),
-            Self::ConfirmationGiven => ("broker.confirmation.given", Broker),
-            Self::LoginFailed => ("broker.login.failed", Broker),
-            Self::LogoutRequested => ("broker.logout.requested", Broker),
-            Self::LogoutUpstream => ("broker.logout.upstream", Broker),
-            Self::LogoutReturned => ("broker.logout.returned", Broker),
-            Self::RequestRefused => ("server.request.refused", Server),
-            Self::ServerStarted => ("server.started", Server),
-            Self::ServerStopping => ("server.stopping", Server),
-            Self::ServerWarning => ("server.warning", Server),
-            Self::StoreFailed => ("server.store.failed", Server),
-        }
-    }
+#[rustfmt::skip]
+steps! {
+    LegacyRequestAccepted = Legacy, "legacy.request.accepted", "A message opened and was accepted.";
+    LegacyRequestRefused = Legacy, "legacy.request.refused", "A message was refused.";
+    LegacyRequestNoted = Legacy, "legacy.request.noted", "Something about an accepted message deserves the operator's eye.";
+    LegacyAnswerIssued = Legacy, "legacy.answer.issued", "A sealed identity was issued to the application.";
+    LegacyAnswerRepeated = Legacy, "legacy.answer.repeated", "The same bytes were sent again to the browser that had them.";
+    LegacyRefusalIssued = Legacy, "legacy.refusal.issued", "A sealed refusal was issued to the application.";
+    LegacyClaimed = Legacy, "legacy.claimed", "A reference was exchanged for its answer.";
+    LegacyClaimRefused = Legacy, "legacy.claim.refused", "A claim was refused.";
+    UpstreamRedirected = Upstream, "upstream.redirected", "The browser was sent to the upstream.";
+    UpstreamReturned = Upstream, "upstream.returned", "The browser came back.";
+    UpstreamRefused = Upstream, "upstream.refused", "The upstream's answer was refused.";
+    UpstreamToken = Upstream, "upstream.token", "The token endpoint answered.";
+    UpstreamIdToken = Upstream, "upstream.id_token", "The `id_token` is valid.";
+    UpstreamUserinfo = Upstream, "upstream.userinfo", "The userinfo endpoint answered.";
+    UpstreamJwks = Upstream, "upstream.jwks", "An upstream's keys were fetched.";
+    UpstreamDiscovery = Upstream, "upstream.discovery", "An upstream's metadata was fetched, or could not be.";
+    SessionReused = Session, "session.reused", "A session at the relay serves the login.";
+    SessionSignedIn = Session, "session.signed_in", "A person signed in, and a session holds it.";
+    SessionEnded = Session, "session.ended", "A session ended.";
+    ConfirmationShown = Broker, "broker.confirmation.shown", "The person was asked to confirm.";
+    ConfirmationGiven = Broker, "broker.confirmation.given", "The person confirmed.";
+    LoginFailed = Broker, "broker.login.failed", "A login ended without an answer.";
+    LogoutRequested = Broker, "broker.logout.requested", "A logout was asked for.";
+    LogoutUpstream = Broker, "broker.logout.upstream", "The browser was sent to the upstream's logout.";
+    LogoutReturned = Broker, "broker.logout.returned", "The browser came back from the upstream's logout.";
+    RequestRefused = Server, "server.request.refused", "A request was refused before it meant anything.";
+    ServerStarted = Server, "server.started", "The process started to serve.";
+    ServerStopping = Server, "server.stopping", "The process stops.";
+    ServerWarning = Server, "server.warning", "A weak choice stands in the configuration.";
+    StoreFailed = Server, "server.store.failed", "The store failed.";
 }
 
 /// Everything that an event may carry besides who and where. All optional, none personal.

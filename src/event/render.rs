@@ -9,8 +9,8 @@ pub(super) struct Log;
 
 impl Sink for Log {
     fn accept(&self, event: &Event) {
-        let (name, area) = event.step.name();
-        match area {
+        let name = event.step.name();
+        match event.step.area() {
             Area::Legacy => say(event, name, &LEGACY),
             Area::Broker => say(event, name, &BROKER),
             Area::Upstream => say(event, name, &UPSTREAM),
