@@ -54,7 +54,8 @@ fn the_events_page_is_up_to_date() {
 
 #[test]
 fn links_lead_somewhere() {
-    let mut pages = vec!["README.md".into(), "CONTRIBUTING.md".into(), "SECURITY.md".into(), "CHANGELOG.md".into()];
+    let mut pages =
+        vec!["README.md".into(), "CONTRIBUTING.md".into(), "SECURITY.md".into(), "CHANGELOG.md".into()];
     pages.extend(fs::read_dir("docs").unwrap().map(|entry| entry.unwrap().path()));
     for page in pages {
         let page: std::path::PathBuf = page;

@@ -41,7 +41,7 @@ fn ask(visit: &mut Visit, question: &Question) -> Response {
         token: question.token.clone(),
     };
     let targets: Vec<_> = app.callbacks.iter().map(legacy::CallbackRule::origin).collect();
-    page(200, &pages::confirm(&view, visit.lang), visit, &targets)
+    page(200, &pages::confirm(&view, visit.rules.base(), visit.lang), visit, &targets)
 }
 
 /// Seals the outcome for the application, spends the message, and sends the browser back.

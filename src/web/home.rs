@@ -11,7 +11,7 @@ use crate::pages;
 /// The relay's own page.
 pub(super) fn home(visit: &Visit) -> Response {
     let view = pages::HomeView { demo: visit.rules.demo.clone() };
-    page(200, &pages::home(&view, visit.lang), visit, &[])
+    page(200, &pages::home(&view, visit.rules.base(), visit.lang), visit, &[])
 }
 
 /// A file of the pages; its name changes with its content, so it may be kept.

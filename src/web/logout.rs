@@ -51,7 +51,7 @@ async fn asked(visit: &mut Visit, app: &App) -> Result<Response, Refusal> {
         home_url: app.service.home_url.to_string(),
     };
     let targets = upstream_origins(visit, &session).await;
-    let mut response = page(200, &pages::logout_confirm(&view, visit.lang), visit, &targets);
+    let mut response = page(200, &pages::logout_confirm(&view, visit.rules.base(), visit.lang), visit, &targets);
     if let Some(cookie) = browser.set_cookie(&visit.rules, &app.service.id) {
         response.headers_mut().append(axum::http::header::SET_COOKIE, cookie);
     }
@@ -137,5 +137,5 @@ fn signed_out(visit: &Visit, app: Option<&App>) -> Response {
                 .map_or_else(|| format!("{}/", rules.base()), url::Url::to_string),
         },
     };
-    page(200, &pages::signed_out(&view, visit.lang), visit, &[])
+    page(200, &pages::signed_out(&view, visit.rules.base(), visit.lang), visit, &[])
 }

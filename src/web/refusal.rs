@@ -89,7 +89,7 @@ impl Refusal {
                 let button = button(visit, self.app.as_ref());
                 let when = pages::utc(visit.now());
                 let view = pages::ErrorView { message, support_code: code.to_string(), when, button };
-                page(self.status, &pages::error(&view, visit.lang), visit, &[])
+                page(self.status, &pages::error(&view, visit.rules.base(), visit.lang), visit, &[])
             }
         };
         if let Some((name, value)) = self.header {

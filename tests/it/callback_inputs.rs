@@ -214,9 +214,11 @@ async fn faults_of_the_upstream() {
 
 #[tokio::test]
 async fn an_upstream_that_drips_or_is_down() {
-    let world =
-        World::with(Setup { outbound: Some("connect_milliseconds = 500\ntotal_milliseconds = 500"), ..Setup::default() })
-            .await;
+    let world = World::with(Setup {
+        outbound: Some("connect_milliseconds = 500\ntotal_milliseconds = 500"),
+        ..Setup::default()
+    })
+    .await;
     let app = world.legacy("compta");
     world.stub.set_fault(Fault::parse("token_slow"));
     let (mut browser, attempt, good) = ready_to_return(&world, &app).await;

@@ -31,7 +31,11 @@ struct Served {
     task: JoinHandle<()>,
 }
 
-async fn serve_router(router: Router, limits: ListenerLimits, tls: Option<Arc<rustls::ServerConfig>>) -> Served {
+async fn serve_router(
+    router: Router,
+    limits: ListenerLimits,
+    tls: Option<Arc<rustls::ServerConfig>>,
+) -> Served {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let (stop, stopping) = watch::channel(false);
@@ -73,7 +77,8 @@ async fn heads_are_bounded() {
         ("ALL-25", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400"),
         (
             "ALL-25",
-            format!("GET / HTTP/1.1\r\n{host}Connection: upgrade, close\r\nUpgrade: websocket\r\n\r\n").as_bytes(),
+            format!("GET / HTTP/1.1\r\n{host}Connection: upgrade, close\r\nUpgrade: websocket\r\n\r\n")
+                .as_bytes(),
             "400",
         ),
     ] {
@@ -124,7 +129,8 @@ async fn connections_and_requests_are_counted() {
         }),
     );
     let served =
-        serve_router(slow, ListenerLimits { in_flight: 2, connections_per_address: 4, ..limits() }, None).await;
+        serve_router(slow, ListenerLimits { in_flight: 2, connections_per_address: 4, ..limits() }, None)
+            .await;
     let ask = async || {
         let mut stream = TcpStream::connect(served.address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
