@@ -1,1 +1,144 @@
-//! cli.
+//! The command line: one file per command. Results go to standard output, everything else to standard error.
+
+#[cfg(feature = "demo")]
+mod bench;
+mod check_config;
+#[cfg(feature = "demo")]
+mod demo;
+mod keys;
+mod legacy;
+mod serve;
+
+use std::fmt;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Faults;
+use crate::keys::read_secret_file;
+use crate::legacy::MasterKey;
+
+/// An identity broker between national identity providers and the applications that need their users.
+#[derive(Debug, Parser)]
+#[command(name = "relais", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0   done
+  1   failed while running
+  2   wrong usage
+  78  wrong configuration
+
+Keys and secrets are never given on the command line: they are in files that only their owner may read.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    #[cfg(feature = "demo")]
+    Demo(demo::Demo),
+    CheckConfig(check_config::CheckConfig),
+    Keys(keys::Keys),
+    Legacy(legacy::Legacy),
+    #[cfg(feature = "demo")]
+    #[command(hide = true)]
+    Bench(bench::Bench),
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Serve(serve) => serve.run(),
+            #[cfg(feature = "demo")]
+            Command::Demo(demo) => demo.run(),
+            Command::CheckConfig(check) => check.run(),
+            Command::Keys(keys) => keys.run(),
+            Command::Legacy(legacy) => legacy.run(),
+            #[cfg(feature = "demo")]
+            Command::Bench(bench) => bench.run(),
+        }
+    }
+}
+
+/// Why a command was not carried out.
+#[derive(Debug)]
+pub enum Failure {
+    /// It failed.
+    Runtime(String),
+    /// It was not asked rightly.
+    Usage(String),
+    /// The configuration is wrong.
+    Config(Faults),
+}
+
+impl Failure {
+    /// A failure with its causes, in one line.
+    pub fn caused(error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(error.source(), |cause| cause.source());
+        Self::Runtime(causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")))
+    }
+
+    /// The process's exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Runtime(_) => 1,
+            Self::Usage(_) => 2,
+            // EX_CONFIG of sysexits.h: a service manager need not try again.
+            Self::Config(_) => 78,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runtime(text) | Self::Usage(text) => write!(f, "error: {text}"),
+            Self::Config(faults) => faults.fmt(f),
+        }
+    }
+}
+
+/// The environment, for the configuration; names and values that are not UTF-8 are none of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// The key in a file.
+fn master_key(path: &Path) -> Result<MasterKey, Failure> {
+    let text = read_secret_file(path).map_err(|error| Failure::caused(&error))?;
+    let bad = |error| Failure::Runtime(format!("{} holds no key: {error}", path.display()));
+    MasterKey::from_hex(text.expose()).map_err(bad)
+}
+
+/// All of standard input.
+fn input() -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let failed = |error| Failure::Runtime(format!("cannot read standard input: {error}"));
+    std::io::stdin().lock().read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+/// Exactly these bytes to standard output.
+fn output(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    let failed = |error| Failure::Runtime(format!("cannot write to standard output: {error}"));
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,392 @@
+//! The binary as its users meet it: exit codes, exact bytes, every fault at once, and the wire vectors.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+
+use std::fs::{Permissions, metadata, read_to_string, set_permissions, write};
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde::Deserialize;
+
+const URL: &str = "https://compta.example/return?state=0123456789abcdef&nonce=fedcba9876543210";
+
+/// Runs the binary with `input` on standard input and none of our own variables.
+fn relais(args: &[&str], input: &[u8]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relais"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("RELAIS_") {
+            command.env_remove(name);
+        }
+    }
+    let mut child = command
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that refuses its arguments reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// A directory with secret files.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str, text: &str, mode: u32) -> PathBuf {
+        let path = self.0.path().join(name);
+        write(&path, text).unwrap();
+        set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    fn key(&self, hex: &str) -> String {
+        self.file("app.key", hex, 0o600).to_str().unwrap().to_owned()
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+/// One row of the wire vectors.
+#[derive(Deserialize)]
+struct Row {
+    id: String,
+    wire: String,
+    app: String,
+    #[serde(default)]
+    direction: String,
+    key: String,
+    derived: Option<String>,
+    ts: Option<u64>,
+    iv: Option<String>,
+    plaintext: Option<String>,
+    token: Option<String>,
+    refused: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Vectors {
+    vectors: Vec<Row>,
+}
+
+fn rows(wire: &str) -> Vec<Row> {
+    let text = read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/wire-vectors.json"));
+    let Vectors { vectors } = serde_json::from_str(&text.unwrap()).unwrap();
+    let rows: Vec<_> = vectors.into_iter().filter(|row| row.wire == wire).collect();
+    assert!(!rows.is_empty(), "{wire}");
+    rows
+}
+
+#[test]
+fn encode_and_decode_reproduce_the_vectors_byte_for_byte() {
+    let place = Place::new();
+    let mut checked = 0;
+    for row in rows("aes-256-gcm").iter().filter(|row| row.refused.is_none()) {
+        let key = place.key(&row.key);
+        let (plaintext, token) = (row.plaintext.as_ref().unwrap(), row.token.as_ref().unwrap());
+        let (ts, iv) = (row.ts.unwrap().to_string(), row.iv.as_ref().unwrap());
+        let of =
+            ["--wire", "aes-256-gcm", "--app", &row.app, "--key-file", &key, "--direction", &row.direction];
+        let encode = [&["legacy", "encode", "--ts", &ts, "--iv", iv], of.as_slice()].concat();
+        let sealed = relais(&encode, plaintext.as_bytes());
+        assert_eq!((stdout(&sealed), stderr(&sealed), code(&sealed)), (token.as_str(), "", 0), "{}", row.id);
+        let opened = relais(&[&["legacy", "decode"], of.as_slice()].concat(), token.as_bytes());
+        assert_eq!(
+            (stdout(&opened), stderr(&opened), code(&opened)),
+            (plaintext.as_str(), "", 0),
+            "{}",
+            row.id
+        );
+        checked += 1;
+    }
+    assert_eq!(checked, 18);
+}
+
+#[test]
+fn what_the_vectors_refuse_does_not_open() {
+    let place = Place::new();
+    for row in rows("aes-256-gcm").iter().filter(|row| row.refused.is_some()) {
+        let (key, token) = (place.key(&row.key), row.token.as_ref().unwrap());
+        let args = ["legacy", "decode", "--app", &row.app, "--key-file", &key, "--direction", &row.direction];
+        let output = relais(&args, token.as_bytes());
+        assert_eq!((code(&output), stdout(&output)), (1, ""), "{} {:?}", row.id, row.refused);
+        assert!(stderr(&output).starts_with("error: the message does not open: "), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn keys_prints_the_vectors_keys_and_claim_passwords() {
+    let place = Place::new();
+    let print = |row: &Row| {
+        let key = place.key(&row.key);
+        let output = relais(&["legacy", "keys", "--app", &row.app, "--key-file", &key], b"");
+        assert_eq!((code(&output), stderr(&output)), (0, ""));
+        stdout(&output).to_owned()
+    };
+    for row in rows("aes-256-gcm").iter().filter(|row| row.derived.is_some()) {
+        let derived = row.derived.as_ref().unwrap();
+        let lines = print(row);
+        assert!(lines.contains(&format!("{}\thex\t{derived}\n", row.direction)), "{}: {lines}", row.id);
+        let prefix = format!("{}\tjwk\t", row.direction);
+        let jwk = lines.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap();
+        let jwk: serde_json::Value = serde_json::from_str(jwk).unwrap();
+        assert_eq!(jwk["k"], base64url(&hex::decode(derived).unwrap()), "{}", row.id);
+        assert_eq!(
+            (&jwk["kty"], &jwk["alg"], &jwk["use"]),
+            (&"oct".into(), &"A256GCM".into(), &"enc".into())
+        );
+        assert_eq!(jwk["kid"], format!("{}/{}", row.app, row.direction));
+    }
+    for row in rows("claim") {
+        let line = format!("claim\tpassword\t{}\n", row.derived.as_ref().unwrap());
+        assert!(print(&row).contains(&line), "{}", row.id);
+    }
+}
+
+fn base64url(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+#[test]
+fn bytes_go_through_unchanged_and_each_message_is_new() {
+    let place = Place::new();
+    let key = place.key(&"0123".repeat(16));
+    let all: Vec<u8> = (0..=255).chain([b'\r', b'\n', 0]).collect();
+    let seal = || relais(&["legacy", "encode", "--app", "compta", "--key-file", &key], &all).stdout;
+    let (one, other) = (seal(), seal());
+    assert_ne!(one, other);
+    assert!(one.iter().all(u8::is_ascii_hexdigit), "no line break is added");
+    let decode = ["legacy", "decode", "--app", "compta", "--key-file", &key];
+    let as_request = [decode.as_slice(), &["--direction", "request"]].concat();
+    assert_eq!(relais(&as_request, &one).stdout, all);
+
+    // A request is no response, which is what `decode` expects unless it is told.
+    assert_eq!(code(&relais(&decode, &one)), 1);
+    // Freshness is not judged.
+    let old = relais(&["legacy", "encode", "--app", "compta", "--key-file", &key, "--ts", "0"], b"x");
+    assert_eq!(relais(&as_request, &old.stdout).stdout, b"x");
+    // A line break is no part of a message; whoever adds one is told.
+    let broken = relais(&as_request, &[one.as_slice(), b"\n"].concat());
+    assert_eq!((code(&broken), stdout(&broken)), (1, ""));
+    assert!(stderr(&broken).contains("line break"), "{}", stderr(&broken));
+}
+
+#[test]
+fn key_files_that_others_can_read_are_refused() {
+    let place = Place::new();
+    let key = "0123".repeat(16);
+    for mode in [0o640, 0o604, 0o644] {
+        let file = place.file("open.key", &key, mode);
+        let args = ["legacy", "encode", "--app", "compta", "--key-file", file.to_str().unwrap()];
+        let output = relais(&args, URL.as_bytes());
+        assert_eq!((code(&output), stdout(&output)), (1, ""));
+        assert!(stderr(&output).contains("chmod 600"), "{}", stderr(&output));
+        assert!(!stderr(&output).contains(&key));
+    }
+    let short = place.file("short.key", "0123", 0o600);
+    let output = relais(&["legacy", "keys", "--app", "compta", "--key-file", short.to_str().unwrap()], b"");
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("4 characters instead of 64"), "{}", stderr(&output));
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    let place = Place::new();
+    let key = place.key(&"0123".repeat(16));
+    let legacy = |more: &[&str]| {
+        let args = [&["legacy", "encode", "--key-file", &key], more].concat();
+        let output = relais(&args, URL.as_bytes());
+        (code(&output), stderr(&output).to_owned(), output.stdout)
+    };
+    for args in [
+        &[][..],
+        &["--app", "Compta"],
+        &["--app", "claim"],
+        &["--app", "compta", "--iv", "0011"],
+        &["--app", "compta", "--iv", "xx"],
+        &["--app", "compta", "--wire", "rot13"],
+        &["--app", "compta", "--direction", "sideways"],
+        &["--app", "compta", "--key", "0011"],
+    ] {
+        let (code, text, out) = legacy(args);
+        assert_eq!((code, out), (2, Vec::new()), "{args:?}: {text}");
+    }
+    for args in [&[][..], &["serve"], &["legacy"], &["keys", "generate"], &["check-config"], &["nonsense"]] {
+        assert_eq!(code(&relais(args, b"")), 2, "{args:?}");
+    }
+}
+
+#[test]
+fn help_names_every_command_and_the_exit_codes() {
+    let output = relais(&["--help"], b"");
+    assert_eq!((code(&output), stderr(&output)), (0, ""));
+    for word in ["serve", "check-config", "keys", "legacy", "78  wrong configuration"] {
+        assert!(stdout(&output).contains(word), "{word}");
+    }
+    assert!(!stdout(&output).contains("bench"));
+    for args in [&["legacy", "--help"][..], &["legacy", "encode", "--help"], &["keys", "generate", "--help"]]
+    {
+        assert_eq!(code(&relais(args, b"")), 0, "{args:?}");
+    }
+}
+
+#[test]
+fn a_made_key_is_64_digits_in_a_file_of_its_owner() {
+    let place = Place::new();
+    let printed = relais(&["keys", "generate", "legacy"], b"");
+    let digits = stdout(&printed).strip_suffix('\n').unwrap();
+    assert!(digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()));
+
+    let path = place.path("new.key");
+    let made = relais(&["keys", "generate", "legacy", "--out", &path], b"");
+    assert_eq!((code(&made), stdout(&made), stderr(&made)), (0, "", ""));
+    assert_eq!(metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+    let first = read_to_string(&path).unwrap();
+    assert!(first.len() == 65 && first.trim_end() != digits);
+
+    let again = relais(&["keys", "generate", "legacy", "--out", &path], b"");
+    assert_eq!(code(&again), 1);
+    assert!(stderr(&again).contains("is there already"), "{}", stderr(&again));
+    assert_eq!(read_to_string(&path).unwrap(), first);
+}
+
+/// The commented configuration with its secret files.
+fn configured(place: &Place) -> String {
+    place.file("fc.secret", "s3cret", 0o600);
+    place.file("compta.key", &"0123".repeat(16), 0o600);
+    place.file("relais.toml", include_str!("../config/relais.toml"), 0o644);
+    place.path("relais.toml")
+}
+
+#[test]
+fn check_config_accepts_the_commented_file() {
+    let place = Place::new();
+    let file = configured(&place);
+    let output = relais(&["check-config", &file], b"");
+    let expected = format!("{file}: no fault; 1 upstream, 1 application, 0 warnings\n");
+    assert_eq!((stdout(&output), stderr(&output), code(&output)), (expected.as_str(), "", 0));
+}
+
+#[test]
+fn check_config_reports_every_fault_at_once() {
+    let place = Place::new();
+    let file = configured(&place);
+    place.file("fc.secret", "s3cret", 0o644);
+    let text = include_str!("../config/relais.toml")
+        .replace("public_url =", "pubic_url =")
+        .replace("upstream = \"fc\"", "upstream = \"fd\"")
+        .replace("profile = \"franceconnect_v2\"", "profile = 2")
+        .replace("https://compta.example/return\"", "http://compta.example/return\"")
+        .replace("#sso = \"confirm\"", "sso = \"silent\"");
+    write(&file, text).unwrap();
+    let output = relais(&["check-config", &file], b"");
+    let expected = [
+        "server.public_url: is missing; write \"https://relais.example\"",
+        "server.pubic_url: unknown key; did you mean `public_url`?",
+        "upstream.fc.profile: is a number; write one of generic, franceconnect_v2",
+        &format!(
+            "upstream.fc.client_secret_file: is readable by others (mode 0644); chmod 600 {}",
+            place.path("fc.secret")
+        ),
+        "legacy.compta.callbacks[0]: \"http://compta.example/return\": its scheme is not https (http only to \
+         127.0.0.1 or [::1], while `server.public_url` is loopback); write an exact https URL, and its query \
+         keys apart: { url = …, query_keys = […] }",
+        "legacy.compta.upstream: \"fd\" is no upstream; write the name of a section [upstream.…]: fc",
+        "legacy.compta.sso: \"silent\" lets any page sign a visitor in as somebody else; write \"confirm\", or \
+         add accept_forced_login = true",
+    ];
+    assert_eq!(stderr(&output), format!("{}\n", expected.join("\n")));
+    assert_eq!((code(&output), stdout(&output)), (78, ""));
+}
+
+#[test]
+fn check_config_says_what_keeps_a_file_from_being_read() {
+    let place = Place::new();
+    let missing = relais(&["check-config", &place.path("none.toml")], b"");
+    assert_eq!(code(&missing), 78);
+    assert!(stderr(&missing).contains("none.toml: cannot be read ("), "{}", stderr(&missing));
+    let broken = place.file("broken.toml", "[server\n", 0o644);
+    let broken = relais(&["check-config", broken.to_str().unwrap()], b"");
+    assert_eq!(code(&broken), 78);
+    assert!(stderr(&broken).starts_with("line 1, column "), "{}", stderr(&broken));
+}
+
+/// A relay that answers one call with `answer`, and says what it was sent.
+fn relay(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/base", listener.local_addr().unwrap());
+    let served = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        let mut piece = [0; 4096];
+        while !String::from_utf8_lossy(&request).contains("\r\n\r\nref=") {
+            let length = stream.read(&mut piece).unwrap();
+            assert_ne!(length, 0);
+            request.extend_from_slice(&piece[..length]);
+        }
+        stream.write_all(answer.as_bytes()).unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    (url, served)
+}
+
+#[test]
+fn claim_exchanges_a_reference_for_exactly_the_answer() {
+    let place = Place::new();
+    let row = rows("claim").remove(0);
+    let key = place.key(&row.key);
+    let reference = "r".repeat(43);
+    let claim = |url: &str, input: &str| {
+        let args = ["legacy", "claim", "--relay", url, "--app", &row.app, "--key-file", &key];
+        relais(&args, input.as_bytes())
+    };
+
+    let (url, served) = relay(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 6\r\nconnection: close\r\n\r\n0a1b2c",
+    );
+    let output = claim(&url, &format!("{reference}\n"));
+    assert_eq!((stdout(&output), stderr(&output), code(&output)), ("0a1b2c", "", 0));
+    let request = served.join().unwrap();
+    assert!(request.starts_with("POST /base/idp/claim HTTP/1.1\r\n"), "{request}");
+    assert!(request.ends_with(&format!("\r\n\r\nref={reference}")), "{request}");
+    let basic = {
+        use base64::Engine as _;
+        let pair = format!("{}:{}", row.app, row.derived.as_ref().unwrap());
+        base64::engine::general_purpose::STANDARD.encode(pair)
+    };
+    assert!(request.contains(&format!("authorization: Basic {basic}\r\n")), "{request}");
+
+    let (url, served) = relay("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let output = claim(&url, &reference);
+    assert_eq!((code(&output), stdout(&output)), (1, ""));
+    assert!(stderr(&output).starts_with("error: nothing to claim (404)"), "{}", stderr(&output));
+    served.join().unwrap();
+
+    let output = claim(&url, "too short");
+    assert_eq!(code(&output), 1);
+    let output = claim("http://relais.example", &reference);
+    assert_eq!(code(&output), 2);
+}
