@@ -1,0 +1,81 @@
+# What the tests need beside the toolchain: where it is, and how it comes here. Sourced by tests/run.
+# shellcheck shell=bash
+
+# Sets RELAIS_TEST_PHP, RELAIS_TEST_PYTHON and RELAIS_TEST_CHROMIUM to what there is; unset: missing.
+find_tools() {
+  local candidate
+  : "${RELAIS_TEST_PHP:=$(command -v php || true)}"
+  if [ -z "${RELAIS_TEST_PYTHON:-}" ]; then
+    for candidate in /usr/bin/python3 python3; do # Debian's own first: that is where its packages are seen
+      if "$candidate" -c 'import cryptography' 2>/dev/null; then
+        RELAIS_TEST_PYTHON=$(command -v "$candidate")
+        break
+      fi
+    done
+  fi
+  : "${RELAIS_TEST_CHROMIUM:=$(command -v chromium || true)}"
+  for candidate in RELAIS_TEST_PHP RELAIS_TEST_PYTHON RELAIS_TEST_CHROMIUM; do
+    if [ -n "${!candidate:-}" ]; then export "${candidate?}"; else unset "$candidate"; fi
+  done
+}
+
+has() {
+  case $1 in
+    cargo) { command -v cargo && command -v cc && cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1 ;;
+    php) [ -n "${RELAIS_TEST_PHP:-}" ] ;;
+    python) [ -n "${RELAIS_TEST_PYTHON:-}" ] ;;
+    browser) [ -n "${RELAIS_TEST_CHROMIUM:-}" ] && command -v node >/dev/null &&
+      [ -d tests/browser/node_modules/playwright-core ] ;;
+  esac
+}
+
+missing() {
+  case $1 in
+    cargo) echo "Rust with rustfmt and clippy (https://rustup.rs), and a C compiler (Debian: gcc libc6-dev)" ;;
+    php) echo "PHP (Debian: php-cli)" ;;
+    python) echo "Python with cryptography (Debian: python3-cryptography)" ;;
+    browser) echo "chromium and Node (Debian: chromium nodejs npm), then: cd tests/browser && npm ci" ;;
+  esac
+}
+
+debian() {
+  command -v apt-get >/dev/null || return 1
+  local root=()
+  [ "$(id -u)" = 0 ] || root=(sudo -n)
+  "${root[@]}" apt-get update -q &&
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+}
+
+# install_tools NAME...: installs what is missing where that is ours to do (root, or CI), and names what still is.
+install_tools() {
+  local name packages=() lacking=0
+  find_tools
+  if [ "$(id -u)" = 0 ] || [ "${CI:-}" = true ]; then
+    for name in "$@"; do
+      has "$name" || case $name in
+        cargo) command -v cc >/dev/null || packages+=(gcc libc6-dev) ;;
+        php) packages+=(php-cli) ;;
+        python) packages+=(python3-cryptography) ;;
+        browser)
+          [ -n "${RELAIS_TEST_CHROMIUM:-}" ] || packages+=(chromium fonts-dejavu-core)
+          command -v npm >/dev/null || packages+=(nodejs npm)
+          ;;
+      esac
+    done
+    [ ${#packages[@]} = 0 ] || debian "${packages[@]}" || echo "not installed: ${packages[*]}"
+    find_tools
+    if [[ " $* " == *" browser "* ]] && ! has browser; then
+      (cd tests/browser && npm ci --no-audit --no-fund) || echo "not installed: tests/browser/node_modules"
+    fi
+  fi
+  for name in "$@"; do
+    if has "$name"; then
+      echo "$name: found"
+    else
+      echo "$name: MISSING: $(missing "$name")"
+      lacking=1
+    fi
+  done
+  # Without cargo nothing runs; the others become skips, which say so themselves.
+  has cargo && { [ $lacking = 0 ] || [ "${CI:-}" != true ]; }
+}
