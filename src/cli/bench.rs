@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::Failure;
+use super::{Failure, in_runtime, output};
+use crate::demo::bench;
 
 /// Measure the relay on this machine.
 #[derive(Debug, Args)]
@@ -20,7 +21,18 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let Self { scenario, seconds, json } = self;
-        Err(Failure::Runtime(format!("bench is not wired yet ({scenario}, {seconds} s, json {json})")))
+        let measured = in_runtime(async {
+            bench::relay(self.seconds).await.map_err(|error| Failure::caused(&error))
+        })?;
+        let text = if self.json {
+            serde_json::to_string(&measured).map_err(|error| Failure::caused(&error))?
+        } else {
+            format!(
+                "{}: {} µs of CPU per login, {} logins per second and core, {} logins, {} errors, {} KiB",
+                self.scenario, measured.cpu_us, measured.per_core_per_s, measured.logins, measured.errors,
+                measured.rss_kib
+            )
+        };
+        output(format!("{text}\n").as_bytes())
     }
 }

@@ -10,12 +10,13 @@ mod legacy;
 mod serve;
 
 use std::fmt;
-use std::io::{Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
-use crate::config::Faults;
+use crate::config::{EventConfig, Faults, LogFormat};
 use crate::keys::read_secret_file;
 use crate::legacy::MasterKey;
 
@@ -45,7 +46,6 @@ enum Command {
     Keys(keys::Keys),
     Legacy(legacy::Legacy),
     #[cfg(feature = "demo")]
-    #[command(hide = true)]
     Bench(bench::Bench),
 }
 
@@ -101,6 +101,29 @@ impl fmt::Display for Failure {
             Self::Config(faults) => faults.fmt(f),
         }
     }
+}
+
+/// Runs `work` on all cores.
+fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::caused(&error))?.block_on(work)
+}
+
+/// Opens the log: one line per event on standard output.
+fn log(settings: &EventConfig) -> Result<(), Failure> {
+    let filter = EnvFilter::builder().parse_lossy(settings.filter());
+    let human = match settings.format {
+        LogFormat::Auto => std::io::stdout().is_terminal(),
+        LogFormat::Human => true,
+        LogFormat::Json => false,
+    };
+    let lines = tracing_subscriber::fmt().with_env_filter(filter);
+    let opened = if human {
+        lines.with_ansi(std::io::stdout().is_terminal()).try_init()
+    } else {
+        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+    };
+    opened.map_err(|error| Failure::Runtime(format!("cannot open the log: {error}")))
 }
 
 /// The environment, for the configuration; names and values that are not UTF-8 are none of ours.

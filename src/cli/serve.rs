@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Failure;
+use super::{Failure, environment, in_runtime, log};
+use crate::config::{self, Purpose};
+use crate::event::Events;
+use crate::process::{Process, asked_to_stop};
 
 /// Serve people and applications.
 #[derive(Debug, Args)]
@@ -16,6 +19,14 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
-        Err(Failure::Runtime(format!("serve is not wired yet ({})", self.config.display())))
+        let config = config::load(&self.config, environment(), Purpose::Serve).map_err(Failure::Config)?;
+        log(&config.event)?;
+        in_runtime(async {
+            let started = Process::start(config, Events::log(), None).await;
+            let process = started.map_err(|error| Failure::caused(&error))?;
+            asked_to_stop().await;
+            process.stop().await;
+            Ok(())
+        })
     }
 }
