@@ -7,23 +7,23 @@
 // Vocabulary: plain data, no I/O.
 pub mod clock; // time as an argument
 pub mod entropy; // chance as an argument
-pub mod event; // what an operator may need, said once
+pub mod secret; // values that are never printed
+pub mod peer; // who calls
 pub mod identity; // who came back from an upstream
+pub mod service; // what one application may ask and receive
+pub mod request; // what an application asked for, already checked
 pub mod login; // one login in flight, and its stages
 pub mod message; // the sentences that a stranger may read
-pub mod outcome;
-pub mod peer; // who calls
-pub mod request; // what an application asked for, already checked
-pub mod secret; // values that are never printed
-pub mod service; // what one application may ask and receive // what came of a login that failed
+pub mod event; // what an operator may need, said once
+pub mod outcome; // what came of a login that failed
 
 // Means.
 pub mod crypto; // primitives: seals, digests, signatures
-pub mod keys; // the root seal key
+pub mod store; // everything that must be remembered
+pub mod keys; // the root seal key, and files that hold secrets
 pub mod limit; // counters on our clock
 pub mod outbound; // the one way out
-pub mod remote_jwks;
-pub mod store; // everything that must be remembered // other people's keys
+pub mod remote_jwks; // other people's keys
 
 // Protocols: strangers to one another.
 pub mod legacy; // encrypted messages of applications without a protocol library
@@ -33,12 +33,12 @@ pub mod upstream; // the relay as relying party
 pub mod broker; // carries a login between the protocols
 
 // Edge.
-pub mod app; // the only wiring
-pub mod cli;
 pub mod config; // the file as written, its faults, and the real types
-pub mod console; // the management listener
-#[cfg(feature = "demo")]
-pub mod demo; // the demo applications and `relais demo`
 pub mod pages; // HTML, pure functions
+pub mod app; // the only wiring
+pub mod web; // the public listener
+pub mod console; // the management listener
 pub mod process; // stores opened, listeners bound, signals obeyed
-pub mod web; // the public listener // the command line
+#[cfg(feature = "demo")]
+pub mod demo; // the demo applications, `relais demo` and `relais bench`
+pub mod cli; // the command line

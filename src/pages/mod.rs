@@ -66,7 +66,7 @@ mod tests {
                     };
                     let html = error(&view, "/base", lang).0;
                     sound(&html);
-                    for part in [message.code(), "K7QF-2M", lang.tag(), "2026-09-30T17:25:14Z", message.title(lang)] {
+                    for part in [message.code(), "K7QF-2M", lang.tag(), "2026-09-30T18:05:14Z", message.title(lang)] {
                         assert!(html.contains(part), "{part} missing: {html}");
                     }
                     assert_eq!(html.matches("class=\"button\"").count(), 1);

@@ -55,7 +55,7 @@ async fn a_generic_login_by_discovery() {
     let head = heads.iter().find(|head| head.starts_with("POST")).unwrap();
     // base64("client+id:s3cr%26t%3A%C3%A9")
     assert!(head.contains("Basic Y2xpZW50K2lkOnMzY3IlMjZ0JTNBJUMzJUE5"), "{head}");
-    let steps: Vec<&str> = provider.recorder.events().iter().map(|event| event.step.name().0).collect();
+    let steps: Vec<&str> = provider.recorder.events().iter().map(|event| event.step.name()).collect();
     let all =
         ["upstream.discovery", "upstream.token", "upstream.jwks", "upstream.id_token", "upstream.userinfo"];
     assert_eq!(steps, all);
