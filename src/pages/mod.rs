@@ -1,1 +1,115 @@
-//! pages.
+//! The pages that people read: pure functions from a view and a language to HTML.
+//!
+//! A view holds display values only, never an error, a secret or a type of another module that could carry one.
+//! Names come from configuration and from upstreams, so they are written as text, never as markup. No page
+//! needs a script, and none has an inline style: the policy in their headers forbids both.
+
+mod assets;
+mod confirm;
+mod error;
+mod home;
+mod logout;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use maud::{DOCTYPE, Markup, html};
+
+use crate::message::Lang;
+
+pub use assets::asset;
+pub use confirm::{ConfirmView, confirm};
+pub use error::{Button, ErrorView, error};
+pub use home::{DemoLinks, HomeView, LanguageLink, home};
+pub use logout::{LogoutConfirmView, SignedOutView, logout_confirm, signed_out};
+
+/// What every page must know about the relay that shows it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Site<'a> {
+    /// The path of the public URL without a final slash: empty, or `/relais` behind a shared host.
+    pub root: &'a str,
+    /// Whether this is a demonstration, which every page then says.
+    pub demo: bool,
+}
+
+/// The frame that all pages share. `title` is the page's own; `content` stands inside `main`.
+fn layout(
+    site: Site<'_>,
+    lang: Lang,
+    title: &str,
+    languages: &[LanguageLink<'_>],
+    content: &Markup,
+) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang=(lang.tag()) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="robots" content="noindex";
+                meta name="color-scheme" content="light dark";
+                title { (title) " – relais" }
+                link rel="stylesheet" href=(assets::stylesheet_url(site.root));
+                link rel="icon" type="image/svg+xml" href=(assets::icon_url(site.root));
+            }
+            body {
+                a.skip href="#content" { (lang.pick("Aller au contenu", "Skip to content")) }
+                header {
+                    @if site.demo {
+                        p.notice {
+                            (lang.pick(
+                                "Démonstration\u{a0}: les identités et les applications sont fictives.",
+                                "Demonstration: the identities and the applications are fictitious.",
+                            ))
+                        }
+                    }
+                    div.frame.top {
+                        p.brand {
+                            img src=(assets::icon_url(site.root)) width="32" height="32" alt="";
+                            span { "relais " small { (lang.pick("service de connexion", "sign-in service")) } }
+                        }
+                        (language_choice(lang, languages))
+                    }
+                }
+                main.frame id="content" tabindex="-1" { (content) }
+                footer.frame {
+                    p {
+                        (lang.pick(
+                            "Ce service vous connecte à une application\u{a0}; il ne connaît pas votre mot de passe.",
+                            "This service signs you in to an application; it does not know your password.",
+                        ))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn language_choice(lang: Lang, languages: &[LanguageLink<'_>]) -> Markup {
+    html! {
+        @if !languages.is_empty() {
+            nav aria-label=(lang.pick("Langue", "Language")) {
+                ul.languages {
+                    @for language in languages {
+                        li {
+                            @let name = match language.lang { Lang::Fr => "Français", Lang::En => "English" };
+                            @if language.lang == lang {
+                                span lang=(language.lang.tag()) aria-current="true" { (name) }
+                            } @else {
+                                a href=(language.href) lang=(language.lang.tag()) hreflang=(language.lang.tag()) {
+                                    (name)
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The address of the relay's own first page.
+fn home_href(site: Site<'_>) -> Cow<'_, str> {
+    if site.root.is_empty() { "/".into() } else { format!("{}/", site.root).into() }
+}

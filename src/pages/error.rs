@@ -1,0 +1,82 @@
+//! The page of everything that went wrong: a sentence of the closed list, two codes, and one way on.
+
+use maud::{Markup, html};
+
+use crate::message::{Lang, PublicMessage};
+
+use super::{Site, home_href, layout};
+
+/// What the error page shows.
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorView<'a> {
+    /// The relay.
+    pub site: Site<'a>,
+    /// The sentence.
+    pub message: PublicMessage,
+    /// The code that finds the event.
+    pub support_code: &'a str,
+    /// When it happened, in UTC, as people read it: `2026-09-30 17:25:14`.
+    pub when: &'a str,
+    /// The way back to the application; without one the button leads to the relay's own first page.
+    pub button: Option<Button<'a>>,
+}
+
+/// The way back to an application.
+#[derive(Clone, Copy, Debug)]
+pub struct Button<'a> {
+    /// The application's name.
+    pub app_name: &'a str,
+    /// Its home page, from the configuration.
+    pub href: &'a str,
+}
+
+/// The error page.
+pub fn error(view: &ErrorView<'_>, lang: Lang) -> Markup {
+    let title = view.message.title(lang);
+    let content = html! {
+        div.card.failure {
+            div role="alert" {
+                p.kicker { (lang.pick("Erreur", "Error")) }
+                h1 { (title) }
+                p.lead { (view.message.advice(lang)) }
+            }
+            p.actions { (way_on(view, lang)) }
+            (for_the_support(view, lang))
+        }
+    };
+    let title = format!("{}{title}", lang.pick("Erreur\u{a0}: ", "Error: "));
+    layout(view.site, lang, &title, &[], &content)
+}
+
+fn way_on(view: &ErrorView<'_>, lang: Lang) -> Markup {
+    html! {
+        @match view.button {
+            Some(button) => a.button href=(button.href) {
+                span { (lang.pick("Retour à ", "Back to ")) bdi { (button.app_name) } }
+            },
+            None => a.button href=(home_href(view.site)) {
+                (lang.pick("Aller à l’accueil de ce service", "Go to the home page of this service"))
+            },
+        }
+    }
+}
+
+fn for_the_support(view: &ErrorView<'_>, lang: Lang) -> Markup {
+    html! {
+        section.support aria-labelledby="support" {
+            h2 id="support" { (lang.pick("Pour le support", "For the support")) }
+            dl.facts {
+                dt { (lang.pick("Code de l’erreur", "Error code")) }
+                dd { code translate="no" { (view.message.code()) } }
+                dt { (lang.pick("Code de support", "Support code")) }
+                dd { code translate="no" { (view.support_code) } }
+                dt { (lang.pick("Date et heure", "Date and time")) }
+                dd { (view.when) " UTC" }
+                @if let Some(button) = view.button {
+                    dt { "Application" }
+                    dd { bdi { (button.app_name) } }
+                }
+            }
+        }
+    }
+}
