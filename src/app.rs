@@ -1,6 +1,6 @@
 //! The wiring: what survives a change of configuration ([`Means`]), and what a change replaces ([`Rules`]).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,6 @@ use crate::legacy;
 use crate::limit::Limiter;
 use crate::message::Lang;
 use crate::outbound::{CannotCall, Outbound};
-use crate::pages::DemoLinks;
 use crate::service::{AppId, Service, UpstreamName};
 use crate::store::{Sealer, Store};
 use crate::upstream::Upstream;
@@ -94,11 +93,24 @@ pub struct Rules {
     /// The application of a bare `/idp`.
     pub default_app: Option<AppId>,
     /// Links of the demo, where this is one.
-    pub demo: Option<DemoLinks>,
+    pub demo: Option<Demo>,
     /// Callback and logout-return paths, relative to `public_url`'s host.
     pub paths: HashMap<String, ReturnPath>,
+    /// The name of each upstream that people read.
+    pub upstream_labels: BTreeMap<UpstreamName, String>,
     apps: HashMap<AppId, legacy::App>,
     upstreams: HashMap<UpstreamName, Upstream>,
+}
+
+/// The addresses of the demo's other parts.
+#[derive(Clone, Debug)]
+pub struct Demo {
+    /// The legacy application.
+    pub legacy_app: String,
+    /// The simulated provider.
+    pub stub: String,
+    /// The management listener.
+    pub management: String,
 }
 
 /// A path to which an upstream sends browsers.
@@ -112,7 +124,7 @@ pub enum ReturnPath {
 
 impl App {
     /// Wires a relay.
-    pub fn new(config: Config, parts: Parts, demo: Option<DemoLinks>) -> Result<Self, CannotCall> {
+    pub fn new(config: Config, parts: Parts, demo: Option<Demo>) -> Result<Self, CannotCall> {
         let Parts { clock, entropy, events, ephemeral, ephemeral_survives, durable, sealer } = parts;
         let outbound = Outbound::new(&config.outbound)?;
         let per_minute = |count| Limiter::new(count, WINDOW);
@@ -186,7 +198,7 @@ impl App {
 }
 
 impl Rules {
-    fn new(config: Config, means: &Means, demo: Option<DemoLinks>) -> Self {
+    fn new(config: Config, means: &Means, demo: Option<Demo>) -> Self {
         for warning in &config.warnings {
             let facts = Facts {
                 names: Some(warning.path.clone()),
@@ -228,6 +240,7 @@ impl Rules {
             trusted_proxies: config.trusted_proxies,
             requests: config.limits,
             default_app: config.default_app,
+            upstream_labels: config.upstream_labels,
             apps: config.apps.into_iter().map(|app| (app.service.id.clone(), app)).collect(),
             upstreams: upstreams
                 .map(|settings| (settings.name.clone(), Upstream::new(settings, &means.outbound)))

@@ -187,10 +187,13 @@ impl PublicMessage {
     /// (code, status, title fr, title en, advice fr, advice en)
     #[rustfmt::skip]
     fn row(self) -> (&'static str, u16, &'static str, &'static str, &'static str, &'static str) {
-        const AGAIN_FR: &str = "Retournez à l’application et recommencez. Si le problème persiste, communiquez le code ci-dessous au support de l’application.";
-        const AGAIN_EN: &str = "Go back to the application and try again. If it happens again, give the code below to the application’s support.";
-        const LATER_FR: &str = "Réessayez dans quelques instants. Si le problème persiste, communiquez le code ci-dessous au support.";
-        const LATER_EN: &str = "Try again in a moment. If it happens again, give the code below to the support.";
+        const AGAIN_FR: &str = "Retournez à l’application et recommencez. Si le problème persiste, communiquez les codes ci-dessous au support de l’application.";
+        const AGAIN_EN: &str = "Go back to the application and try again. If it happens again, give the codes below to the application’s support.";
+        const LATER_FR: &str = "Ce n’est pas de votre fait. Recommencez depuis l’application dans quelques minutes. Si le problème persiste, communiquez les codes ci-dessous au support de l’application.";
+        const LATER_EN: &str = "You did nothing wrong. Start again from the application in a few minutes. If it happens again, give the codes below to the application’s support.";
+        // Where trying again cannot help.
+        const REPORT_FR: &str = "Recommencer n’y changera rien. Communiquez les codes ci-dessous au support de l’application.";
+        const REPORT_EN: &str = "Trying again will not help. Give the codes below to the application’s support.";
         match self {
             Self::LegacyRequest => ("LEGACY_REQUEST", 400, "La demande de connexion n’est pas valable", "This sign-in request is not valid", AGAIN_FR, AGAIN_EN),
             Self::UpstreamResponse => ("UPSTREAM_RESPONSE", 400, "La réponse du fournisseur d’identité n’est pas valable", "The identity provider’s answer is not valid", AGAIN_FR, AGAIN_EN),
@@ -199,15 +202,15 @@ impl PublicMessage {
             Self::UpstreamError => ("UPSTREAM_ERROR", 502, "Le fournisseur d’identité a répondu de façon inattendue", "The identity provider gave an unexpected answer", LATER_FR, LATER_EN),
             Self::UpstreamDown => ("UPSTREAM_DOWN", 503, "Le fournisseur d’identité est indisponible", "The identity provider is unavailable", LATER_FR, LATER_EN),
             Self::UpstreamTimeout => ("UPSTREAM_TIMEOUT", 504, "Le fournisseur d’identité ne répond pas", "The identity provider does not answer", LATER_FR, LATER_EN),
-            Self::AccessDenied => ("ACCESS_DENIED", 403, "La connexion a été abandonnée", "The sign-in was abandoned", AGAIN_FR, AGAIN_EN),
-            Self::AcrUnmet => ("ACR_UNMET", 403, "Le niveau de garantie demandé n’a pas été atteint", "The required level of assurance was not reached", AGAIN_FR, AGAIN_EN),
-            Self::ClientDisabled => ("CLIENT_DISABLED", 400, "L’application n’est plus raccordée", "The application is no longer connected", AGAIN_FR, AGAIN_EN),
+            Self::AccessDenied => ("ACCESS_DENIED", 403, "La connexion a été annulée ou refusée", "The sign-in was cancelled or refused", "Aucune information n’a été transmise à l’application. Vous pouvez y retourner et recommencer.", "Nothing was passed on to the application. You can go back to it and try again."),
+            Self::AcrUnmet => ("ACR_UNMET", 403, "L’application demande une connexion plus sûre", "The application requires a stronger sign-in", "Retournez à l’application, recommencez et choisissez un moyen de connexion plus sûr, par exemple avec une double authentification.", "Go back to the application, try again and choose a stronger way to sign in, for example one with a second factor."),
+            Self::ClientDisabled => ("CLIENT_DISABLED", 400, "L’application n’est plus raccordée à ce service", "The application is no longer connected to this service", REPORT_FR, REPORT_EN),
             Self::Cookies => ("COOKIES", 400, "Votre navigateur n’a pas conservé le cookie de connexion", "Your browser did not keep the sign-in cookie", "Autorisez les cookies pour ce site, fermez les autres onglets de connexion, puis recommencez depuis l’application.", "Allow cookies for this site, close other sign-in tabs, then start again from the application."),
-            Self::Csrf => ("CSRF", 403, "Cette action n’a pas été confirmée depuis notre page", "This action was not confirmed from our page", AGAIN_FR, AGAIN_EN),
-            Self::Framed => ("FRAMED", 400, "Cette page ne s’affiche pas dans un cadre", "This page is not shown inside a frame", "Ouvrez l’application dans un onglet à elle.", "Open the application in a tab of its own."),
-            Self::AnswerTooLong => ("ANSWER_TOO_LONG", 500, "La réponse est trop longue pour l’application", "The answer is too long for the application", AGAIN_FR, AGAIN_EN),
-            Self::AlreadyAnswered => ("ALREADY_ANSWERED", 400, "Cette connexion est déjà terminée", "This sign-in is already finished", AGAIN_FR, AGAIN_EN),
-            Self::Expired => ("EXPIRED", 400, "La connexion a pris trop de temps", "The sign-in took too long", AGAIN_FR, AGAIN_EN),
+            Self::Csrf => ("CSRF", 403, "Cette action n’a pas été confirmée depuis notre page", "This action was not confirmed from our page", "Rien n’a été fait. Retournez à l’application et recommencez, dans un seul onglet.", "Nothing was done. Go back to the application and try again, in a single tab."),
+            Self::Framed => ("FRAMED", 400, "Cette page ne s’affiche pas dans un cadre", "This page is not shown inside a frame", "Ouvrez l’application dans son propre onglet, puis recommencez.", "Open the application in a tab of its own, then try again."),
+            Self::AnswerTooLong => ("ANSWER_TOO_LONG", 500, "La réponse est trop longue pour l’application", "The answer is too long for the application", REPORT_FR, REPORT_EN),
+            Self::AlreadyAnswered => ("ALREADY_ANSWERED", 400, "Cette connexion est déjà terminée", "This sign-in is already finished", "Retournez à l’application, où elle a peut-être abouti. Sinon, recommencez.", "Go back to the application, where it may have succeeded. If not, try again."),
+            Self::Expired => ("EXPIRED", 400, "La connexion a pris trop de temps", "The sign-in took too long", "Par sécurité, elle a été interrompue. Retournez à l’application et recommencez.", "It was stopped for your safety. Go back to the application and try again."),
             Self::InvalidRequest => ("INVALID_REQUEST", 400, "La demande n’est pas valable", "The request is not valid", AGAIN_FR, AGAIN_EN),
             Self::NotFound => ("NOT_FOUND", 404, "Cette page n’existe pas", "There is no such page", "Vérifiez l’adresse, ou retournez à l’application.", "Check the address, or go back to the application."),
             Self::Method => ("METHOD", 405, "Cette page ne s’utilise pas ainsi", "This page is not used that way", AGAIN_FR, AGAIN_EN),

@@ -11,14 +11,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::app::{App, Parts};
+use crate::app::{App, Demo, Parts};
 use crate::clock::SystemClock;
 use crate::config::{Backend, Config, Limits, ListenerKind, SealKey};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::Events;
 use crate::keys::{SealKeyError, SealKeySource};
 use crate::outbound::CannotCall;
-use crate::pages::DemoLinks;
 use crate::store::{Kind, Memory, OpenError, Sealer, Sqlite, Store};
 use crate::web::serve::{BadTls, ListenerLimits, serve, tls};
 use crate::{console, web};
@@ -74,7 +73,7 @@ pub enum StartError {
 
 impl Process {
     /// Opens, binds and serves.
-    pub async fn start(config: Config, events: Events, demo: Option<DemoLinks>) -> Result<Self, StartError> {
+    pub async fn start(config: Config, events: Events, demo: Option<Demo>) -> Result<Self, StartError> {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
         let root = match &config.seal_key {
             // Where records were sealed before, a new key would open none of them.

@@ -24,7 +24,6 @@ use crate::config::{self, Faults, Purpose};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::Events;
 use crate::keys::{SecretFileError, read_secret_file};
-use crate::pages::DemoLinks;
 use crate::process::{Process, StartError, asked_to_stop};
 
 /// Where the demo keeps its keys and its store.
@@ -107,10 +106,10 @@ pub async fn run(base: u16, events: Events) -> Result<(), DemoError> {
     let mut parts = JoinSet::new();
     serve(&mut parts, base.saturating_add(1), stub.router()).await?;
     serve(&mut parts, base.saturating_add(2), application).await?;
-    let links = DemoLinks {
+    let links = crate::app::Demo {
         legacy_app: ports.legacy(),
         stub: ports.stub(),
-        management: format!("{}/health/ready", ports.url(MANAGEMENT)),
+        management: ports.url(MANAGEMENT),
     };
     let environment = std::iter::empty();
     let config = config::from_toml(&configuration(ports), Path::new(DIRECTORY), environment, Purpose::Demo)

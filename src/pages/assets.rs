@@ -1,34 +1,36 @@
-//! The files that the pages need. A file's name changes with its content, so browsers may keep it.
+//! The static files, inside the binary. Their addresses carry a digest of the content, so that they may be
+//! cached for long and still change with a release.
 
-use std::sync::LazyLock;
+const STYLESHEET: &[u8] = include_bytes!("../../static/relais.css");
+const ICON: &[u8] = include_bytes!("../../static/icon.svg");
 
-use crate::crypto::hash::sha256;
+const STYLESHEET_VERSION: u64 = version(STYLESHEET);
+const ICON_VERSION: u64 = version(ICON);
 
-pub(super) static STYLE: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("relais", "css", "text/css; charset=utf-8", include_bytes!("../../static/relais.css")));
-pub(super) static ICON: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../../static/icon.svg")));
-
-/// One file.
-pub(super) struct Asset {
-    name: String,
-    kind: &'static str,
-    bytes: &'static [u8],
-}
-
-impl Asset {
-    fn new(stem: &str, ending: &str, kind: &'static str, bytes: &'static [u8]) -> Self {
-        let digest = sha256(&[bytes]);
-        let version = hex::encode(digest.first_chunk::<6>().copied().unwrap_or_default());
-        Self { name: format!("{stem}-{version}.{ending}"), kind, bytes }
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
+/// The content type and the bytes of the static file at `path`, below the root of the public URL and without
+/// its query.
+pub fn asset(path: &str) -> Option<(&'static str, &'static [u8])> {
+    match path {
+        "/static/relais.css" => Some(("text/css; charset=utf-8", STYLESHEET)),
+        "/static/icon.svg" => Some(("image/svg+xml", ICON)),
+        _ => None,
     }
 }
 
-/// The file of this name: its content type and its bytes.
-pub fn asset(name: &str) -> Option<(&'static str, &'static [u8])> {
-    [&*STYLE, &*ICON].into_iter().find(|asset| asset.name() == name).map(|asset| (asset.kind, asset.bytes))
+pub(super) fn stylesheet_url(root: &str) -> String {
+    format!("{root}/static/relais.css?v={STYLESHEET_VERSION:016x}")
+}
+
+pub(super) fn icon_url(root: &str) -> String {
+    format!("{root}/static/icon.svg?v={ICON_VERSION:016x}")
+}
+
+/// FNV-1a, 64 bits: it tells one release from another and guards nothing, and runs while compiling.
+const fn version(mut bytes: &[u8]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    while let [first, rest @ ..] = bytes {
+        hash = (hash ^ *first as u64).wrapping_mul(0x0100_0000_01b3);
+        bytes = rest;
+    }
+    hash
 }

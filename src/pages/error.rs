@@ -1,62 +1,86 @@
-//! The page of a refusal: what happened, what to do, what to tell the support, and one way on.
+//! The page of everything that went wrong: a sentence of the closed list, two codes, and one way on.
+
+use std::borrow::Cow;
 
 use maud::{Markup, html};
 
-use super::layout::layout;
 use crate::message::{Lang, PublicMessage};
 
-/// What the page shows.
-pub struct ErrorView {
+use super::{Site, home_href, layout};
+
+/// What the error page shows.
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorView<'a> {
+    /// The relay.
+    pub site: Site<'a>,
     /// The sentence.
     pub message: PublicMessage,
-    /// Links the page to the operator's event.
-    pub support_code: String,
-    /// When it happened, in UTC.
-    pub when: String,
-    /// The one way on.
-    pub button: Button,
+    /// The code that finds the event.
+    pub support_code: &'a str,
+    /// When it happened, in UTC, as people read it: `2026-09-30 17:25:14`.
+    pub when: &'a str,
+    /// The way back to the application; without one the button leads to the relay's own first page.
+    pub button: Option<Button<'a>>,
+    /// Where the button leads without an application, if not to the relay's own first page.
+    pub home_url: Option<&'a str>,
 }
 
-/// The one button of a page.
-pub struct Button {
-    /// The application it leads to; the relay's own page if absent.
-    pub name: Option<String>,
-    /// Where it leads.
-    pub href: String,
+/// The way back to an application.
+#[derive(Clone, Copy, Debug)]
+pub struct Button<'a> {
+    /// The application's name.
+    pub app_name: &'a str,
+    /// Its home page, from the configuration.
+    pub href: &'a str,
 }
 
-/// The page.
-pub fn error(view: &ErrorView, base: &str, lang: Lang) -> Markup {
-    let ErrorView { message, support_code, when, button } = view;
+/// The error page.
+pub fn error(view: &ErrorView<'_>, lang: Lang) -> Markup {
+    let title = view.message.title(lang);
     let content = html! {
-        div class="sheet alert" data-code=(message.code()) data-support-code=(support_code) {
+        div.card.failure {
             div role="alert" {
-                h1 { (message.title(lang)) }
-                p { (message.advice(lang)) }
+                p.kicker { (lang.pick("Erreur", "Error")) }
+                h1 { (title) }
+                p.lead { (view.message.advice(lang)) }
             }
-            p class="actions" { a class="button" href=(button.href) { (label(button, lang)) } }
-            div class="support" {
-                dl {
-                    dt { (lang.pick("Code pour le support", "Code for the support")) }
-                    dd { code { (support_code) } }
-                    dt { (lang.pick("Erreur", "Error")) }
-                    dd { code class="small" { (message.code()) } }
-                    dt { (lang.pick("Date (UTC)", "Time (UTC)")) }
-                    dd { (when) }
-                    @if let Some(name) = &button.name {
-                        dt { (lang.pick("Application", "Application")) }
-                        dd { (name) }
-                    }
+            p.actions { (way_on(view, lang)) }
+            (for_the_support(view, lang))
+        }
+    };
+    let title = format!("{}{title}", lang.pick("Erreur\u{a0}: ", "Error: "));
+    layout(view.site, lang, &title, &[], &content)
+}
+
+fn way_on(view: &ErrorView<'_>, lang: Lang) -> Markup {
+    html! {
+        @match view.button {
+            Some(button) => a.button href=(button.href) {
+                span { (lang.pick("Retour à ", "Back to ")) bdi { (button.app_name) } }
+            },
+            None => a.button href=(view.home_url.map_or_else(|| home_href(view.site), Cow::Borrowed)) {
+                (lang.pick("Aller à l’accueil de ce service", "Go to the home page of this service"))
+            },
+        }
+    }
+}
+
+fn for_the_support(view: &ErrorView<'_>, lang: Lang) -> Markup {
+    html! {
+        section.support aria-labelledby="support" {
+            h2 id="support" { (lang.pick("Pour le support", "For the support")) }
+            dl.facts {
+                dt { (lang.pick("Code de l’erreur", "Error code")) }
+                dd { code translate="no" { (view.message.code()) } }
+                dt { (lang.pick("Code de support", "Support code")) }
+                dd { code translate="no" { (view.support_code) } }
+                dt { (lang.pick("Date et heure", "Date and time")) }
+                dd { (view.when) " UTC" }
+                @if let Some(button) = view.button {
+                    dt { "Application" }
+                    dd { bdi { (button.app_name) } }
                 }
             }
         }
-    };
-    layout(message.title(lang), base, lang, &content)
-}
-
-fn label(button: &Button, lang: Lang) -> String {
-    match &button.name {
-        Some(name) => format!("{} {name}", lang.pick("Retour à", "Back to")),
-        None => lang.pick("Retour à l’accueil", "Back to the home page").to_owned(),
     }
 }

@@ -1,81 +1,157 @@
-//! The relay's own page: in the demo, where to begin and what to try.
+//! The relay's own first page: modest in production, a guided tour in the demonstration.
 
 use maud::{Markup, html};
 
-use super::layout::layout;
 use crate::message::Lang;
 
-/// What the page shows.
-pub struct HomeView {
-    /// The parts of the demo, where this is one.
-    pub demo: Option<DemoLinks>,
+use super::{Site, layout};
+
+/// What the first page shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HomeView<'a> {
+    /// The relay.
+    pub site: Site<'a>,
+    /// The same page in each language; none, and the choice is not shown.
+    pub languages: &'a [LanguageLink<'a>],
+    /// The parts of the demonstration, if this is one.
+    pub demo: Option<DemoLinks<'a>>,
 }
 
-/// The addresses of the demo's parts.
-#[derive(Clone, Debug)]
-pub struct DemoLinks {
-    /// The legacy application.
-    pub legacy_app: String,
+/// The same page in a language.
+#[derive(Clone, Copy, Debug)]
+pub struct LanguageLink<'a> {
+    /// The language.
+    pub lang: Lang,
+    /// Where the page is.
+    pub href: &'a str,
+}
+
+/// Where the parts of the demonstration answer.
+#[derive(Clone, Copy, Debug)]
+pub struct DemoLinks<'a> {
+    /// The application that speaks the legacy protocol.
+    pub legacy_app: &'a str,
     /// The simulated provider.
-    pub stub: String,
-    /// The management listener's readiness.
-    pub management: String,
+    pub stub: &'a str,
+    /// The management listener.
+    pub management: &'a str,
 }
 
-/// The page.
-pub fn home(view: &HomeView, base: &str, lang: Lang) -> Markup {
-    match &view.demo {
-        Some(links) => demo(links, base, lang),
-        None => plain(base, lang),
+/// The first page.
+pub fn home(view: &HomeView<'_>, lang: Lang) -> Markup {
+    let (title, content) = match view.demo {
+        Some(links) => (
+            lang.pick("Essayer le relais", "Try the relay"),
+            html! { (parts(links, lang)) (tour(links, lang)) },
+        ),
+        None => (lang.pick("Service de connexion", "Sign-in service"), purpose(lang)),
+    };
+    let content = html! { div.card { h1 { (title) } (content) } };
+    layout(view.site, lang, title, view.languages, &content)
+}
+
+fn purpose(lang: Lang) -> Markup {
+    html! {
+        p.lead {
+            (lang.pick(
+                "Ce service relie des applications à un fournisseur d’identité, auprès duquel vous vous identifiez.",
+                "This service connects applications to an identity provider, where you identify yourself.",
+            ))
+        }
+        p {
+            (lang.pick(
+                "Il n’y a rien à faire ici\u{a0}: pour vous connecter, partez de l’application que vous souhaitez utiliser.",
+                "There is nothing to do here: to sign in, start from the application that you want to use.",
+            ))
+        }
     }
 }
 
-fn plain(base: &str, lang: Lang) -> Markup {
-    let title = lang.pick("Service de connexion", "Sign-in service");
-    let content = html! {
-        div class="sheet" {
-            h1 { (title) }
-            p {
-                (lang.pick(
-                    "Ce service relie des applications à un fournisseur d’identité national. Il n’y a rien à faire ici : ouvrez l’application à laquelle vous voulez vous connecter.",
-                    "This service connects applications with a national identity provider. There is nothing to do here: open the application that you want to sign in to.",
-                ))
+fn parts(links: DemoLinks<'_>, lang: Lang) -> Markup {
+    html! {
+        p.lead {
+            (lang.pick(
+                "Le relais et ses voisins tournent sur cette machine\u{a0}: rien n’en sort.",
+                "The relay and its neighbours run on this machine: nothing leaves it.",
+            ))
+        }
+        ul.parts {
+            li {
+                a href=(links.legacy_app) { (lang.pick("L’application de démonstration", "The demonstration application")) }
+                p {
+                    (lang.pick(
+                    "Un site ordinaire, qui ne parle que le protocole de messages scellés.",
+                    "An ordinary site, which speaks nothing but the protocol of sealed messages.",
+                    ))
+                }
+            }
+            li {
+                a href=(links.stub) { (lang.pick("Le fournisseur d’identité simulé", "The simulated identity provider")) }
+                p {
+                    (lang.pick(
+                    "Ses personnes fictives, et les pannes qu’on peut lui demander.",
+                    "Its fictitious people, and the faults that it can be asked for.",
+                    ))
+                }
+            }
+            li {
+                a href=(links.management) { (lang.pick("L’accès de gestion", "The management listener")) }
+                p { (lang.pick("Ce que l’exploitant voit de l’état du relais.", "What the operator sees of the relay’s state.")) }
             }
         }
-    };
-    layout(title, base, lang, &content)
+    }
 }
 
-fn demo(links: &DemoLinks, base: &str, lang: Lang) -> Markup {
-    let title = lang.pick("Démonstration de relais", "Demo of relais");
-    let content = html! {
-        div class="sheet" {
-            h1 { (title) }
-            p {
+fn tour(links: DemoLinks<'_>, lang: Lang) -> Markup {
+    html! {
+        h2 { (lang.pick("Que faire\u{a0}?", "What to try")) }
+        ol.steps {
+            li {
+                (lang.pick("Ouvrez ", "Open "))
+                a href=(links.legacy_app) { (lang.pick("l’application", "the application")) }
                 (lang.pick(
-                    "Trois parties tournent sur cette machine : une application qui ne connaît que le protocole chiffré, ce relais, et un fournisseur d’identité simulé.",
-                    "Three parts run on this machine: an application that knows only the encrypted protocol, this relay, and a simulated identity provider.",
+                    " et connectez-vous. Chez le fournisseur simulé, choisissez une personne.",
+                    " and sign in. At the simulated provider, choose a person.",
                 ))
             }
-            p class="actions" {
-                a class="button" href=(links.legacy_app) { (lang.pick("Ouvrir l’application", "Open the application")) }
+            li {
+                (lang.pick(
+                    "De retour dans l’application, lisez l’identité reçue et les contrôles qu’elle a faits.",
+                    "Back in the application, read the identity it received and the checks it made.",
+                ))
             }
-            h2 { (lang.pick("À essayer", "What to try")) }
-            ol {
-                li { (lang.pick("Connectez-vous depuis l’application, choisissez une personne chez le fournisseur simulé, et lisez chaque vérification faite par l’application.", "Sign in from the application, choose a person at the simulated provider, and read each check that the application made.")) }
-                li { (lang.pick("Recommencez avec la remise par référence : l’identité ne passe plus par le navigateur.", "Do it again with delivery by reference: the identity no longer passes through the browser.")) }
-                li { (lang.pick("Annulez chez le fournisseur : l’application reçoit un refus, chiffré lui aussi.", "Cancel at the provider: the application gets a refusal, sealed too.")) }
-                li { (lang.pick("Choisissez une panne sur la page du fournisseur, et cherchez dans le journal le code que l’application affiche.", "Choose a fault on the provider’s page, and look in the log for the code that the application shows.")) }
-                li { (lang.pick("Ouvrez deux onglets, revenez en arrière, rechargez : chaque fois l’application, ou une page avec un bouton.", "Open two tabs, go back, reload: every time the application, or a page with one button.")) }
-                li { (lang.pick("Déconnectez-vous : la session se ferme ici, puis chez le fournisseur.", "Sign out: the session closes here, then at the provider.")) }
+            li {
+                (lang.pick(
+                    "Connectez-vous par référence\u{a0}: l’identité passe de serveur à serveur et le navigateur ne la voit plus. Comme votre session est ouverte, le relais demande d’abord votre accord.",
+                    "Sign in by reference: the identity goes from server to server and the browser no longer sees it. As your session is open, the relay asks you first.",
+                ))
             }
-            h2 { (lang.pick("Les parties", "The parts")) }
-            ul {
-                li { a href=(links.legacy_app) { (lang.pick("L’application", "The application")) } " – " (links.legacy_app) }
-                li { a href=(links.stub) { (lang.pick("Le fournisseur simulé", "The simulated provider")) } " – " (links.stub) }
-                li { a href=(links.management) { (lang.pick("L’état du relais", "The relay’s health")) } " – " (links.management) }
+            li {
+                (lang.pick(
+                    "Déconnectez-vous, recommencez et annulez chez le fournisseur\u{a0}: l’application reçoit un refus scellé.",
+                    "Sign out, start again and cancel at the provider: the application receives a sealed refusal.",
+                ))
+            }
+            li {
+                (lang.pick("Demandez une panne au ", "Ask the "))
+                a href=(links.stub) { (lang.pick("fournisseur simulé", "simulated provider")) }
+                (lang.pick(
+                    ", recommencez et notez le code de support.",
+                    " for a fault, start again and note the support code.",
+                ))
+            }
+            li {
+                (lang.pick(
+                    "Cherchez ce code dans le journal du relais\u{a0}: la ligne dit la cause, que la page taisait.",
+                    "Look for this code in the relay’s log: the line tells the cause, which the page did not.",
+                ))
+            }
+            li {
+                (lang.pick(
+                    "Déconnectez-vous de l’application, puis du relais et du fournisseur.",
+                    "Sign out of the application, then of the relay and of the provider.",
+                ))
             }
         }
-    };
-    layout(title, base, lang, &content)
+    }
 }

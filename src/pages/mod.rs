@@ -1,121 +1,137 @@
-//! The relay's pages: pure functions of a view and a language. Fixed sentences, values escaped, no script, one
-//! stylesheet.
+//! The pages that people read: pure functions from a view and a language to HTML.
+//!
+//! A view holds display values only, never an error, a secret or a type of another module that could carry one.
+//! Names come from configuration and from upstreams, so they are written as text, never as markup. No page
+//! needs a script, and none has an inline style: the policy in their headers forbids both.
 
-mod ask;
 mod assets;
+mod confirm;
 mod error;
 mod home;
-mod layout;
+mod logout;
+#[cfg(test)]
+mod tests;
 
+use std::borrow::Cow;
+
+use maud::{DOCTYPE, Markup, html};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::clock::Timestamp;
+use crate::message::Lang;
 
-pub use ask::{ConfirmView, LogoutConfirmView, SignedOutView, confirm, logout_confirm, signed_out};
 pub use assets::asset;
+pub use confirm::{ConfirmView, confirm};
 pub use error::{Button, ErrorView, error};
-pub use home::{DemoLinks, HomeView, home};
+pub use home::{DemoLinks, HomeView, LanguageLink, home};
+pub use logout::{LogoutConfirmView, SignedOutView, logout_confirm, signed_out};
 
-/// A time as people and support can both read it: RFC 3339, UTC, whole seconds.
-pub fn utc(at: Timestamp) -> String {
-    let seconds = i64::try_from(at.seconds()).unwrap_or_default();
-    let date = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    date.format(&Rfc3339).unwrap_or_default()
+/// What every page must know about the relay that shows it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Site<'a> {
+    /// The path of the public URL without a final slash: empty, or `/relais` behind a shared host.
+    pub root: &'a str,
+    /// Whether this is a demonstration, which every page then says.
+    pub demo: bool,
 }
 
-/// The name of a person, from the claims of their identity; empty where there is none.
-pub fn person(claims: &Map<String, Value>) -> String {
-    let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default().trim();
-    let family = [text("preferred_username"), text("usual_name"), text("family_name")];
-    let family = family.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
-    let name = format!("{} {family}", text("given_name"));
-    let name = if name.trim().is_empty() { text("name") } else { name.trim() };
-    if name.is_empty() { text("email").to_owned() } else { name.chars().take(120).collect() }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::message::{Lang, PublicMessage};
-
-    const HOSTILE: &str = "<script>alert(1)</script>\" onload=\"x";
-
-    fn sound(html: &str) {
-        assert_eq!(html.matches("<h1").count(), 1, "{html}");
-        assert!(html.starts_with("<!DOCTYPE html>") && html.ends_with("</html>"), "{html}");
-        for forbidden in ["<script", "style=", " onload=\"", "javascript:"] {
-            assert!(!html.contains(forbidden), "{forbidden} in {html}");
-        }
-        assert!(html.contains("<main id=\"main\"") && html.contains("href=\"#main\""), "{html}");
-    }
-
-    #[test]
-    fn every_message_in_both_languages() {
-        for &message in PublicMessage::ALL {
-            for lang in [Lang::Fr, Lang::En] {
-                for name in [None, Some(HOSTILE.to_owned())] {
-                    let view = ErrorView {
-                        message,
-                        support_code: "K7QF-2M".to_owned(),
-                        when: utc(Timestamp::from_seconds(1_790_791_514)),
-                        button: Button { name, href: "https://app.example/?a=1&b=2".to_owned() },
-                    };
-                    let html = error(&view, "/base", lang).0;
-                    sound(&html);
-                    for part in [message.code(), "K7QF-2M", lang.tag(), "2026-09-30T18:05:14Z", message.title(lang)] {
-                        assert!(html.contains(part), "{part} missing: {html}");
+/// The frame that all pages share. `title` is the page's own; `content` stands inside `main`.
+fn layout(
+    site: Site<'_>,
+    lang: Lang,
+    title: &str,
+    languages: &[LanguageLink<'_>],
+    content: &Markup,
+) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang=(lang.tag()) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="robots" content="noindex";
+                meta name="color-scheme" content="light dark";
+                title { (title) " – relais" }
+                link rel="stylesheet" href=(assets::stylesheet_url(site.root));
+                link rel="icon" type="image/svg+xml" href=(assets::icon_url(site.root));
+            }
+            body {
+                a.skip href="#content" { (lang.pick("Aller au contenu", "Skip to content")) }
+                header {
+                    @if site.demo {
+                        p.notice {
+                            (lang.pick(
+                                "Démonstration\u{a0}: les identités et les applications sont fictives.",
+                                "Demonstration: the identities and the applications are fictitious.",
+                            ))
+                        }
                     }
-                    assert_eq!(html.matches("class=\"button\"").count(), 1);
-                    assert!(html.contains("/base/static/"));
+                    div.frame.top {
+                        p.brand {
+                            img src=(assets::icon_url(site.root)) width="32" height="32" alt="";
+                            span { "relais " small { (lang.pick("service de connexion", "sign-in service")) } }
+                        }
+                        (language_choice(lang, languages))
+                    }
+                }
+                main.frame id="content" tabindex="-1" { (content) }
+                footer.frame {
+                    p {
+                        (lang.pick(
+                            "Ce service vous connecte à une application\u{a0}; il ne connaît pas votre mot de passe.",
+                            "This service signs you in to an application; it does not know your password.",
+                        ))
+                    }
                 }
             }
         }
     }
+}
 
-    #[test]
-    fn questions_name_who_and_what() {
-        for lang in [Lang::Fr, Lang::En] {
-            let view = ConfirmView {
-                app_name: HOSTILE.to_owned(),
-                person: "Angéla D'ARC".to_owned(),
-                action: "/idp/confirm".to_owned(),
-                token: "token".to_owned(),
-            };
-            let html = confirm(&view, "", lang).0;
-            sound(&html);
-            assert!(html.contains("Angéla D'ARC") && html.contains("&lt;script&gt;"));
-            let view = LogoutConfirmView {
-                app_name: HOSTILE.to_owned(),
-                action: "/logout/a".to_owned(),
-                token: "token".to_owned(),
-                home_url: "https://a.example/".to_owned(),
-            };
-            sound(&logout_confirm(&view, "", lang).0);
-            let view = SignedOutView { app_name: None, home_url: "https://a.example/".to_owned() };
-            sound(&signed_out(&view, "", lang).0);
-            for demo in [
-                None,
-                Some(DemoLinks { legacy_app: "http://a".into(), stub: "http://b".into(), management: "http://c".into() }),
-            ] {
-                sound(&home(&HomeView { demo }, "", lang).0);
+fn language_choice(lang: Lang, languages: &[LanguageLink<'_>]) -> Markup {
+    html! {
+        @if !languages.is_empty() {
+            nav aria-label=(lang.pick("Langue", "Language")) {
+                ul.languages {
+                    @for language in languages {
+                        li {
+                            @let name = match language.lang { Lang::Fr => "Français", Lang::En => "English" };
+                            @if language.lang == lang {
+                                span lang=(language.lang.tag()) aria-current="true" { (name) }
+                            } @else {
+                                a href=(language.href) lang=(language.lang.tag()) hreflang=(language.lang.tag()) {
+                                    (name)
+                                }
+                            }
+                        }
+                    }
+                }
             }
         }
     }
+}
 
-    #[test]
-    fn a_person_has_a_name() {
-        for (claims, expected) in [
-            (json!({"given_name": "Angéla Claire", "family_name": "DUBOIS"}), "Angéla Claire DUBOIS"),
-            (json!({"given_name": "Angéla", "family_name": "DUBOIS", "preferred_username": "MARTIN"}), "Angéla MARTIN"),
-            (json!({"family_name": "DUBOIS"}), "DUBOIS"),
-            (json!({"email": "a@b.example"}), "a@b.example"),
-            (json!({"given_name": 5}), ""),
-        ] {
-            assert_eq!(person(claims.as_object().unwrap()), expected);
-        }
-    }
+/// A time as people read it, in UTC: `2026-09-30 18:05:14`.
+pub fn when(at: Timestamp) -> String {
+    let seconds = i64::try_from(at.seconds()).unwrap_or_default();
+    let date = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+    format!("{year}-{month:02}-{day:02} {:02}:{:02}:{:02}", date.hour(), date.minute(), date.second())
+}
+
+/// The name of a person, from the claims of their identity: the usage name before the birth name. Empty where
+/// there is none.
+pub fn display_name(claims: &Map<String, Value>) -> String {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default().trim();
+    let first = |names: [&'static str; 3]| names.map(text).into_iter().find(|name| !name.is_empty()).unwrap_or_default();
+    let family = first(["preferred_username", "usual_name", "family_name"]);
+    let name = format!("{} {family}", text("given_name"));
+    let name = if name.trim().is_empty() { first(["name", "email", "email"]) } else { name.trim() };
+    name.chars().take(120).collect()
+}
+
+/// The address of the relay's own first page.
+fn home_href(site: Site<'_>) -> Cow<'_, str> {
+    if site.root.is_empty() { "/".into() } else { format!("{}/", site.root).into() }
 }

@@ -34,14 +34,17 @@ fn ask(visit: &mut Visit, question: &Question) -> Response {
     let Some(app) = rules.legacy(&question.app) else {
         return gone(&question.app).respond(visit);
     };
+    let label = rules.upstream_labels.get(&question.upstream);
     let view = pages::ConfirmView {
-        app_name: app.service.name.clone(),
-        person: pages::person(&question.identity.claims),
-        action: format!("{}/idp/confirm", rules.base()),
-        token: question.token.clone(),
+        site: visit.site(),
+        app_name: &app.service.name,
+        person: &pages::display_name(&question.identity.claims),
+        upstream_name: label.map_or(question.upstream.as_str(), String::as_str),
+        action: &format!("{}/idp/confirm", rules.base()),
+        token: &question.token,
     };
     let targets: Vec<_> = app.callbacks.iter().map(legacy::CallbackRule::origin).collect();
-    page(200, &pages::confirm(&view, visit.rules.base(), visit.lang), visit, &targets)
+    page(200, &pages::confirm(&view, visit.lang), visit, &targets)
 }
 
 /// Seals the outcome for the application, spends the message, and sends the browser back.

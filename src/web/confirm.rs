@@ -23,7 +23,7 @@ pub(super) async fn confirm(visit: &mut Visit, body: Body) -> Result<Response, R
     let form = Form::read(visit, body).await?;
     let token = form.get("token").ok_or_else(forged)?;
     let decision = match form.get("decision") {
-        Some("continue") => Decision::Continue,
+        Some("yes") => Decision::Continue,
         _ => Decision::Cancel,
     };
     let mut journey = visit.journey();

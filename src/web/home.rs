@@ -6,17 +6,26 @@ use axum::response::{IntoResponse, Response};
 use super::headers::page;
 use super::refusal::Refusal;
 use super::visit::Visit;
+use crate::message::Lang;
 use crate::pages;
 
 /// The relay's own page.
 pub(super) fn home(visit: &Visit) -> Response {
-    let view = pages::HomeView { demo: visit.rules.demo.clone() };
-    page(200, &pages::home(&view, visit.rules.base(), visit.lang), visit, &[])
+    let base = visit.rules.base();
+    let hrefs = [Lang::Fr, Lang::En].map(|lang| (lang, format!("{base}/?ui_locales={}", lang.tag())));
+    let languages: Vec<_> = hrefs.iter().map(|(lang, href)| pages::LanguageLink { lang: *lang, href }).collect();
+    let demo = visit.rules.demo.as_ref().map(|demo| pages::DemoLinks {
+        legacy_app: &demo.legacy_app,
+        stub: &demo.stub,
+        management: &demo.management,
+    });
+    let view = pages::HomeView { site: visit.site(), languages: &languages, demo };
+    page(200, &pages::home(&view, visit.lang), visit, &[])
 }
 
-/// A file of the pages; its name changes with its content, so it may be kept.
+/// A file of the pages; its address changes with its content, so it may be kept.
 pub(super) fn asset(name: &str) -> Result<Response, Refusal> {
-    let (kind, bytes) = pages::asset(name).ok_or_else(Refusal::not_found)?;
+    let (kind, bytes) = pages::asset(&format!("/static/{name}")).ok_or_else(Refusal::not_found)?;
     let keep = HeaderValue::from_static("public, max-age=31536000, immutable");
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(kind)), (header::CACHE_CONTROL, keep)], bytes)
         .into_response())

@@ -19,6 +19,7 @@ use crate::legacy::App;
 use crate::message::PublicMessage;
 use crate::pages;
 use crate::service::{AppId, UpstreamName};
+use url::Url;
 
 /// Asks, or takes the answer.
 pub(super) async fn logout(visit: &mut Visit, name: &str, body: Body) -> Result<Response, Refusal> {
@@ -44,14 +45,17 @@ async fn asked(visit: &mut Visit, app: &App) -> Result<Response, Refusal> {
     }
     let browser = visit.browser.clone().unwrap_or_else(|| Browser::new(&*visit.app.means.entropy));
     let token = logout::ask(&visit.journey(), &app.service.id, &session, browser.id()).await?;
+    let upstream = app.service.upstreams.iter().find(|name| session.sign_ins.contains_key(name));
     let view = pages::LogoutConfirmView {
-        app_name: app.service.name.clone(),
-        action: format!("{}/logout/{}", visit.rules.base(), app.service.id),
-        token,
-        home_url: app.service.home_url.to_string(),
+        site: visit.site(),
+        app_name: Some(&app.service.name),
+        upstream_name: upstream.and_then(|name| visit.rules.upstream_labels.get(name)).map(String::as_str),
+        action: &format!("{}/logout/{}", visit.rules.base(), app.service.id),
+        token: &token,
     };
-    let targets = upstream_origins(visit, &session).await;
-    let mut response = page(200, &pages::logout_confirm(&view, visit.rules.base(), visit.lang), visit, &targets);
+    let mut targets = upstream_origins(visit, &session).await;
+    targets.push(app.service.home_url.origin().ascii_serialization());
+    let mut response = page(200, &pages::logout_confirm(&view, visit.lang), visit, &targets);
     if let Some(cookie) = browser.set_cookie(&visit.rules, &app.service.id) {
         response.headers_mut().append(axum::http::header::SET_COOKIE, cookie);
     }
@@ -67,6 +71,9 @@ async fn confirmed(visit: &mut Visit, app: &App, body: Body) -> Result<Response,
     let browser = visit.browser.as_ref().map(Browser::id).ok_or_else(forged)?;
     let form = Form::read(visit, body).await?;
     let token = form.get("token").ok_or_else(forged)?;
+    if form.get("decision") == Some("no") {
+        return Ok(see_other(app.service.home_url.as_str()));
+    }
     let mut journey = visit.journey();
     let away = logout::confirmed(&mut journey, token, id, browser).await;
     visit.trace = journey.trace.clone();
@@ -124,18 +131,12 @@ async fn upstream_origins(visit: &Visit, session: &Session) -> Vec<String> {
 
 fn signed_out(visit: &Visit, app: Option<&App>) -> Response {
     let rules = &visit.rules;
-    let view = match app {
-        Some(app) => pages::SignedOutView {
-            app_name: Some(app.service.name.clone()),
-            home_url: app.service.home_url.to_string(),
-        },
-        None => pages::SignedOutView {
-            app_name: None,
-            home_url: rules
-                .home_url
-                .as_ref()
-                .map_or_else(|| format!("{}/", rules.base()), url::Url::to_string),
-        },
+    let own = rules.home_url.as_ref().map_or_else(|| format!("{}/", rules.base()), Url::to_string);
+    let view = pages::SignedOutView {
+        site: visit.site(),
+        app_name: app.map(|app| app.service.name.as_str()),
+        home_url: app.map_or(own.as_str(), |app| app.service.home_url.as_str()),
+        still_open: None,
     };
-    page(200, &pages::signed_out(&view, visit.rules.base(), visit.lang), visit, &[])
+    page(200, &pages::signed_out(&view, visit.lang), visit, &[])
 }

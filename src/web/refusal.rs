@@ -3,10 +3,10 @@
 
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
+use maud::Markup;
 
 use super::headers::{empty, page};
 use super::visit::Visit;
-use crate::app::Rules;
 use crate::broker::Failure;
 use crate::event::{Facts, Reason, Step, reasons};
 use crate::legacy::Refused;
@@ -82,35 +82,34 @@ impl Refusal {
         let code = SupportCode::new(visit.app.means.entropy.bytes());
         let mut trace = visit.trace.clone();
         trace.app = trace.app.or_else(|| self.app.clone());
-        trace.because(self.step, self.reason, Some(code), self.facts);
+        trace.because(self.step, self.reason, Some(code), self.facts.clone());
         let mut response = match self.message {
             None => empty(self.status),
-            Some(message) => {
-                let button = button(visit, self.app.as_ref());
-                let when = pages::utc(visit.now());
-                let view = pages::ErrorView { message, support_code: code.to_string(), when, button };
-                page(self.status, &pages::error(&view, visit.rules.base(), visit.lang), visit, &[])
-            }
+            Some(message) => page(self.status, &self.page(message, code, visit), visit, &[]),
         };
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
         }
         response
     }
-}
 
-/// The one button: back to the application, or to the relay's own page.
-fn button(visit: &Visit, app: Option<&AppId>) -> pages::Button {
-    let last = visit.browser.as_ref().and_then(|browser| browser.last_app.as_ref());
-    let rules: &Rules = &visit.rules;
-    match app.or(last).and_then(|id| rules.legacy(id)) {
-        Some(app) => {
-            pages::Button { name: Some(app.service.name.clone()), href: app.service.home_url.to_string() }
-        }
-        None => pages::Button {
-            name: None,
-            href: rules.home_url.as_ref().map_or_else(|| format!("{}/", rules.base()), Url::to_string),
-        },
+    /// The page, with one button: back to the application, or to the relay's own page.
+    fn page(&self, message: PublicMessage, code: SupportCode, visit: &Visit) -> Markup {
+        let last = visit.browser.as_ref().and_then(|browser| browser.last_app.as_ref());
+        let app = self.app.as_ref().or(last).and_then(|id| visit.rules.legacy(id));
+        let button = app.map(|app| pages::Button {
+            app_name: &app.service.name,
+            href: app.service.home_url.as_str(),
+        });
+        let view = pages::ErrorView {
+            site: visit.site(),
+            message,
+            support_code: &code.to_string(),
+            when: &pages::when(visit.now()),
+            button,
+            home_url: visit.rules.home_url.as_ref().map(Url::as_str),
+        };
+        pages::error(&view, visit.lang)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::broker::Journey;
 use crate::clock::Timestamp;
 use crate::event::Trace;
 use crate::message::Lang;
+use crate::pages::Site;
 use crate::peer::Peer;
 
 /// A request and what it means for every endpoint.
@@ -85,6 +86,11 @@ impl Visit {
             entropy: &*means.entropy,
             trace: self.trace.clone(),
         }
+    }
+
+    /// What every page must know.
+    pub(super) fn site(&self) -> Site<'_> {
+        Site { root: self.rules.base(), demo: self.rules.demo.is_some() }
     }
 
     /// A header field's value, if it is text.

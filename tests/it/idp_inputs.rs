@@ -536,18 +536,13 @@ async fn refused_messages_are_limited_whatever_their_cause() {
         let page = browser.get(url).await;
         assert_eq!((page.status, page.code().as_str()), (429, "LEGACY_REQUEST"), "IDP-96");
         assert!(!page.header("retry-after").is_empty(), "IDP-96");
-        let masked = |page: &Page| page.body.replace(&support_code(&page.body), "CODE");
+        let masked = |page: &Page| page.body.replace(&page.support_code(), "CODE");
         assert_eq!(masked(&page), masked(refused_page.as_ref().unwrap()), "IDP-96: the same page");
     }
     // Others are not concerned, and the minute ends.
     assert_eq!(Browser::new(&world).at("203.0.113.6").get(&app.start(world.now()).1).await.status, 303);
     world.advance(60);
     assert_eq!(browser.get(&app.start(world.now()).1).await.status, 303, "IDP-96");
-}
-
-pub fn support_code(body: &str) -> String {
-    let at = body.find("data-support-code=\"").expect("a support code") + "data-support-code=\"".len();
-    body[at..].split('"').next().unwrap().to_owned()
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ async fn a_logout_is_confirmed_and_reaches_the_upstream() {
     assert!(still_signed_in(&world, &browser, &app).await, "OUT-01: nothing closed before the yes");
     let policy = page.header("content-security-policy");
     assert!(policy.contains(&format!("form-action 'self' {}", world.stub_base)), "{policy}");
-    let page = browser.submit(&page, ("decision", "continue")).await;
+    let page = browser.submit(&page, ("decision", "yes")).await;
     assert_eq!(page.status, 200);
     assert!(page.url.starts_with(&format!("{RELAY}/logout/return/oidc")), "{}", page.url);
     assert_eq!(page.button(), "https://paie.example/accueil");
@@ -97,7 +97,7 @@ async fn a_forged_confirmation_closes_nothing() {
     assert!(is_question(&page), "OUT-13");
     assert!(still_signed_in(&world, &browser, &app).await, "OUT-13: session intact");
     // The right one still works, and a second click ends on the same page.
-    let page = browser.submit(&page, ("decision", "continue")).await;
+    let page = browser.submit(&page, ("decision", "yes")).await;
     assert_eq!(page.status, 200);
     assert!(!still_signed_in(&world, &browser, &app).await);
 }

@@ -61,7 +61,7 @@ async fn cancel_is_a_sealed_refusal() {
     sign_in_at(&world, &mut browser, &app).await;
     let (attempt, url) = app.start(world.now());
     let page = browser.open(&url).await;
-    let back = browser.submit(&page, ("decision", "cancel")).await;
+    let back = browser.submit(&page, ("decision", "no")).await;
     assert_eq!(app.refusal(&back.url, &attempt)["error"], "access_denied");
 }
 
@@ -73,9 +73,9 @@ async fn forged_confirmations() {
     sign_in_at(&world, &mut browser, &app).await;
     let page = browser.open(&app.start(world.now()).1).await;
     let (action, mut fields) = page.form();
-    fields.push(("decision".to_owned(), "continue".to_owned()));
+    fields.push(("decision".to_owned(), "yes".to_owned()));
     let url = format!("{RELAY}{action}");
-    let wrong = vec![("token".to_owned(), "A".repeat(43)), ("decision".to_owned(), "continue".to_owned())];
+    let wrong = vec![("token".to_owned(), "A".repeat(43)), ("decision".to_owned(), "yes".to_owned())];
     let attempts = [
         ("IDP-70", browser.clone(), Vec::new()),
         ("IDP-70", browser.clone(), wrong),

@@ -87,7 +87,7 @@ async fn known_secrets_are_nowhere() {
         world.stub.set_fault(None);
         let page = browser.get(&format!("{RELAY}/logout/{id}")).await;
         if page.body.contains("<form") {
-            pages += &browser.submit(&page, ("decision", "continue")).await.body;
+            pages += &browser.submit(&page, ("decision", "yes")).await.body;
         }
     }
     let mut browser = world.browser();

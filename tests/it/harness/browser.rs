@@ -33,8 +33,18 @@ impl Page {
 
     /// The public code that an error page shows.
     pub fn code(&self) -> String {
-        let from = self.body.find("data-code=\"").map(|at| &self.body[at + 11..]);
-        from.and_then(|rest| rest.split('"').next()).unwrap_or("none").to_owned()
+        self.codes().first().copied().unwrap_or("none").to_owned()
+    }
+
+    /// The codes that an error page shows: the public one, then the support code.
+    fn codes(&self) -> Vec<&str> {
+        let codes = self.body.split("<code translate=\"no\">").skip(1);
+        codes.filter_map(|rest| rest.split('<').next()).collect()
+    }
+
+    /// The support code that an error page shows.
+    pub fn support_code(&self) -> String {
+        self.codes()[1].to_owned()
     }
 
     /// The target of the page's one button.
@@ -137,7 +147,7 @@ impl<'w> Browser<'w> {
     /// Says yes on the relay's confirmation page.
     pub async fn confirm(&mut self, page: &Page) -> Page {
         assert!(page.body.contains("/idp/confirm"), "not the confirmation page: {}", page.body);
-        self.submit(page, ("decision", "continue")).await
+        self.submit(page, ("decision", "yes")).await
     }
 
     fn knows(&self, url: &str) -> bool {

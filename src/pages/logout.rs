@@ -1,0 +1,115 @@
+//! The question before a session is closed, and the page after.
+
+use maud::{Markup, html};
+
+use crate::message::Lang;
+
+use super::confirm::decision;
+use super::{Site, layout};
+
+/// What the question shows.
+#[derive(Clone, Copy, Debug)]
+pub struct LogoutConfirmView<'a> {
+    /// The relay.
+    pub site: Site<'a>,
+    /// The application that sent the person here, if any.
+    pub app_name: Option<&'a str>,
+    /// The provider whose session will be closed too, if it offers that.
+    pub upstream_name: Option<&'a str>,
+    /// The path that the form is posted to.
+    pub action: &'a str,
+    /// The form's token.
+    pub token: &'a str,
+}
+
+/// The question. Its form posts `token` and `decision`, which is `yes` or `no`.
+pub fn logout_confirm(view: &LogoutConfirmView<'_>, lang: Lang) -> Markup {
+    let title = lang.pick("Fermer votre session\u{a0}?", "Close your session?");
+    let content = html! {
+        div.card {
+            h1 { (title) }
+            p.lead {
+                @if let Some(app_name) = view.app_name {
+                    (lang.pick("Vous venez de ", "You come from "))
+                    bdi { (app_name) }
+                    ". "
+                }
+                (lang.pick(
+                    "Votre session auprès de ce service de connexion est encore ouverte.",
+                    "Your session with this sign-in service is still open.",
+                ))
+            }
+            p {
+                @match view.upstream_name {
+                    Some(upstream_name) => {
+                        (lang.pick("La fermer ferme aussi votre session avec ", "Closing it also closes your session with "))
+                        bdi { (upstream_name) }
+                        ". "
+                    }
+                    None => {}
+                }
+                (lang.pick(
+                    "Sur un ordinateur partagé, fermez-la.",
+                    "On a shared computer, close it.",
+                ))
+            }
+            (decision(
+                view.action,
+                view.token,
+                [
+                    lang.pick("Fermer la session", "Close the session"),
+                    lang.pick("La garder ouverte", "Keep it open"),
+                ],
+            ))
+        }
+    };
+    layout(view.site, lang, title, &[], &content)
+}
+
+/// What the page after shows.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedOutView<'a> {
+    /// The relay.
+    pub site: Site<'a>,
+    /// The application to return to; without one the button leads to the relay's own first page.
+    pub app_name: Option<&'a str>,
+    /// Where the button leads, from the configuration.
+    pub home_url: &'a str,
+    /// The provider whose own session may still be open, because it could not be told.
+    pub still_open: Option<&'a str>,
+}
+
+/// The page after.
+pub fn signed_out(view: &SignedOutView<'_>, lang: Lang) -> Markup {
+    let title = lang.pick("Votre session est fermée", "Your session is closed");
+    let content = html! {
+        div.card {
+            h1 { (title) }
+            @match view.still_open {
+                Some(upstream) => p.lead {
+                    (lang.pick("Votre session avec ", "Your session with "))
+                    bdi { (upstream) }
+                    (lang.pick(
+                        " est peut-être encore ouverte. Sur un ordinateur partagé, fermez toutes les fenêtres du navigateur.",
+                        " may still be open. On a shared computer, close all the windows of the browser.",
+                    ))
+                },
+                None => p.lead {
+                    (lang.pick(
+                        "Pour utiliser de nouveau une application raccordée, il faudra vous identifier.",
+                        "To use a connected application again, you will have to identify yourself.",
+                    ))
+                },
+            }
+            p.actions {
+                a.button href=(view.home_url) {
+                    @match view.app_name {
+                        Some(name) => span { (lang.pick("Retour à ", "Back to ")) bdi { (name) } },
+                        None => (lang.pick("Aller à l’accueil de ce service", "Go to the home page of this service")),
+                    }
+                }
+            }
+        }
+    };
+    layout(view.site, lang, title, &[], &content)
+}

@@ -1,0 +1,202 @@
+//! What holds for every page, whatever it says.
+
+use maud::Markup;
+
+use super::*;
+use crate::message::PublicMessage;
+
+const HOSTILE: &str = "<script>alert(1)</script>\"'&";
+const LANGS: [Lang; 2] = [Lang::Fr, Lang::En];
+const SITE: Site<'_> = Site { root: "", demo: false };
+
+fn error_view(message: PublicMessage, button: Option<Button<'_>>) -> ErrorView<'_> {
+    ErrorView { site: SITE, message, support_code: "K7QF-2M", when: "2026-09-30 17:25:14", button }
+}
+
+/// Every kind of page with `name` wherever a name goes.
+fn every_page(name: &str, lang: Lang) -> Vec<(&'static str, String)> {
+    let button = Button { app_name: name, href: "https://compta.example/" };
+    let languages = [
+        LanguageLink { lang: Lang::Fr, href: "/?lang=fr" },
+        LanguageLink { lang: Lang::En, href: "/?lang=en" },
+    ];
+    let links = DemoLinks {
+        legacy_app: "http://127.0.0.1:8082/",
+        stub: "http://127.0.0.1:9400/",
+        management: "http://127.0.0.1:8081/",
+    };
+    let confirm_view = ConfirmView {
+        site: SITE,
+        app_name: name,
+        person: name,
+        upstream_name: name,
+        action: "/confirm",
+        token: "the-token",
+    };
+    let question = LogoutConfirmView {
+        site: SITE,
+        app_name: Some(name),
+        upstream_name: Some(name),
+        action: "/logout",
+        token: "the-token",
+    };
+    let after =
+        SignedOutView { site: SITE, app_name: name, home_url: "https://compta.example/", still_open: None };
+    let page = |what, page: Markup| (what, page.into_string());
+    vec![
+        page("error", error(&error_view(PublicMessage::Internal, Some(button)), lang)),
+        page("error without an application", error(&error_view(PublicMessage::NotFound, None), lang)),
+        page("confirm", confirm(&confirm_view, lang)),
+        page("logout", logout_confirm(&question, lang)),
+        page(
+            "logout, bare",
+            logout_confirm(&LogoutConfirmView { app_name: None, upstream_name: None, ..question }, lang),
+        ),
+        page("signed out", signed_out(&after, lang)),
+        page(
+            "signed out, upstream open",
+            signed_out(&SignedOutView { still_open: Some(name), ..after }, lang),
+        ),
+        page("home", home(&HomeView { site: SITE, languages: &languages, demo: None }, lang)),
+        page(
+            "home, demo",
+            home(
+                &HomeView { site: Site { root: "", demo: true }, languages: &languages, demo: Some(links) },
+                lang,
+            ),
+        ),
+    ]
+}
+
+fn count(page: &str, what: &str) -> usize {
+    page.matches(what).count()
+}
+
+#[test]
+fn every_message_has_its_page_in_both_languages() {
+    for &message in PublicMessage::ALL {
+        for lang in LANGS {
+            for button in [None, Some(Button { app_name: HOSTILE, href: "https://compta.example/" })] {
+                let page = error(&error_view(message, button), lang).into_string();
+                let case = format!("{message:?} {lang:?}");
+                for part in
+                    [message.title(lang), message.advice(lang), message.code(), "K7QF-2M", "17:25:14 UTC"]
+                {
+                    assert!(page.contains(part), "{case}: no {part}");
+                }
+                assert_eq!(count(&page, "class=\"button\""), 1, "{case}: one button");
+                assert_eq!(count(&page, "role=\"alert\""), 1, "{case}");
+                let href = if button.is_some() { "href=\"https://compta.example/\"" } else { "href=\"/\"" };
+                assert!(page.contains(href), "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_limit_reads_like_any_refused_request() {
+    let page = |message| error(&error_view(message, None), Lang::Fr).into_string();
+    assert_eq!(page(PublicMessage::TooMany), page(PublicMessage::LegacyRequest));
+}
+
+#[test]
+fn names_are_text() {
+    for lang in LANGS {
+        for (what, page) in every_page(HOSTILE, lang) {
+            assert_eq!(count(&page, "<script"), 0, "{what}");
+            if what != "error without an application" && !what.contains("home") && what != "logout, bare" {
+                assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_page_is_well_made() {
+    for lang in LANGS {
+        for (what, page) in every_page("Comptabilité", lang) {
+            for once in [
+                "<h1",
+                "</h1>",
+                "<title>",
+                "<main",
+                "<footer",
+                "<header",
+                "name=\"viewport\"",
+                "name=\"robots\" content=\"noindex\"",
+                "rel=\"stylesheet\"",
+                "href=\"#content\"",
+                "id=\"content\"",
+            ] {
+                assert_eq!(count(&page, once), 1, "{what} {lang:?}: {once}");
+            }
+            assert!(page.starts_with(&format!("<!DOCTYPE html><html lang=\"{}\">", lang.tag())), "{what}");
+            for never in ["style=", "<style", "<script", "onclick", "javascript:"] {
+                assert_eq!(count(&page, never), 0, "{what} {lang:?}: {never}");
+            }
+        }
+    }
+}
+
+#[test]
+fn titles_differ_within_a_language() {
+    for lang in LANGS {
+        let mut titles: Vec<_> = every_page("Comptabilité", lang)
+            .into_iter()
+            .filter(|(what, _)| !what.contains(','))
+            .map(|(_, page)| {
+                page.split_once("<title>").unwrap().1.split_once("</title>").unwrap().0.to_owned()
+            })
+            .collect();
+        let all = titles.len();
+        titles.sort();
+        titles.dedup();
+        assert_eq!(titles.len(), all, "{titles:?}");
+    }
+}
+
+/// French sets `: ; ? !` off by a space that does not break.
+#[test]
+fn french_punctuation_does_not_break() {
+    let messages =
+        PublicMessage::ALL.iter().map(|&message| error(&error_view(message, None), Lang::Fr).into_string());
+    let pages = every_page("Comptabilité", Lang::Fr).into_iter().map(|(_, page)| page);
+    for page in messages.chain(pages) {
+        let body = page.split_once("<body>").unwrap().1;
+        for bad in [" :", " ;", " ?", " !", "' ", "l'", "d'", "n'"] {
+            assert!(!body.contains(bad), "{bad:?} in {body}");
+        }
+    }
+}
+
+#[test]
+fn decisions_are_posted_with_their_token() {
+    for lang in LANGS {
+        for (what, page) in every_page("Comptabilité", lang) {
+            let asks = what == "confirm" || what.starts_with("logout");
+            for part in [
+                "<form method=\"post\"",
+                "name=\"token\" value=\"the-token\"",
+                "name=\"decision\" value=\"yes\"",
+                "name=\"decision\" value=\"no\"",
+            ] {
+                assert_eq!(count(&page, part), usize::from(asks), "{what}: {part}");
+            }
+        }
+    }
+}
+
+#[test]
+fn addresses_follow_the_root_and_the_content() {
+    let site = Site { root: "/relais", demo: true };
+    let page =
+        error(&ErrorView { site, ..error_view(PublicMessage::NotFound, None) }, Lang::Fr).into_string();
+    assert!(page.contains("href=\"/relais/static/relais.css?v="), "{page}");
+    assert!(page.contains("href=\"/relais/\""), "{page}");
+    assert!(page.contains("Démonstration"), "{page}");
+    let (kind, bytes) = asset("/static/relais.css").unwrap();
+    assert_eq!(kind, "text/css; charset=utf-8");
+    assert!(!String::from_utf8_lossy(bytes).contains("url("), "nothing is fetched from a stylesheet");
+    assert_eq!(asset("/static/icon.svg").unwrap().0, "image/svg+xml");
+    assert!(asset("/static/../Cargo.toml").is_none());
+}
