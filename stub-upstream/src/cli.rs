@@ -1,0 +1,260 @@
+//! The program: arguments, what is printed, exit codes (0 done, 1 failed, 2 wrong usage).
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+use crate::client::Client;
+use crate::fault::{FAULTS, Fault};
+use crate::keys::Alg;
+use crate::persona::Personas;
+use crate::profiles::PROFILES;
+use crate::serve::serve;
+use crate::stub::{BuildError, Stub};
+
+const CLIENT_ID: &str = "relais";
+/// Public on purpose: it protects invented people only.
+const CLIENT_SECRET: &str = "simulated-secret-for-development-only";
+const REDIRECT_URIS: [&str; 2] = ["http://127.0.0.1:8080/callback/fc", "http://127.0.0.1:8080/callback/oidc"];
+const POST_LOGOUT_REDIRECT_URIS: [&str; 2] =
+    ["http://127.0.0.1:8080/logout/return/fc", "http://127.0.0.1:8080/logout/return/oidc"];
+
+/// A simulated national identity provider: OpenID Connect with made-up people, broken on demand.
+#[derive(Parser)]
+#[command(name = "stub-upstream", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve every profile, each under its own issuer
+    Serve(Serve),
+    /// List the people who can sign in
+    Personas,
+    /// List what can be broken
+    Faults,
+}
+
+#[derive(Args)]
+#[command(after_help = AFTER_HELP)]
+struct Serve {
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    listen: SocketAddr,
+    /// How browsers and clients call it: scheme, host, port [default: http:// and the address it listens on]
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// The client's id
+    #[arg(long, default_value = CLIENT_ID)]
+    client_id: String,
+    /// The client's secret
+    #[arg(long, value_name = "SECRET", conflicts_with = "client_secret_file")]
+    client_secret: Option<String>,
+    /// A file that holds the client's secret; a line end is not part of it
+    #[arg(long, value_name = "FILE")]
+    client_secret_file: Option<PathBuf>,
+    /// Where the client receives answers; may be repeated
+    #[arg(long, value_name = "URI")]
+    redirect_uri: Vec<String>,
+    /// Where the client may send people after logout; may be repeated
+    #[arg(long, value_name = "URI")]
+    post_logout_redirect_uri: Vec<String>,
+    /// Sign `id_token`s of the generic profile with RS256 instead of ES256
+    #[arg(long)]
+    rs256: bool,
+    /// Sign this person in without showing a page
+    #[arg(long, value_name = "PERSONA")]
+    auto_login: Option<String>,
+    /// Break every login this way
+    #[arg(long, value_name = "NAME", value_parser = fault)]
+    fault: Option<Fault>,
+    /// Listen on an address that others can reach: whoever reaches it can sign in as anybody
+    #[arg(long)]
+    i_know: bool,
+}
+
+const AFTER_HELP: &str = "\
+Without options it knows one client:
+  client_id                  relais
+  client_secret              simulated-secret-for-development-only
+  redirect_uri               http://127.0.0.1:8080/callback/fc
+                             http://127.0.0.1:8080/callback/oidc
+  post_logout_redirect_uri   http://127.0.0.1:8080/logout/return/fc
+                             http://127.0.0.1:8080/logout/return/oidc";
+
+/// Why the program ends with 1, or with 2 where the arguments are at fault.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(
+        "{0} can be reached by others, who could then sign in as anybody; add --i-know if that is wanted"
+    )]
+    NotLoopback(SocketAddr),
+    #[error("cannot read {}: {source}", path.display())]
+    Secret { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("the personas cannot be read: {0}")]
+    Personas(#[from] toml::de::Error),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let done = match cli.command {
+        Command::Serve(arguments) => run(arguments),
+        Command::Personas => personas(),
+        Command::Faults => say(&faults()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "stub-upstream: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+impl Failure {
+    fn exit_code(&self) -> u8 {
+        let usage = matches!(
+            self,
+            Self::NotLoopback(_)
+                | Self::Build(BuildError::Base(_) | BuildError::RedirectUri(_) | BuildError::Persona(_))
+        );
+        if usage { 2 } else { 1 }
+    }
+}
+
+fn run(arguments: Serve) -> Result<(), Failure> {
+    if !arguments.listen.ip().is_loopback() && !arguments.i_know {
+        return Err(Failure::NotLoopback(arguments.listen));
+    }
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let address = arguments.listen;
+        let listener =
+            TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })?;
+        let base = match &arguments.base_url {
+            Some(base) => base.clone(),
+            None => format!("http://{}", listener.local_addr()?),
+        };
+        let client = client(&arguments)?;
+        let hello = |stub: &Stub| hello(stub, &base, &client, &arguments);
+        let stub = Stub::builder(&base)
+            .register(client.clone())
+            .auto_login(arguments.auto_login.as_deref())
+            .fault(arguments.fault)
+            .build()?;
+        say(&hello(&stub))?;
+        serve(listener, stub, asked_to_stop()).await?;
+        Ok(())
+    })
+}
+
+fn client(arguments: &Serve) -> Result<Client, Failure> {
+    let secret = match (&arguments.client_secret, &arguments.client_secret_file) {
+        (Some(secret), _) => secret.clone(),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path);
+            let text = text.map_err(|source| Failure::Secret { path: path.clone(), source })?;
+            text.trim_end_matches(['\r', '\n']).to_owned()
+        }
+        (None, None) => CLIENT_SECRET.to_owned(),
+    };
+    let or_default = |given: &[String], default: [&str; 2]| {
+        if given.is_empty() { default.map(str::to_owned).to_vec() } else { given.to_vec() }
+    };
+    Ok(Client {
+        redirect_uris: or_default(&arguments.redirect_uri, REDIRECT_URIS),
+        post_logout_redirect_uris: or_default(&arguments.post_logout_redirect_uri, POST_LOGOUT_REDIRECT_URIS),
+        id_token_signed_response_alg: if arguments.rs256 { Alg::Rs256 } else { Alg::Es256 },
+        ..Client::new(&arguments.client_id, secret)
+    })
+}
+
+/// What is printed once it listens.
+fn hello(stub: &Stub, base: &str, client: &Client, arguments: &Serve) -> String {
+    let mut text = format!("A simulated identity provider at {base} (Ctrl-C stops it)\n");
+    for profile in PROFILES {
+        let _ = writeln!(text, "  issuer         {}  ({})", stub.issuer(profile), profile.name);
+    }
+    let _ = writeln!(text, "  client_id      {}", client.id);
+    let own = arguments.client_secret.is_some() || arguments.client_secret_file.is_some();
+    let secret = if own { "(as given)" } else { &client.secret };
+    let _ = writeln!(text, "  client_secret  {secret}");
+    for uri in &client.redirect_uris {
+        let _ = writeln!(text, "  redirect_uri   {uri}");
+    }
+    if let Some(persona) = &arguments.auto_login {
+        let _ = writeln!(text, "  everybody is   {persona}");
+    }
+    if let Some(fault) = arguments.fault {
+        let _ = writeln!(text, "  fault          {}: {}", fault.name(), fault.about());
+    }
+    text
+}
+
+fn personas() -> Result<(), Failure> {
+    let personas = Personas::bundled()?;
+    let mut text = String::new();
+    for persona in personas.iter() {
+        let _ =
+            writeln!(text, "{:<18} {}\n{:<18} {}", persona.id, persona.display_name(), "", persona.about.en);
+    }
+    say(&text)
+}
+
+fn faults() -> String {
+    let mut text = String::new();
+    for fault in FAULTS {
+        let stage = format!("{:?}", fault.stage());
+        let _ = writeln!(text, "{:<24} {stage:<9} {}", fault.name(), fault.about());
+    }
+    text
+}
+
+fn fault(name: &str) -> Result<Fault, String> {
+    Fault::find(name).ok_or_else(|| "no such fault; `stub-upstream faults` lists them".to_owned())
+}
+
+fn say(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads the list through `head` has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done?),
+    }
+}
+
+/// Ctrl-C, or a polite kill.
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupted = tokio::signal::ctrl_c();
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = interrupted.await;
+        return;
+    };
+    tokio::select! {
+        _ = interrupted => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,176 @@
+//! What a person sees: who asks for what, as whom to sign in (OpenID Connect Core, section 3.1.2.3), and what
+//! the simulator is. French first, English beside it.
+
+use maud::{DOCTYPE, Markup, html};
+
+use crate::fault::FAULTS;
+use crate::grant::AuthorizationRequest;
+use crate::profiles::{PROFILES, PageError, Profile};
+use crate::stub::Stub;
+
+pub(crate) const STYLE_PATH: &str = "/_stub/style.css";
+pub(crate) const STYLE: &str = include_str!("style.css");
+
+fn layout(title: &str, content: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="fr" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="robots" content="noindex";
+                title { (title) " — SIMULATEUR" }
+                link rel="stylesheet" href=(STYLE_PATH);
+            }
+            body {
+                p class="banner" role="note" {
+                    "SIMULATEUR — identités fictives · " span lang="en" { "SIMULATOR — made-up people" }
+                }
+                main { (content) }
+            }
+        }
+    }
+}
+
+/// Two languages, one line.
+fn both(fr: &str, en: &str) -> Markup {
+    html! { (fr) " · " span lang="en" { (en) } }
+}
+
+/// The choice of a person. `problem` is a login name that nobody has.
+pub(crate) fn login(
+    stub: &Stub,
+    profile: &Profile,
+    id: &str,
+    request: &AuthorizationRequest,
+    problem: Option<&str>,
+) -> Markup {
+    let action = format!("{}/interaction/{id}", profile.path);
+    let hint = problem.or(request.login_hint.as_deref());
+    layout(
+        "Choisir une identité",
+        &html! {
+            h1 { (both("Choisissez une identité fictive", "Choose a made-up identity")) }
+            table {
+                tr { th scope="row" { (both("Application", "Application")) } td { code { (request.client.id) } } }
+                tr { th scope="row" { (both("Profil", "Profile")) } td { code { (profile.name) } } }
+                tr { th scope="row" { "scope" } td { code { (request.scopes.join(" ")) } } }
+                tr { th scope="row" { "acr" } td { code { (request.acr.as_deref().unwrap_or("—")) } } }
+            }
+            @if let Some(problem) = problem {
+                p class="problem" role="alert" {
+                    (both("Cette saisie ne convient pas :", "That will not do:")) " " code { (problem) }
+                }
+            }
+            // The typed name comes first: its button is the one that the Enter key presses.
+            form method="post" action=(action) {
+                fieldset {
+                    legend { (both("Par son identifiant", "By login name")) }
+                    label for="login" { (both("Identifiant", "Login name")) }
+                    input id="login" name="login" value=[hint] autocomplete="off" autocapitalize="none" spellcheck="false";
+                    " " button type="submit" { (both("Se connecter", "Sign in")) }
+                }
+                fieldset {
+                    legend { (both("Panne à simuler", "Fault to simulate")) }
+                    label for="fault" { (both("Pour cette connexion seulement", "For this login only")) }
+                    select id="fault" name="fault" {
+                        option value="" { "aucune · none" }
+                        @for fault in FAULTS { option value=(fault.name()) { (fault.name()) " — " (fault.about()) } }
+                    }
+                }
+                fieldset {
+                    legend { (both("D’un clic", "With one click")) }
+                    @for persona in stub.personas().iter() {
+                        button class="persona" type="submit" name="persona" value=(persona.id) {
+                            strong { (persona.display_name()) } br;
+                            (both(&persona.about.fr, &persona.about.en))
+                        }
+                    }
+                }
+                button class="cancel" type="submit" name="cancel" value="1" { (both("Annuler", "Cancel")) }
+            }
+        },
+    )
+}
+
+/// The browser stays here.
+pub(crate) fn error(error: &PageError) -> Markup {
+    layout(
+        "Erreur",
+        &html! {
+            h1 { (both("Une erreur est survenue", "Something went wrong")) }
+            p { "Code " code { (error.code) } }
+            p lang="en" { (error.text) }
+        },
+    )
+}
+
+/// After a logout that leads nowhere.
+pub(crate) fn signed_out() -> Markup {
+    layout(
+        "Déconnexion",
+        &html! {
+            h1 { (both("Vous êtes bien déconnecté", "You are signed out")) }
+        },
+    )
+}
+
+/// What this is and how to use it.
+pub(crate) fn root(stub: &Stub) -> Markup {
+    layout(
+        "Fournisseur d’identité simulé",
+        &html! {
+            h1 { (both("Fournisseur d’identité national simulé", "A simulated national identity provider")) }
+            p {
+                (both(
+                    "Il parle OpenID Connect avec des personnes inventées, et tombe en panne sur demande.",
+                    "It speaks OpenID Connect with made-up people, and breaks on demand.",
+                ))
+            }
+            h2 { (both("Émetteurs", "Issuers")) }
+            @for profile in PROFILES {
+                @let issuer = stub.issuer(profile);
+                @let discovery = format!("{issuer}/.well-known/openid-configuration");
+                p {
+                    strong { (profile.name) } " — " span lang="en" { (profile.about) } br;
+                    "issuer " code { (issuer) } br;
+                    a href=(discovery) { (discovery) }
+                }
+            }
+            h2 { (both("Applications", "Clients")) }
+            p {
+                (both(
+                    "Donnez à votre application un émetteur, l’identifiant et le secret affichés au démarrage.",
+                    "Give your application an issuer, and the id and secret printed at the start.",
+                ))
+            }
+            @for client in stub.0.clients.all() {
+                h3 { code { (client.id) } }
+                ul {
+                    @for uri in &client.redirect_uris { li { "redirect_uri " code { (uri) } } }
+                    @for uri in &client.post_logout_redirect_uris {
+                        li { "post_logout_redirect_uri " code { (uri) } }
+                    }
+                }
+            }
+            h2 { (both("Personnes", "People")) }
+            table {
+                tr { th scope="col" { (both("Identifiant", "Login name")) } th scope="col" { (both("Nom", "Name")) } }
+                @for persona in stub.personas().iter() {
+                    tr {
+                        td { code { (persona.id) } }
+                        td { (persona.display_name()) br; (both(&persona.about.fr, &persona.about.en)) }
+                    }
+                }
+            }
+            h2 { (both("Pannes", "Faults")) }
+            p {
+                (both("Sur la page de connexion, ou pour toutes :", "On the login page, or for every login:")) " "
+                code { "--fault" }
+            }
+            table lang="en" {
+                @for fault in FAULTS { tr { td { code { (fault.name()) } } td { (fault.about()) } } }
+            }
+        },
+    )
+}

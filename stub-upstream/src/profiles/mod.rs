@@ -1,0 +1,193 @@
+//! How providers differ from one another: a file each, and a line in [`PROFILES`].
+
+mod franceconnect_v2;
+mod generic;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::chance::Chance;
+use crate::client::{Client, Clients};
+use crate::grant::{AuthorizationRequest, ReplyTo};
+use crate::keys::Alg;
+use crate::params::Params;
+use crate::persona::Persona;
+
+/// Every profile; all of them are served at once, each under its own issuer.
+pub const PROFILES: &[&Profile] = &[&franceconnect_v2::PROFILE, &generic::PROFILE];
+
+/// One kind of provider.
+pub struct Profile {
+    /// Its name.
+    pub name: &'static str,
+    /// One sentence.
+    pub about: &'static str,
+    /// The path of its issuer.
+    pub path: &'static str,
+    /// The paths of its endpoints below it.
+    pub endpoints: Endpoints,
+    pub(crate) lifetimes: Lifetimes,
+    /// How clients authenticate at the token endpoint (OpenID Connect Core, section 9).
+    pub(crate) token_auth: &'static [TokenAuth],
+    /// Signed for every client alike; as the client registered where `None`.
+    pub(crate) alg: Option<Alg>,
+    /// The key id of a signature key of some generation.
+    pub(crate) kid: fn(Alg, u32) -> String,
+    /// Whether the `id_token` holds `at_hash`.
+    pub(crate) at_hash: bool,
+    /// Whether userinfo is a JWT.
+    pub(crate) userinfo_signed: bool,
+    /// Whether userinfo also takes POST.
+    pub(crate) userinfo_post: bool,
+    /// Whether a session may answer without a page.
+    pub(crate) silent: bool,
+    pub(crate) jwks_type: &'static str,
+    /// `amr` where it is asked for.
+    pub(crate) amr: &'static [&'static str],
+    /// Scopes and the claims they give.
+    pub(crate) scopes: &'static [(&'static str, &'static [&'static str])],
+    pub(crate) sub: fn(sector: &str, &Persona) -> String,
+    pub(crate) authorize: fn(&Params, &Clients) -> Result<AuthorizationRequest, Refusal>,
+    pub(crate) cancelled: &'static str,
+    pub(crate) token_error: fn(TokenError, &Chance) -> Map<String, Value>,
+    pub(crate) logout: fn(&Params, &Clients, Option<&HintedClient>) -> Result<Option<ReplyTo>, PageError>,
+    pub(crate) discovery: fn(&str, &Profile) -> Value,
+}
+
+/// Paths below the issuer's.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoints {
+    /// The authorization endpoint.
+    pub authorize: &'static str,
+    /// The token endpoint.
+    pub token: &'static str,
+    /// The userinfo endpoint.
+    pub userinfo: &'static str,
+    /// The JWK set.
+    pub jwks: &'static str,
+    /// The logout endpoint.
+    pub end_session: &'static str,
+}
+
+/// Seconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lifetimes {
+    pub(crate) code: u64,
+    pub(crate) access_token: u64,
+    pub(crate) id_token: u64,
+    pub(crate) session: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenAuth {
+    Basic,
+    Post,
+}
+
+/// Why an authorization request goes no further.
+pub(crate) enum Refusal {
+    /// The client is not proven: the browser stays here.
+    Page(PageError),
+    /// An error response.
+    Redirect {
+        to: ReplyTo,
+        error: &'static str,
+        description: String,
+        more: Vec<(&'static str, String)>,
+        fragment: bool,
+    },
+}
+
+/// A page instead of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PageError {
+    pub(crate) code: &'static str,
+    pub(crate) text: String,
+}
+
+/// Why the token endpoint refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenError {
+    NotAForm,
+    Repeated,
+    Missing(&'static str),
+    GrantType,
+    ClientUnknown,
+    ClientMethod,
+    ClientSecret,
+    CodeUnknown,
+    CodeSpent,
+    CodeOfAnother,
+    RedirectUri,
+    CodeVerifier,
+}
+
+/// The client that an `id_token_hint` of ours was issued to.
+pub(crate) struct HintedClient(pub(crate) Arc<Client>);
+
+impl Profile {
+    /// The profile of that name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        PROFILES.iter().copied().find(|profile| profile.name == name)
+    }
+
+    /// The claims that a scope gives.
+    pub(crate) fn claims_of(&self, scope: &str) -> &'static [&'static str] {
+        self.scopes.iter().find(|(name, _)| *name == scope).map_or(&[], |(_, claims)| claims)
+    }
+
+    pub(crate) fn knows_scope(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|(name, _)| *name == scope)
+    }
+
+    pub(crate) fn alg_for(&self, client: &Client) -> Alg {
+        self.alg.unwrap_or(client.id_token_signed_response_alg)
+    }
+}
+
+impl PageError {
+    pub(crate) fn new(code: &'static str, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+}
+
+impl Refusal {
+    fn page(code: &'static str, text: impl Into<String>) -> Self {
+        Self::Page(PageError::new(code, text))
+    }
+
+    fn redirect(to: &ReplyTo, error: &'static str, description: impl Into<String>) -> Self {
+        Self::Redirect {
+            to: to.clone(),
+            error,
+            description: description.into(),
+            more: Vec::new(),
+            fragment: false,
+        }
+    }
+}
+
+impl TokenError {
+    /// The HTTP status (RFC 6749, section 5.2).
+    pub(crate) fn status(self) -> http::StatusCode {
+        match self {
+            Self::ClientUnknown | Self::ClientMethod | Self::ClientSecret => http::StatusCode::UNAUTHORIZED,
+            _ => http::StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The error code (RFC 6749, section 5.2).
+    pub(crate) fn error(self) -> &'static str {
+        match self {
+            Self::NotAForm | Self::Repeated | Self::Missing(_) => "invalid_request",
+            Self::GrantType => "unsupported_grant_type",
+            Self::ClientUnknown | Self::ClientMethod | Self::ClientSecret => "invalid_client",
+            Self::CodeUnknown
+            | Self::CodeSpent
+            | Self::CodeOfAnother
+            | Self::RedirectUri
+            | Self::CodeVerifier => "invalid_grant",
+        }
+    }
+}
