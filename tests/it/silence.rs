@@ -47,7 +47,7 @@ async fn known_secrets_are_nowhere() {
     let mut known: Vec<String> = vec![SECRET.to_owned()];
     let mut pages = String::new();
     for id in ["compta", "etat-civil", "paie", "silencieuse"] {
-        let app = world.legacy(crate::harness::static_id(id));
+        let app = world.legacy(id);
         known.extend([app.claim_password(), crate::harness::LegacyApp::key_hex(id)]);
         let (attempt, url) = app.start(world.now());
         known.extend([attempt.state.clone(), attempt.nonce.clone(), parameter(&url, "msg").unwrap()]);
@@ -80,7 +80,7 @@ async fn known_secrets_are_nowhere() {
             .await
             .body;
         known.extend(["secret-code".to_owned(), "secret-state".to_owned()]);
-        world.stub.set_fault(Fault::parse("wrong_nonce"));
+        world.stub.set_fault(Fault::find("wrong_nonce"));
         let page = browser.open(&app.start_with(world.now(), "relais_prompt=login").1).await;
         let page = choose(&mut browser, page, "angela").await;
         pages += &page.body;

@@ -22,7 +22,7 @@ use relais::web;
 use stub_upstream::Stub;
 
 pub use browser::{Browser, Page};
-pub use legacy_app::LegacyApp;
+pub use legacy_app::{Attempt, LegacyApp, parameter, random};
 
 /// Where browsers find the relay.
 pub const RELAY: &str = "http://127.0.0.1:8080";
@@ -153,15 +153,28 @@ pub const SECRET: &str = "a-client-secret-of-at-least-32-characters";
 
 fn stub(base: &str, clock: &HandClock, relay: &str) -> Stub {
     let clock = clock.clone();
+    let redirect_uris = ["fc", "oidc"].map(|name| format!("{relay}/callback/{name}"));
+    let after_logout = ["fc", "oidc"].map(|name| format!("{relay}/logout/return/{name}"));
     Stub::builder(base)
         .clock(move || clock.now().seconds())
-        .client(
-            "relais",
-            SECRET,
-            &[&format!("{relay}/callback/fc"), &format!("{relay}/callback/oidc")],
-            &[&format!("{relay}/logout/return/fc"), &format!("{relay}/logout/return/oidc")],
-        )
+        .client("relais", SECRET, &redirect_uris, &after_logout)
+        .slow(Duration::from_secs(3))
         .build()
+        .unwrap()
+}
+
+/// Signs a persona in on the simulator's page, and follows.
+pub async fn choose(browser: &mut Browser<'_>, page: Page, persona: &str) -> Page {
+    if !page.body.contains("name=\"persona\"") {
+        return page;
+    }
+    browser.submit(&page, ("persona", persona)).await
+}
+
+/// Gives up on the simulator's page, and follows.
+pub async fn cancel(browser: &mut Browser<'_>, page: Page) -> Page {
+    assert!(page.body.contains("name=\"cancel\""), "not at the provider: {}", page.body);
+    browser.submit(&page, ("cancel", "1")).await
 }
 
 fn relay(config: Config, recorder: &Recorder, clock: &HandClock, dir: &Path, sqlite: bool) -> App {
