@@ -21,15 +21,18 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let measured = in_runtime(async {
-            bench::relay(self.seconds).await.map_err(|error| Failure::caused(&error))
-        })?;
+        let measured =
+            in_runtime(async { bench::relay(self.seconds).await.map_err(|error| Failure::caused(&error)) })?;
         let text = if self.json {
             serde_json::to_string(&measured).map_err(|error| Failure::caused(&error))?
         } else {
             format!(
                 "{}: {} µs of CPU per login, {} logins per second and core, {} logins, {} errors, {} KiB",
-                self.scenario, measured.cpu_us, measured.per_core_per_s, measured.logins, measured.errors,
+                self.scenario,
+                measured.cpu_us,
+                measured.per_core_per_s,
+                measured.logins,
+                measured.errors,
                 measured.rss_kib
             )
         };

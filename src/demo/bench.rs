@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
-use stub_upstream::{Client, Stub};
+use stub_upstream::Stub;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use super::http_client::{HttpClient, Reply};
-use super::{Keep, DemoError};
+use super::{DemoError, Keep};
 use crate::clock::{Clock as _, SystemClock};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::legacy::wires::Keyed;
@@ -78,10 +78,12 @@ async fn measure(seconds: u64, directory: &Path, entropy: &Arc<dyn Entropy>) -> 
     let relay = free_port().await?;
     let provider = TcpListener::bind("127.0.0.1:0").await?;
     let stub_address = provider.local_addr()?;
-    let mut client = Client::new("bench", secret);
-    client.redirect_uris = vec![format!("http://{relay}/callback/provider")];
-    let stub = Stub::builder(format!("http://{stub_address}")).client(client).auto_login("angela").build();
-    let stub = stub.map_err(DemoError::from)?;
+    let callback = format!("http://{relay}/callback/provider");
+    let stub = Stub::builder(format!("http://{stub_address}"))
+        .client("bench", &secret, &[callback], &[] as &[&str])
+        .auto_login(Some("angela"))
+        .build()
+        .map_err(DemoError::from)?;
     let served = tokio::spawn(async move { axum::serve(provider, stub.router()).await });
     let config = directory.join("relais.toml");
     std::fs::write(&config, configuration(relay, stub_address))?;
@@ -107,11 +109,23 @@ async fn measure(seconds: u64, directory: &Path, entropy: &Arc<dyn Entropy>) -> 
     report
 }
 
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "figures for people")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures for people"
+)]
 fn report(logins: u64, errors: u64, spent: Duration, rss_kib: u64) -> Report {
     let cpu_us = spent.as_micros() as f64 / logins.max(1) as f64;
     let per_core_per_s = if cpu_us > 0.0 { (1_000_000.0 / cpu_us) as u64 } else { 0 };
-    Report { scenario: "relay", cpu_us: (cpu_us * 10.0).round() / 10.0, per_core_per_s, errors, logins, rss_kib }
+    Report {
+        scenario: "relay",
+        cpu_us: (cpu_us * 10.0).round() / 10.0,
+        per_core_per_s,
+        errors,
+        logins,
+        rss_kib,
+    }
 }
 
 fn start(config: &Path) -> io::Result<Child> {

@@ -31,7 +31,8 @@ impl HttpClient {
 
     /// One GET; `target` is path and query.
     pub(super) async fn get(&mut self, target: &str, cookies: &[String]) -> io::Result<Reply> {
-        let cookies = if cookies.is_empty() { String::new() } else { format!("Cookie: {}\r\n", cookies.join("; ")) };
+        let cookies =
+            if cookies.is_empty() { String::new() } else { format!("Cookie: {}\r\n", cookies.join("; ")) };
         let head = format!("GET {target} HTTP/1.1\r\nHost: {}\r\n{cookies}\r\n", self.host);
         self.stream.write_all(head.as_bytes()).await?;
         let mut reply = Reply::default();

@@ -13,13 +13,15 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use axum::Router;
-use stub_upstream::{Client, Stub};
+use stub_upstream::Stub;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use url::Url;
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Faults, Purpose};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::Events;
@@ -43,6 +45,9 @@ pub enum DemoError {
     /// A key that it kept.
     #[error("a key of the demo cannot be read; delete {DIRECTORY} to begin anew")]
     Key(#[from] SecretFileError),
+    /// A key that is none.
+    #[error("the key of {0} is not one; delete {DIRECTORY} to begin anew")]
+    NotAKey(String),
     /// Its own configuration.
     #[error("the demo's configuration is faulty:\n{0}")]
     Config(Faults),
@@ -100,8 +105,9 @@ pub async fn run(base: u16, events: Events) -> Result<(), DemoError> {
     let application = legacy_app::router(legacy_app::Settings {
         relay: parse(&ports.relay()),
         own: parse(&ports.legacy()),
-        query: legacy_app::Registration { app: "demo".to_owned(), key: query_key },
-        reference: legacy_app::Registration { app: "demo-claim".to_owned(), key: reference_key },
+        query: registration("demo", &query_key)?,
+        reference: registration("demo-claim", &reference_key)?,
+        now: Arc::new(|| SystemClock.now().seconds()),
     });
     let mut parts = JoinSet::new();
     serve(&mut parts, base.saturating_add(1), stub.router()).await?;
@@ -133,11 +139,14 @@ fn announce(ports: Ports) -> io::Result<()> {
     out.flush()
 }
 
+fn registration(app: &str, key: &str) -> Result<legacy_app::Registration, DemoError> {
+    legacy_app::Registration::new(app, key).ok_or_else(|| DemoError::NotAKey(app.to_owned()))
+}
+
 fn stub(ports: Ports, secret: &str) -> Result<Stub, DemoError> {
-    let mut client = Client::new("relais-demo", secret);
-    client.redirect_uris = vec![format!("{}/callback/provider", ports.relay())];
-    client.post_logout_redirect_uris = vec![format!("{}/logout/return/provider", ports.relay())];
-    Ok(Stub::builder(ports.stub()).client(client).build()?)
+    let callback = format!("{}/callback/provider", ports.relay());
+    let after_logout = format!("{}/logout/return/provider", ports.relay());
+    Ok(Stub::builder(ports.stub()).client("relais-demo", secret, &[callback], &[after_logout]).build()?)
 }
 
 async fn serve(parts: &mut JoinSet<()>, port: u16, router: Router) -> Result<(), DemoError> {

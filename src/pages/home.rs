@@ -80,8 +80,8 @@ fn parts(links: DemoLinks<'_>, lang: Lang) -> Markup {
                 a href=(links.legacy_app) { (lang.pick("L’application de démonstration", "The demonstration application")) }
                 p {
                     (lang.pick(
-                    "Un site ordinaire, qui ne parle que le protocole de messages scellés.",
-                    "An ordinary site, which speaks nothing but the protocol of sealed messages.",
+                        "Un site ordinaire, qui ne parle que le protocole de messages scellés.",
+                        "An ordinary site, which speaks nothing but the protocol of sealed messages.",
                     ))
                 }
             }
@@ -89,8 +89,8 @@ fn parts(links: DemoLinks<'_>, lang: Lang) -> Markup {
                 a href=(links.stub) { (lang.pick("Le fournisseur d’identité simulé", "The simulated identity provider")) }
                 p {
                     (lang.pick(
-                    "Ses personnes fictives, et les pannes qu’on peut lui demander.",
-                    "Its fictitious people, and the faults that it can be asked for.",
+                        "Ses personnes fictives, et les pannes qu’on peut lui demander.",
+                        "Its fictitious people, and the faults that it can be asked for.",
                     ))
                 }
             }

@@ -124,7 +124,9 @@ pub fn when(at: Timestamp) -> String {
 /// there is none.
 pub fn display_name(claims: &Map<String, Value>) -> String {
     let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default().trim();
-    let first = |names: [&'static str; 3]| names.map(text).into_iter().find(|name| !name.is_empty()).unwrap_or_default();
+    let first = |names: [&'static str; 3]| {
+        names.map(text).into_iter().find(|name| !name.is_empty()).unwrap_or_default()
+    };
     let family = first(["preferred_username", "usual_name", "family_name"]);
     let name = format!("{} {family}", text("given_name"));
     let name = if name.trim().is_empty() { first(["name", "email", "email"]) } else { name.trim() };

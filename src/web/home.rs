@@ -13,7 +13,8 @@ use crate::pages;
 pub(super) fn home(visit: &Visit) -> Response {
     let base = visit.rules.base();
     let hrefs = [Lang::Fr, Lang::En].map(|lang| (lang, format!("{base}/?ui_locales={}", lang.tag())));
-    let languages: Vec<_> = hrefs.iter().map(|(lang, href)| pages::LanguageLink { lang: *lang, href }).collect();
+    let languages: Vec<_> =
+        hrefs.iter().map(|(lang, href)| pages::LanguageLink { lang: *lang, href }).collect();
     let demo = visit.rules.demo.as_ref().map(|demo| pages::DemoLinks {
         legacy_app: &demo.legacy_app,
         stub: &demo.stub,

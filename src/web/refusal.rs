@@ -97,10 +97,8 @@ impl Refusal {
     fn page(&self, message: PublicMessage, code: SupportCode, visit: &Visit) -> Markup {
         let last = visit.browser.as_ref().and_then(|browser| browser.last_app.as_ref());
         let app = self.app.as_ref().or(last).and_then(|id| visit.rules.legacy(id));
-        let button = app.map(|app| pages::Button {
-            app_name: &app.service.name,
-            href: app.service.home_url.as_str(),
-        });
+        let button =
+            app.map(|app| pages::Button { app_name: &app.service.name, href: app.service.home_url.as_str() });
         let view = pages::ErrorView {
             site: visit.site(),
             message,
