@@ -47,8 +47,8 @@ pub async fn finish(
     notice_repeated_iv(cx, request).await
 }
 
-/// Notes that a single-use handle was used, and by which login: whoever comes again within a minute ends on the
-/// right page. Nothing rests on it.
+/// Notes that a single-use handle was used, and by which login: whoever comes again ends on the right page.
+/// Nothing rests on it, so a full table only makes that page plainer.
 pub(super) async fn used(
     cx: &Journey<'_>,
     handle: &str,
@@ -58,7 +58,7 @@ pub(super) async fn used(
 ) -> Result<(), Box<Failure>> {
     let now = cx.now();
     let used = UsedHandle { login, app: app.clone(), browser };
-    match cx.tables.used.put(handle.as_bytes(), &used, now.plus(REPEAT), &[], now).await {
+    match cx.tables.used.put(handle.as_bytes(), &used, now.plus(cx.limits.login), &[], now).await {
         Ok(()) | Err(StoreError::Full) => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -17,7 +17,7 @@ pub struct Tables {
     pub away: Table<AwayLogin>,
     /// By the token of the confirmation page.
     pub confirm: Table<ConfirmLogin>,
-    /// What became of a `state` or a form's token, for a minute after its use.
+    /// What became of a `state` or a form's token after its use.
     pub used: Table<UsedHandle>,
     /// By the message's mark.
     pub spent: Table<SpentMessage>,

@@ -28,6 +28,7 @@ pub(super) async fn idp(visit: &mut Visit, name: Option<&str>) -> Result<Respons
     let limiter = &visit.app.means.refused_messages;
     if limiter.is_over(&prefix, now) {
         let seconds = limiter.retry_after(&prefix, now).as_secs().max(1);
+        visit.trace.app = known_app(visit, name);
         let limited = Refusal::new(PublicMessage::TooMany, Step::LegacyRequestRefused, because::LIMITED);
         return Err(limited.with(header::RETRY_AFTER, HeaderValue::from(seconds)));
     }
@@ -78,6 +79,12 @@ fn top_level(visit: &Visit) -> Result<(), Refusal> {
         return Err(Refusal::new(PublicMessage::Framed, Step::LegacyRequestRefused, because::FRAMED));
     }
     Ok(())
+}
+
+/// The application of the path, where there is one: its button stands on the page.
+fn known_app(visit: &Visit, name: Option<&str>) -> Option<AppId> {
+    let id = name.map_or_else(|| visit.rules.default_app.clone(), AppId::parse)?;
+    visit.rules.legacy(&id).map(|_| id)
 }
 
 fn open(visit: &mut Visit, name: Option<&str>) -> Result<LegacyRequest, Box<Refusal>> {

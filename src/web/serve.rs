@@ -152,7 +152,8 @@ impl Shared {
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head)
             .max_headers(self.limits.headers)
-            .max_buf_size(self.limits.head_bytes.max(8192))
+            .max_header_size(self.limits.head_bytes)
+            .max_buf_size(self.limits.head_bytes.saturating_mul(2).max(8192))
             .serve_connection(TokioIo::new(stream), service);
         let mut stop = self.stop.clone();
         let stopping = stop.wait_for(|stop| *stop);

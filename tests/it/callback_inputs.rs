@@ -168,7 +168,7 @@ async fn faults_of_the_upstream() {
         ("CBK-21", "token_invalid_client", "server_error", "upstream.invalid_client"),
         ("CBK-22", "token_500", "temporarily_unavailable", "upstream.http_status"),
         ("CBK-24", "token_garbled", "server_error", "upstream.not_json"),
-        ("CBK-24", "token_truncated", "server_error", "upstream.not_json"),
+        ("F23", "token_truncated", "temporarily_unavailable", ""),
         ("CBK-24", "token_huge", "server_error", "upstream.too_large"),
         ("CBK-24", "token_redirect", "server_error", ""),
         ("CBK-27", "no_id_token", "server_error", "upstream.id_token_missing"),
