@@ -36,7 +36,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve every profile, each under its own issuer
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// List the people who can sign in
     Personas,
     /// List what can be broken
@@ -119,7 +119,7 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Serve(arguments) => run(arguments),
+        Command::Serve(arguments) => run(&arguments),
         Command::Personas => personas(),
         Command::Faults => say(&faults()),
     };
@@ -143,7 +143,7 @@ impl Failure {
     }
 }
 
-fn run(arguments: Serve) -> Result<(), Failure> {
+fn run(arguments: &Serve) -> Result<(), Failure> {
     if !arguments.listen.ip().is_loopback() && !arguments.i_know {
         return Err(Failure::NotLoopback(arguments.listen));
     }
@@ -158,8 +158,8 @@ fn run(arguments: Serve) -> Result<(), Failure> {
             Some(base) => base.clone(),
             None => format!("http://{}", listener.local_addr()?),
         };
-        let client = client(&arguments)?;
-        let hello = |stub: &Stub| hello(stub, &base, &client, &arguments);
+        let client = client(arguments)?;
+        let hello = |stub: &Stub| hello(stub, &base, &client, arguments);
         let stub = Stub::builder(&base)
             .register(client.clone())
             .auto_login(arguments.auto_login.as_deref())
@@ -234,7 +234,7 @@ fn faults() -> String {
 }
 
 fn fault(name: &str) -> Result<Fault, String> {
-    Fault::find(name).ok_or_else(|| "no such fault; `stub-upstream faults` lists them".to_owned())
+    Fault::parse(name).ok_or_else(|| "no such fault; `stub-upstream faults` lists them".to_owned())
 }
 
 fn say(text: &str) -> Result<(), Failure> {

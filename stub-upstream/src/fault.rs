@@ -44,21 +44,23 @@ macro_rules! faults {
 }
 
 faults! {
-    AccessDenied "access_denied" Response "The person is refused: error=access_denied";
-    TemporarilyUnavailable "temporarily_unavailable" Response "error=temporarily_unavailable";
+    AccessDenied "access_denied" Response "The person is refused: `error=access_denied`";
+    TemporarilyUnavailable "temporarily_unavailable" Response "`error=temporarily_unavailable`";
     StateMissing "state_missing" Response "The response lacks state";
     IssMissing "iss_missing" Response "The response lacks iss (RFC 9207)";
     IssWrong "iss_wrong" Response "The response names another iss (RFC 9207)";
     Token500 "token_500" Token "500 with an HTML page";
     TokenSlow "token_slow" Token "The right answer, 30 seconds late";
     TokenGarbled "token_garbled" Token "200 with single quotes: not JSON";
-    TokenTruncated "token_truncated" Token "The connection closes before the announced end of the body";
-    TokenHuge "token_huge" Token "200 with 10 MB of JSON";
+    TokenTruncated "token_truncated" Token "200 with the beginning of a JSON object";
+    TokenCut "token_cut" Token "The connection closes before the announced end of the body";
+    TokenHuge "token_huge" Token "200 with 10 MiB of JSON";
+    TokenGzipBomb "token_gzip_bomb" Token "200 with 65 kB of gzip, nobody asked for it, that unpack to 10 MiB";
     TokenRedirect "token_redirect" Token "302 to another host";
-    TokenInvalidGrant "token_invalid_grant" Token "400 invalid_grant";
-    TokenInvalidClient "token_invalid_client" Token "401 invalid_client";
-    TokenTypeWrong "token_type_wrong" Token "token_type is not Bearer";
-    NoIdToken "no_id_token" Token "The answer lacks id_token";
+    TokenInvalidGrant "token_invalid_grant" Token "400 `invalid_grant`";
+    TokenInvalidClient "token_invalid_client" Token "401 `invalid_client`";
+    TokenTypeWrong "token_type_wrong" Token "`token_type` is not Bearer";
+    NoIdToken "no_id_token" Token "The answer lacks `id_token`";
     WrongNonce "wrong_nonce" IdToken "nonce is another";
     NonceMissing "nonce_missing" IdToken "nonce is missing";
     WrongIssuer "wrong_issuer" IdToken "iss is another";
@@ -69,7 +71,7 @@ faults! {
     AlgNone "alg_none" IdToken "alg is none, the signature empty";
     KeyUnknown "key_unknown" IdToken "kid is not in the JWK set";
     KeyRotated "key_rotated" IdToken "Signed by a key published a moment ago; to be accepted";
-    SubDiffers "sub_differs" Userinfo "sub differs from the id_token's";
+    SubDiffers "sub_differs" Userinfo "sub differs from the `id_token`'s";
     UserinfoJson "userinfo_json" Userinfo "Plain JSON, even where a JWT is registered";
     UserinfoGarbled "userinfo_garbled" Userinfo "200 with text";
     Userinfo500 "userinfo_500" Userinfo "500 with an HTML page";
@@ -77,7 +79,7 @@ faults! {
 
 impl Fault {
     /// The fault of that name.
-    pub fn find(name: &str) -> Option<Self> {
+    pub fn parse(name: &str) -> Option<Self> {
         FAULTS.iter().copied().find(|fault| fault.name() == name)
     }
 }
@@ -89,8 +91,8 @@ mod tests {
     #[test]
     fn names_find_their_fault() {
         for fault in FAULTS {
-            assert_eq!(Fault::find(fault.name()), Some(*fault));
+            assert_eq!(Fault::parse(fault.name()), Some(*fault));
         }
-        assert_eq!(Fault::find("none"), None);
+        assert_eq!(Fault::parse("none"), None);
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn login(
         &html! {
             h1 { (both("Choisissez une identité fictive", "Choose a made-up identity")) }
             table {
-                tr { th scope="row" { (both("Application", "Application")) } td { code { (request.client.id) } } }
+                tr { th scope="row" { (both("Application", "Client")) } td { code { (request.client.id) } } }
                 tr { th scope="row" { (both("Profil", "Profile")) } td { code { (profile.name) } } }
                 tr { th scope="row" { "scope" } td { code { (request.scopes.join(" ")) } } }
                 tr { th scope="row" { "acr" } td { code { (request.acr.as_deref().unwrap_or("—")) } } }
@@ -82,7 +82,7 @@ pub(crate) fn login(
                     legend { (both("D’un clic", "With one click")) }
                     @for persona in stub.personas().iter() {
                         button class="persona" type="submit" name="persona" value=(persona.id) {
-                            strong { (persona.display_name()) } br;
+                            strong { (persona.display_name()) } " " code { (persona.id) } br;
                             (both(&persona.about.fr, &persona.about.en))
                         }
                     }

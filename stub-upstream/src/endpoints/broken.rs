@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use hyper::body::Frame;
 use serde_json::{Map, Value, json};
 
@@ -23,12 +23,17 @@ pub(super) fn token(fault: Fault) -> Option<Response> {
     match fault {
         Fault::Token500 => Some(server_error()),
         Fault::TokenGarbled => Some(ok(JSON, "{'access_token':'simulated','token_type':'Bearer'}")),
-        Fault::TokenTruncated => {
-            let body = Body::new(Cut(Some(Bytes::from_static(br#"{"access_token":"#))));
+        Fault::TokenTruncated => Some(ok(JSON, r#"{"access_token":"simulated","id_tok"#)),
+        Fault::TokenCut => {
+            let body = Body::new(Cut::Begin(Bytes::from_static(br#"{"access_token":"#)));
             let headers = [(CONTENT_TYPE, JSON), (CONTENT_LENGTH, "1000"), (CACHE_CONTROL, "no-store")];
             Some((headers, body).into_response())
         }
         Fault::TokenHuge => Some(ok(JSON, format!("{{\"padding\":\"{}\"}}", "a".repeat(HUGE)))),
+        Fault::TokenGzipBomb => {
+            let headers = [(CONTENT_TYPE, JSON), (CONTENT_ENCODING, "gzip"), (CACHE_CONTROL, "no-store")];
+            Some((headers, gzip_of_spaces(HUGE)).into_response())
+        }
         Fault::TokenRedirect => {
             let headers = [(LOCATION, "http://127.0.0.1:9/elsewhere"), (CACHE_CONTROL, "no-store")];
             Some((StatusCode::FOUND, headers).into_response())
@@ -93,8 +98,66 @@ pub(super) fn signature(jws: &str) -> String {
     format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// A body of unknown length that ends where it should not.
-struct Cut(Option<Bytes>);
+/// A gzip member (RFC 1952) of one space and then runs of 258 copies of it, at least `length` in all, in one
+/// block with fixed codes (RFC 1951, section 3.2.6).
+fn gzip_of_spaces(length: usize) -> Vec<u8> {
+    let runs = length.div_ceil(258);
+    let mut bits = Bits { bytes: vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255], partial: 0, filled: 0 };
+    bits.push(0b1, 1);
+    bits.push(0b10, 2);
+    bits.push(0x30 + u32::from(b' '), 8);
+    for _ in 0..runs {
+        // Length 258, then distance 1.
+        bits.push(0b1100_0101, 8);
+        bits.push(0, 5);
+    }
+    // The end of the block, and up to the next byte.
+    bits.push(0, 7);
+    bits.push(0, 7);
+    let total = runs * 258 + 1;
+    let mut crc = u32::MAX;
+    for _ in 0..total {
+        crc ^= u32::from(b' ');
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+        }
+    }
+    let mut bytes = bits.bytes;
+    bytes.extend((!crc).to_le_bytes());
+    bytes.extend(u32::try_from(total).unwrap_or_default().to_le_bytes());
+    bytes
+}
+
+/// Bits packed from the least significant one (RFC 1951, section 3.1.1).
+struct Bits {
+    bytes: Vec<u8>,
+    partial: u8,
+    filled: u32,
+}
+
+impl Bits {
+    /// Appends the low `count` bits of `code`, the highest of them first.
+    fn push(&mut self, code: u32, count: u32) {
+        for at in (0..count).rev() {
+            if (code >> at) & 1 == 1 {
+                self.partial |= 1 << self.filled;
+            }
+            self.filled += 1;
+            if self.filled == 8 {
+                self.bytes.push(self.partial);
+                self.partial = 0;
+                self.filled = 0;
+            }
+        }
+    }
+}
+
+/// A body of unknown length that ends where it should not: it begins, lets that be sent, and ends.
+enum Cut {
+    Begin(Bytes),
+    Sent,
+    End,
+}
 
 impl HttpBody for Cut {
     type Data = Bytes;
@@ -102,8 +165,18 @@ impl HttpBody for Cut {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+        match std::mem::replace(&mut *self, Self::End) {
+            Self::Begin(bytes) => {
+                *self = Self::Sent;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Self::Sent => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Self::End => Poll::Ready(None),
+        }
     }
 }

@@ -50,7 +50,7 @@ pub(super) async fn post(
     let Some(persona) = realm.stub.0.personas.find(login).cloned() else {
         return again(login);
     };
-    let fault = match form.filled("fault").map(Fault::find) {
+    let fault = match form.filled("fault").map(Fault::parse) {
         None => None,
         Some(Some(fault)) => Some(fault),
         Some(None) => return again("fault"),

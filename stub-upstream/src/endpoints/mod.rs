@@ -70,7 +70,7 @@ async fn root(State(stub): State<Stub>) -> Response {
 }
 
 async fn style() -> Response {
-    let headers = [(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "max-age=3600")];
+    let headers = [(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "no-cache")];
     (headers, pages::STYLE).into_response()
 }
 

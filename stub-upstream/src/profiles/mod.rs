@@ -51,9 +51,13 @@ pub struct Profile {
     pub(crate) authorize: fn(&Params, &Clients) -> Result<AuthorizationRequest, Refusal>,
     pub(crate) cancelled: &'static str,
     pub(crate) token_error: fn(TokenError, &Chance) -> Map<String, Value>,
-    pub(crate) logout: fn(&Params, &Clients, Option<&HintedClient>) -> Result<Option<ReplyTo>, PageError>,
+    pub(crate) logout: LogoutCheck,
     pub(crate) discovery: fn(&str, &Profile) -> Value,
 }
+
+/// Where a logout leads, if anywhere. The client is that of the `id_token_hint`, if the hint is ours.
+pub(crate) type LogoutCheck =
+    fn(&Params, &Clients, Option<&HintedClient>) -> Result<Option<ReplyTo>, PageError>;
 
 /// Paths below the issuer's.
 #[derive(Clone, Copy, Debug)]
