@@ -28,7 +28,7 @@ pub async fn finish(
     let now = cx.now();
     // The answer first: whoever finds the message spent finds it too.
     let repeat_until = now.plus(REPEAT);
-    cx.tables.answers.put(login.as_bytes(), &location.to_owned(), repeat_until, &[], now).await?;
+    unless_full(cx.tables.answers.put(login.as_bytes(), &location.to_owned(), repeat_until, &[], now).await)?;
     let spent = SpentMessage { login, browser, at: now };
     // Another login of this message may be on its way to an answer; the mark outlives both it and the message.
     let keep = request.fresh_until.max(now.plus(ON_ITS_WAY));
@@ -58,7 +58,12 @@ pub(super) async fn used(
 ) -> Result<(), Box<Failure>> {
     let now = cx.now();
     let used = UsedHandle { login, app: app.clone(), browser };
-    match cx.tables.used.put(handle.as_bytes(), &used, now.plus(cx.limits.login), &[], now).await {
+    unless_full(cx.tables.used.put(handle.as_bytes(), &used, now.plus(cx.limits.login), &[], now).await)
+}
+
+/// A convenience that has no room is left out; a store that fails is a failure.
+fn unless_full(put: Result<(), StoreError>) -> Result<(), Box<Failure>> {
+    match put {
         Ok(()) | Err(StoreError::Full) => Ok(()),
         Err(error) => Err(error.into()),
     }

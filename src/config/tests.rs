@@ -183,6 +183,7 @@ fn every_fault_is_reported_at_once() {
         ),
         "legacy.compta.previous_key_until: \"tomorrow\" is no instant; write a date with time and offset, such as \"2027-01-31T23:59:59Z\"",
         "legacy.compta.previous_key_file: is missing; name the key's file, or leave out previous_key_until",
+        // IDP-98: another user of a terminal server could own the port.
         "legacy.compta.callbacks[0]: \"http://127.0.0.1/return\": its scheme is not https (http only to 127.0.0.1 or [::1], while `server.public_url` is loopback); write an exact https URL, and its query keys apart: { url = …, query_keys = […] }",
         "legacy.compta.callbacks[1]: is a number; write one text, in quotes",
         "legacy.compta.name: is missing; write the name that people read",

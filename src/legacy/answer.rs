@@ -198,6 +198,79 @@ impl serde_json::ser::Formatter for Ascii {
 mod tests {
     use serde_json::json;
 
+    use super::*;
+    use crate::crypto::hash::sha256;
+    use crate::entropy::SystemEntropy;
+    use crate::identity::{Acr, Retention, Subject};
+    use crate::legacy::{AppKey, MasterKey, wires};
+    use crate::service::{AppId, Demand, Service, Sso};
+
+    fn app(claims: &[&str]) -> App {
+        let (id, wire) = (AppId::parse("a").unwrap(), wires::WIRES[0]);
+        App {
+            keys: vec![AppKey::new(&MasterKey::new(sha256(&[b"k"])), wire, &id, None)],
+            service: Service {
+                id,
+                name: String::new(),
+                upstreams: Vec::new(),
+                scopes: Vec::new(),
+                claims: claims.iter().map(|&claim| claim.to_owned()).collect(),
+                acr: None,
+                sso: Sso::Confirm,
+                home_url: url::Url::parse("https://a.example/").unwrap(),
+                max_age: None,
+            },
+            enabled: true,
+            wire,
+            callbacks: Vec::new(),
+            delivery: Delivery::Query,
+            request_max_age: std::time::Duration::from_secs(900),
+            max_answer_query: 2000,
+        }
+    }
+
+    /// CBK-45: what upstream sends under the relay's own names never gets in, even where it is allowed.
+    #[test]
+    fn upstream_cannot_write_the_relays_members() {
+        let app = app(&["iss", "sub", "aud", "state", "nonce", "info", "acr", "jti", "given_name"]);
+        let request = LegacyRequest {
+            app: app.service.id.clone(),
+            return_to: "https://a.example/cb".to_owned(),
+            state: "own state".to_owned(),
+            nonce: "own nonce".to_owned(),
+            key: app.keys[0].fingerprint,
+            mark: [0; 32],
+            iv_mark: [0; 32],
+            sealed_at: Timestamp::from_seconds(1000),
+            fresh_until: Timestamp::from_seconds(1900),
+            demand: Demand::default(),
+        };
+        let claims = json!({"state": "x", "nonce": "x", "iss": "x", "aud": "x", "acr": "x", "jti": "x", "sub": "x",
+            "info": "kept: it is only a claim", "given_name": "A", "secret": "no"});
+        let identity = Identity {
+            issuer: "https://upstream.example".to_owned(),
+            subject: Subject::Issued("s".to_owned()),
+            claims: claims.as_object().unwrap().clone(),
+            acr: Some(Acr("eidas1".to_owned())),
+            auth_time: Timestamp::from_seconds(990),
+            retention: Retention::Session,
+        };
+        let now = Timestamp::from_seconds(1000);
+        let answer =
+            answer(&app, "https://r.example", &request, &identity, now, &SystemEntropy::new()).unwrap();
+        let opened = app.keys[0].keyed.open(Direction::Response, &answer.sealed).unwrap();
+        let mut members: Map<String, Value> = serde_json::from_slice(&opened.plaintext).unwrap();
+        members.insert("jti".to_owned(), "(random)".into());
+        let text = serde_json::to_string(&members).unwrap();
+        assert_eq!(
+            text,
+            "{\"iss\":\"https://r.example\",\"sub\":\"s\",\"aud\":\"a\",\"iat\":1000,\"exp\":1300,\"jti\":\"(random)\",\
+             \"state\":\"own state\",\"nonce\":\"own nonce\",\"acr\":\"eidas1\",\"auth_time\":990,\
+             \"info\":\"kept: it is only a claim\",\"given_name\":\"A\"}"
+        );
+        assert_eq!(answer.names, "info given_name");
+    }
+
     #[test]
     fn json_is_ascii_and_compact() {
         let text = super::ascii_json(&json!({"nom": "Angéla Œuvre", "emoji": "🌍", "q": "\"\\\n"}));

@@ -2,6 +2,8 @@
 
 use maud::Markup;
 
+use serde_json::json;
+
 use super::*;
 use crate::message::PublicMessage;
 
@@ -10,7 +12,14 @@ const LANGS: [Lang; 2] = [Lang::Fr, Lang::En];
 const SITE: Site<'_> = Site { root: "", demo: false };
 
 fn error_view(message: PublicMessage, button: Option<Button<'_>>) -> ErrorView<'_> {
-    ErrorView { site: SITE, message, support_code: "K7QF-2M", when: "2026-09-30 17:25:14", button }
+    ErrorView {
+        site: SITE,
+        message,
+        support_code: "K7QF-2M",
+        when: "2026-09-30 17:25:14",
+        button,
+        home_url: None,
+    }
 }
 
 /// Every kind of page with `name` wherever a name goes.
@@ -40,8 +49,12 @@ fn every_page(name: &str, lang: Lang) -> Vec<(&'static str, String)> {
         action: "/logout",
         token: "the-token",
     };
-    let after =
-        SignedOutView { site: SITE, app_name: name, home_url: "https://compta.example/", still_open: None };
+    let after = SignedOutView {
+        site: SITE,
+        app_name: Some(name),
+        home_url: "https://compta.example/",
+        still_open: None,
+    };
     let page = |what, page: Markup| (what, page.into_string());
     vec![
         page("error", error(&error_view(PublicMessage::Internal, Some(button)), lang)),
@@ -199,4 +212,22 @@ fn addresses_follow_the_root_and_the_content() {
     assert!(!String::from_utf8_lossy(bytes).contains("url("), "nothing is fetched from a stylesheet");
     assert_eq!(asset("/static/icon.svg").unwrap().0, "image/svg+xml");
     assert!(asset("/static/../Cargo.toml").is_none());
+}
+
+#[test]
+fn a_person_has_a_name() {
+    for (claims, expected) in [
+        (json!({"given_name": "Angéla Claire", "family_name": "DUBOIS"}), "Angéla Claire DUBOIS"),
+        (
+            json!({"given_name": "Angéla", "family_name": "DUBOIS", "preferred_username": "MARTIN"}),
+            "Angéla MARTIN",
+        ),
+        (json!({"given_name": "Angéla", "family_name": "DUBOIS", "preferred_username": ""}), "Angéla DUBOIS"),
+        (json!({"family_name": "DUBOIS"}), "DUBOIS"),
+        (json!({"email": "a@b.example"}), "a@b.example"),
+        (json!({"given_name": 5}), ""),
+    ] {
+        assert_eq!(display_name(claims.as_object().unwrap()), expected);
+    }
+    assert_eq!(when(Timestamp::from_seconds(1_790_791_514)), "2026-09-30 18:05:14");
 }

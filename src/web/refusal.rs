@@ -96,7 +96,8 @@ impl Refusal {
     /// The page, with one button: back to the application, or to the relay's own page.
     fn page(&self, message: PublicMessage, code: SupportCode, visit: &Visit) -> Markup {
         let last = visit.browser.as_ref().and_then(|browser| browser.last_app.as_ref());
-        let app = self.app.as_ref().or(visit.trace.app.as_ref()).or(last).and_then(|id| visit.rules.legacy(id));
+        let app =
+            self.app.as_ref().or(visit.trace.app.as_ref()).or(last).and_then(|id| visit.rules.legacy(id));
         let button =
             app.map(|app| pages::Button { app_name: &app.service.name, href: app.service.home_url.as_str() });
         let view = pages::ErrorView {

@@ -169,11 +169,15 @@ impl Shared {
         .await;
         let parts = connection.into_parts();
         let mut stream = parts.io.into_inner();
-        if let Err(error) = ended
-            && error.is_timeout()
-            && !parts.read_buf.is_empty()
-        {
-            let _ = stream.write_all(SLOW).await;
+        if let Err(error) = ended {
+            let answer = match parts.read_buf.as_ref() {
+                // Begun, and never finished.
+                head if error.is_timeout() && !head.is_empty() => SLOW,
+                // HTTP/2 with prior knowledge (RFC 9113, section 3.4), which is closed without a word otherwise.
+                head if head.starts_with(b"PRI * HTTP/2.0") => WRONG,
+                _ => &[],
+            };
+            let _ = stream.write_all(answer).await;
         }
         linger(stream).await;
     }
@@ -192,6 +196,9 @@ impl Shared {
 
 /// What a request whose head does not arrive in time is told (RFC 9110, section 15.5.9).
 const SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// What is not HTTP/1.1 is told.
+const WRONG: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 fn overloaded() -> Response<Body> {
     let mut response = Response::new(Body::from(Bytes::new()));

@@ -168,7 +168,9 @@ async fn faults_of_the_upstream() {
         ("CBK-21", "token_invalid_client", "server_error", "upstream.invalid_client"),
         ("CBK-22", "token_500", "temporarily_unavailable", "upstream.http_status"),
         ("CBK-24", "token_garbled", "server_error", "upstream.not_json"),
-        ("F23", "token_truncated", "temporarily_unavailable", ""),
+        ("CBK-24", "token_truncated", "server_error", "upstream.not_json"),
+        ("CBK-24", "token_gzip_bomb", "server_error", ""),
+        ("F23", "token_cut", "temporarily_unavailable", ""),
         ("CBK-24", "token_huge", "server_error", "upstream.too_large"),
         ("CBK-24", "token_redirect", "server_error", ""),
         ("CBK-27", "no_id_token", "server_error", "upstream.id_token_missing"),
@@ -190,7 +192,7 @@ async fn faults_of_the_upstream() {
         for id in ["compta", "paie"] {
             let app = world.legacy(if id == "compta" { "compta" } else { "paie" });
             world.stub.set_fault(None);
-            let fault_kind = Fault::find(fault).unwrap_or_else(|| panic!("the stub has no fault {fault}"));
+            let fault_kind = Fault::parse(fault).unwrap_or_else(|| panic!("the stub has no fault {fault}"));
             world.stub.set_fault(Some(fault_kind));
             let (mut browser, attempt, good) = ready_to_return(&world, &app).await;
             let answer = browser.get(&good).await;
@@ -219,7 +221,7 @@ async fn an_upstream_that_drips_or_is_down() {
     })
     .await;
     let app = world.legacy("compta");
-    world.stub.set_fault(Fault::find("token_slow"));
+    world.stub.set_fault(Fault::parse("token_slow"));
     let (mut browser, attempt, good) = ready_to_return(&world, &app).await;
     let answer = browser.get(&good).await;
     assert_eq!(
@@ -241,7 +243,7 @@ async fn the_level_reached() {
     let back = browser.confirm(&page).await;
     let acr = app.identity(&back.url, &attempt)["acr"].as_str().unwrap().to_owned();
     assert!(["eidas2", "eidas3"].contains(&acr.as_str()), "{acr}");
-    world.stub.set_fault(Fault::find("acr_low"));
+    world.stub.set_fault(Fault::parse("acr_low"));
     let (mut browser, attempt, good) = ready_to_return(&world, &app).await;
     let answer = browser.get(&good).await;
     let refusal = app.refusal(answer.location().unwrap(), &attempt);

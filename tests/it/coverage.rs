@@ -24,7 +24,16 @@ fn is_later(id: &str, endpoint: &str, input: &str) -> bool {
 #[test]
 fn every_row_is_played() {
     let mut tests = String::new();
-    for path in ["tests/it", "tests", "tests/it/harness", "src/upstream", "src/config", "src/config/check"] {
+    for path in [
+        "tests/it",
+        "tests",
+        "tests/it/harness",
+        "src/upstream",
+        "src/upstream/tests",
+        "src/legacy",
+        "src/config",
+        "src/config/check",
+    ] {
         for entry in fs::read_dir(path).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|ending| ending == "rs") && !path.ends_with("coverage.rs") {

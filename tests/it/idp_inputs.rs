@@ -469,12 +469,13 @@ async fn an_answer_too_long_for_a_url() {
     refused(&world, "IDP-86", &url, "legacy.replayed").await;
     // With room for neither answer nor refusal: a page.
     let tight = World::with(Setup {
-        app: [("compta", "max_answer_query = 64".to_owned())].into(),
+        app: [("compta", "max_answer_query = 500".to_owned())].into(),
         ..Setup::default()
     })
     .await;
     let app = tight.legacy("compta");
-    let (_, url) = app.start(tight.now());
+    let callback = format!("{}&dossier={}", app.callback(&app.attempt()), "d".repeat(450));
+    let url = app.idp(&app.seal("request", tight.now(), callback));
     let mut browser = tight.browser();
     let page = browser.open(&url).await;
     let page = sign_in(&mut browser, page).await;
@@ -522,10 +523,7 @@ async fn refused_messages_are_limited_whatever_their_cause() {
     let world = World::new().await;
     let app = world.legacy("compta");
     let mut browser = Browser::new(&world).at("203.0.113.5");
-    let bad = [
-        format!("{RELAY}/idp/compta?msg=00"),
-        sealed(&world, &app, "https://evil.test/?a=b"),
-    ];
+    let bad = [format!("{RELAY}/idp/compta?msg=00"), sealed(&world, &app, "https://evil.test/?a=b")];
     let mut refused_page = None;
     for n in 0..60 {
         let page = browser.get(&bad[n % bad.len()]).await;

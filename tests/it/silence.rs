@@ -80,7 +80,7 @@ async fn known_secrets_are_nowhere() {
             .await
             .body;
         known.extend(["secret-code".to_owned(), "secret-state".to_owned()]);
-        world.stub.set_fault(Fault::find("wrong_nonce"));
+        world.stub.set_fault(Fault::parse("wrong_nonce"));
         let page = browser.open(&app.start_with(world.now(), "relais_prompt=login").1).await;
         let page = choose(&mut browser, page, "angela").await;
         pages += &page.body;

@@ -99,6 +99,7 @@ async fn id_tokens_that_do_not_pass() {
         ("nonce", json!(null), R::NONCE),
         ("nonce", json!(""), R::NONCE),
         ("nonce", json!("other"), R::NONCE),
+        // CBK-36: wrong, or of the wrong type.
         ("at_hash", json!("AAAAAAAAAAAAAAAAAAAAAA"), R::AT_HASH),
         ("at_hash", json!(1), R::AT_HASH),
         ("sub", json!(null), R::SUB),
@@ -175,7 +176,7 @@ async fn signatures_and_headers_that_do_not_pass() {
         script.jwks = Some(key_set(&script.key, "k2"));
     };
     assert!(provider.login(rotated).await.is_ok());
-    // No kid: whichever fits.
+    // CBK-42: no kid, whichever key fits.
     assert!(provider.login(|script| script.header = r#"{"alg":"ES256"}"#.to_owned()).await.is_ok());
 }
 
