@@ -6,6 +6,7 @@ use std::fs;
 
 use relais::event::{Step, reasons};
 
+#[cfg(test)]
 fn events() -> String {
     let mut text = String::from(
         "# Events and reasons\n\
@@ -38,6 +39,7 @@ fn events() -> String {
     text
 }
 
+#[cfg(test)]
 fn pipe(text: &str) -> String {
     text.replace('|', "\\|")
 }

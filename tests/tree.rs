@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The top-level modules in the order of `src/lib.rs`: each may name only those above it.
+#[cfg(test)]
 fn order() -> Vec<String> {
     let lib = fs::read_to_string("src/lib.rs").unwrap();
     lib.lines()
@@ -12,6 +13,7 @@ fn order() -> Vec<String> {
         .collect()
 }
 
+#[cfg(test)]
 fn sources(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
@@ -26,6 +28,7 @@ fn sources(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// A file's code without comments and without its tests.
+#[cfg(test)]
 fn code(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap();
     text.lines()
@@ -35,12 +38,14 @@ fn code(path: &Path) -> Vec<String> {
         .collect()
 }
 
+#[cfg(test)]
 fn module_of(path: &Path) -> String {
     let inside = path.strip_prefix("src").unwrap();
     inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
 }
 
 /// The top-level modules that a line names: `crate::a::…`, `crate::{a, b::…}`.
+#[cfg(test)]
 fn named(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     for (at, _) in text.match_indices("crate::") {

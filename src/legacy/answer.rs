@@ -224,7 +224,7 @@ mod tests {
             wire,
             callbacks: Vec::new(),
             delivery: Delivery::Query,
-            request_max_age: std::time::Duration::from_secs(900),
+            request_max_age: std::time::Duration::from_mins(15),
             max_answer_query: 2000,
         }
     }

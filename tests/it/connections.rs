@@ -209,7 +209,7 @@ async fn raw_exchange(served: &Served, bytes: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// A ClientHello for TLS 1.x (RFC 4346, section 7.4.1.2): AES-CBC, RC4 and NULL suites.
+/// A `ClientHello` for TLS 1.x (RFC 4346, section 7.4.1.2): AES-CBC, RC4 and NULL suites.
 fn client_hello(minor: u8) -> Vec<u8> {
     let suites: &[u8] = &[0xc0, 0x13, 0xc0, 0x14, 0x00, 0x2f, 0x00, 0x35, 0x00, 0x05, 0x00, 0x02];
     let mut body = vec![3, minor];

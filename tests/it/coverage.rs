@@ -6,10 +6,8 @@ use std::fs;
 fn is_later(id: &str, endpoint: &str, input: &str) -> bool {
     let other_wires = ["kif", "CBC", "jwe"];
     let wire = other_wires.iter().any(|wire| input.contains(wire));
-    let kept = ["IDP-13", "IDP-20"].contains(&id) && id == "IDP-13";
-    let provider = !(endpoint.starts_with("/idp") || endpoint.starts_with("/callback"))
-        && !endpoint.starts_with("/logout")
-        && !endpoint.starts_with("every endpoint");
+    let ours = ["/idp", "/callback", "/logout", "every endpoint"];
+    let provider = !ours.iter().any(|start| endpoint.starts_with(start));
     let of_the_provider = [
         // RP-Initiated Logout toward our own clients, and back-channel logout.
         "OUT-03", "OUT-04", "OUT-06", "OUT-07", "OUT-09", "OUT-10", "OUT-18", "OUT-19", "OUT-21", "OUT-22",
@@ -18,7 +16,7 @@ fn is_later(id: &str, endpoint: &str, input: &str) -> bool {
         "ALL-19",
     ];
     let with_jwe = ["CBK-40"];
-    (wire && !kept) || provider || of_the_provider.contains(&id) || with_jwe.contains(&id)
+    (wire && id != "IDP-13") || provider || of_the_provider.contains(&id) || with_jwe.contains(&id)
 }
 
 #[test]

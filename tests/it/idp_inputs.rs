@@ -486,7 +486,7 @@ async fn an_answer_too_long_for_a_url() {
 #[tokio::test]
 async fn a_rotated_key_opens_until_its_date() {
     let until = |seconds: u64| {
-        let date = format!("{}", humantime(seconds));
+        let date = humantime(seconds);
         Setup {
             app: [(
                 "compta",

@@ -1,15 +1,27 @@
 //! Journeys and bad inputs, through the door.
 
+#[cfg(test)]
 mod harness;
 
+#[cfg(test)]
 mod callback_inputs;
+#[cfg(test)]
 mod claim_inputs;
+#[cfg(test)]
 mod connections;
+#[cfg(test)]
 mod coverage;
+#[cfg(test)]
 mod every_endpoint;
+#[cfg(test)]
 mod idp_inputs;
+#[cfg(test)]
 mod journeys;
+#[cfg(test)]
 mod logout_inputs;
+#[cfg(test)]
 mod sessions;
+#[cfg(test)]
 mod silence;
+#[cfg(test)]
 mod vectors;

@@ -5,6 +5,7 @@ mod browser;
 mod legacy_app;
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use relais::config::{self, Config, Purpose};
 use relais::entropy::{Entropy, SystemEntropy};
 use relais::event::{Event, Events, Recorder, Step};
 use relais::secret::Secret;
+use relais::service::AppId;
 use relais::store::{Memory, Sealer, Sqlite, Store};
 use relais::web;
 use stub_upstream::Stub;
@@ -121,6 +123,7 @@ impl World {
 
     /// An application that knows only the wire.
     pub fn legacy(&self, id: &'static str) -> LegacyApp {
+        assert!(self.app.rules().legacy(&AppId::parse(id).unwrap()).is_some(), "{id} is not configured");
         LegacyApp::new(id)
     }
 
@@ -234,7 +237,8 @@ client_secret_file = "fc.secret"
             format!("https://app.example/{id}/retour.cgi")
         };
         let more = setup.app.get(id).map(String::as_str).unwrap_or_default();
-        text.push_str(&format!(
+        write!(
+            text,
             r#"
 [legacy.{id}]
 name = "Application {id}"
@@ -246,7 +250,8 @@ claims = ["given_name", "family_name", "birthdate", "gender", "birthplace", "bir
 {section}
 {more}
 "#
-        ));
+        )
+        .unwrap();
     }
     match config::from_toml(&text, dir, [], Purpose::Serve) {
         Ok(config) => config,
