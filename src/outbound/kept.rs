@@ -61,14 +61,20 @@ impl<T, E> Kept<T, E> {
         // While another call refreshes, the old value serves.
         if let Some(value) = self.younger_than(LAST_GOOD, now) {
             return match self.flight.try_lock() {
-                Ok(flight) => self.fly(flight, clock, fetch, noted).await,
+                Ok(flight) => self.fly(flight, clock, fetch, noted, false).await,
                 Err(_) => Ok(value),
             };
         }
-        self.refresh(clock, fetch, noted).await
+        let flight = self.flight.lock().await;
+        // Another call may have fetched it meanwhile.
+        match self.younger_than(REFRESH, clock.now()) {
+            Some(value) => Ok(value),
+            None => self.fly(flight, clock, fetch, noted, false).await,
+        }
     }
 
-    /// The value, fetched again if that was not done a moment ago.
+    /// The value, fetched again because it does not fit; at most once in [`AGAIN`]. What [`Self::get`] fetched
+    /// does not count: a peer may have changed a moment later.
     pub async fn refresh(
         &self,
         clock: &dyn Clock,
@@ -76,7 +82,7 @@ impl<T, E> Kept<T, E> {
         noted: impl FnOnce(&E),
     ) -> Result<Arc<T>, Arc<E>> {
         let flight = self.flight.lock().await;
-        self.fly(flight, clock, fetch, noted).await
+        self.fly(flight, clock, fetch, noted, true).await
     }
 
     async fn fly(
@@ -85,6 +91,7 @@ impl<T, E> Kept<T, E> {
         clock: &dyn Clock,
         fetch: impl Future<Output = Result<T, E>>,
         noted: impl FnOnce(&E),
+        forced: bool,
     ) -> Result<Arc<T>, Arc<E>> {
         let now = clock.now();
         let wait = flight.next.since(now);
@@ -100,7 +107,7 @@ impl<T, E> Kept<T, E> {
             Ok(value) => {
                 let value = Arc::new(value);
                 self.good.store(Some(Arc::new(Good { value: Arc::clone(&value), at: now })));
-                *flight = Flight { next: now.plus(AGAIN), failure: None };
+                *flight = Flight { next: if forced { now.plus(AGAIN) } else { now }, failure: None };
                 Ok(value)
             }
             Err(failure) => {
@@ -156,6 +163,21 @@ mod tests {
         assert_eq!(ask(&kept, &clock, Ok(2)).await, Ok(1));
         clock.advance(Duration::from_millis(1));
         assert_eq!(ask(&kept, &clock, Ok(2)).await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn a_value_that_does_not_fit_is_fetched_at_most_once_a_minute() {
+        let (kept, clock) = (Kept::new(), clock());
+        let forced = async |answer: u32| {
+            *kept.refresh(&clock, async move { Ok::<_, &'static str>(answer) }, |_| ()).await.unwrap()
+        };
+        assert_eq!(ask(&kept, &clock, Ok(1)).await, Ok(1));
+        assert_eq!(forced(2).await, 2, "right after an ordinary fetch");
+        assert_eq!(forced(3).await, 2);
+        clock.advance(AGAIN.checked_sub(Duration::from_millis(1)).unwrap());
+        assert_eq!(forced(3).await, 2);
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(forced(3).await, 3);
     }
 
     #[tokio::test]

@@ -65,8 +65,8 @@ impl Upstream {
             return Err(UpstreamError::PageDue { error: None });
         }
         let metadata = self.metadata.get(clock, trace).await.map_err(UpstreamError::Discovery)?;
-        let (state, nonce) = (hex64(entropy), hex64(entropy));
-        let code_verifier = profile.pkce.then(|| hex64(entropy));
+        let (state, nonce) = ((profile.handle)(entropy), (profile.handle)(entropy));
+        let code_verifier = profile.pkce.then(|| entropy.handle());
         let (url, scopes) = self.request(&metadata, ask, &state, &nonce, code_verifier.as_deref());
         let handshake = Handshake {
             state,
@@ -108,13 +108,6 @@ impl Upstream {
         };
         (metadata.authorization_url(&request), all_scopes)
     }
-}
-
-/// 256 bits as 64 hex digits: the form that every provider takes, and a valid PKCE verifier.
-fn hex64(entropy: &dyn Entropy) -> String {
-    let mut bytes = [0; 32];
-    entropy.fill(&mut bytes);
-    hex::encode(bytes)
 }
 
 fn acr_values(profile: &Profile, policy: Option<&AcrPolicy>) -> Option<String> {

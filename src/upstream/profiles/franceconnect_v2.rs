@@ -13,6 +13,7 @@ pub(super) const PROFILE: Profile = Profile {
     name: "franceconnect_v2",
     about: "FranceConnect v2",
     always_asks: true,
+    handle: |entropy| entropy.hex64(),
     pkce: false,
     authorize_parameters: Some(&[
         "client_id",

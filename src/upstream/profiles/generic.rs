@@ -9,6 +9,7 @@ pub(super) const PROFILE: Profile = Profile {
     name: "generic",
     about: "A provider that keeps to OpenID Connect Core",
     always_asks: false,
+    handle: |entropy| entropy.handle(),
     pkce: true,
     authorize_parameters: None,
     prompts: &[Prompt::None, Prompt::Login, Prompt::Consent],

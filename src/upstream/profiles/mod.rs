@@ -3,6 +3,7 @@
 mod franceconnect_v2;
 mod generic;
 
+use crate::entropy::Entropy;
 use crate::service::Prompt;
 
 use super::{Alg, ClientAuth, UserinfoKind};
@@ -19,6 +20,8 @@ pub struct Profile {
     pub about: &'static str,
     /// Whether the provider shows the person a page of its own on every login.
     pub always_asks: bool,
+    /// How `state` and `nonce` are drawn: providers differ in the lengths that they take.
+    pub handle: fn(&dyn Entropy) -> String,
     /// Whether PKCE is sent (RFC 7636, S256).
     pub pkce: bool,
     /// The only parameters that may be sent to the authorization endpoint; `None` where unknown ones are
