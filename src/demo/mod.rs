@@ -115,7 +115,7 @@ pub async fn run(base: u16, events: Events) -> Result<(), DemoError> {
     let links = crate::app::Demo {
         legacy_app: ports.legacy(),
         stub: ports.stub(),
-        management: ports.url(MANAGEMENT),
+        management: format!("{}/health/ready", ports.url(MANAGEMENT)),
     };
     let environment = std::iter::empty();
     let config = config::from_toml(&configuration(ports), Path::new(DIRECTORY), environment, Purpose::Demo)
