@@ -35,7 +35,7 @@ pub use complete::complete;
 pub use confirm::{Confirmed, Decision, confirm};
 pub use finish::{Repeat, again, finish, repeat};
 pub use session::Session;
-pub use tables::Tables;
+pub use tables::{Claimable, Tables};
 
 /// What the broker needs of the edge: the records, the configured parties, time and chance, and the thread
 /// of events.

@@ -24,7 +24,7 @@ pub struct Tables {
     /// The address that a browser was sent to, by login id.
     pub answers: Table<String>,
     /// Sealed answers that wait to be claimed, by application, key and reference.
-    pub references: Table<String>,
+    pub references: Table<Claimable>,
     /// The mark of the message that used it, by application and IV.
     pub seen_ivs: Table<[u8; 32]>,
     /// By `sid`.
@@ -76,6 +76,15 @@ pub struct SpentMessage {
     pub browser: BrowserId,
     /// When.
     pub at: Timestamp,
+}
+
+/// A sealed answer that waits for its application's server.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Claimable {
+    /// The login that it ends.
+    pub login: LoginId,
+    /// The sealed answer.
+    pub sealed: String,
 }
 
 /// A logout that awaits the person's yes.

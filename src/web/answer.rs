@@ -65,8 +65,8 @@ async fn answer(visit: &mut Visit, outcome: Outcome, browser: BrowserId) -> Resu
             let journey = visit.journey();
             if let Return::ByReference { reference, .. } = &answer.travels {
                 let handle = legacy::reference_handle(&request.app, request.key, reference);
-                let kept =
-                    means.tables.references.put(&handle, &answer.sealed, now.plus(CLAIM), &[], now).await;
+                let waiting = broker::Claimable { login, sealed: answer.sealed.clone() };
+                let kept = means.tables.references.put(&handle, &waiting, now.plus(CLAIM), &[], now).await;
                 kept.map_err(Box::<broker::Failure>::from)?;
             }
             broker::finish(&journey, &request, login, browser, answer.travels.location()).await?;

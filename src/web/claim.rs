@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::form::Form;
 use super::refusal::Refusal;
 use super::visit::Visit;
+use crate::broker::Claimable;
 use crate::event::{Facts, Step, reasons};
 use crate::legacy::{Credentials, reference_handle};
 use crate::request::KeyFingerprint;
@@ -31,7 +32,8 @@ async fn exchange(visit: &mut Visit, body: Body) -> Result<Response, Refusal> {
         form.get("ref").filter(|r| r.len() == 43).ok_or_else(|| unknown(reasons::legacy::CLAIM_UNKNOWN))?;
     let handle = reference_handle(&app, key, reference);
     match visit.app.means.tables.references.take(&handle, visit.now()).await {
-        Ok(Some(sealed)) => {
+        Ok(Some(Claimable { login, sealed })) => {
+            visit.trace.login = Some(login);
             visit.trace.step(Step::LegacyClaimed, Facts { length: Some(sealed.len()), ..Facts::default() });
             let text = HeaderValue::from_static("text/plain; charset=us-ascii");
             Ok(([(header::CONTENT_TYPE, text)], sealed).into_response())

@@ -267,3 +267,52 @@ async fn an_application_disabled_meanwhile() {
     assert_page(&page, 400, "CLIENT_DISABLED", "CBK-49");
     assert_eq!(world.stub_calls(), 0, "CBK-49");
 }
+
+/// A provider that is down when a login begins: the application is told at once, and nothing is stuck once the
+/// provider is back.
+#[tokio::test]
+async fn a_provider_that_is_down_at_the_beginning() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let section = format!(
+        "[upstream.down]\nprofile = \"generic\"\nissuer = \"http://{closed}\"\nclient_id = \"relais\"\n\
+         client_secret_file = \"fc.secret\"\n"
+    );
+    let mut world = World::with(Setup {
+        more: section,
+        app: [("toujours", String::new())].into(),
+        upstream: [("toujours", "down")].into(),
+        ..Setup::default()
+    })
+    .await;
+    let app = world.legacy("toujours");
+    let (attempt, url) = app.start(world.now());
+    let answer = Browser::new(&world).get(&url).await;
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let refusal = app.refusal(answer.location().unwrap(), &attempt);
+    assert_eq!(refusal["error"], "temporarily_unavailable");
+    assert_eq!(world.last_reason(), "upstream.discovery");
+    world.reconfigure(|setup| {
+        setup.upstream.clear();
+    });
+    let page = Browser::new(&world).get(&app.start(world.now()).1).await;
+    assert!(page.location().unwrap().starts_with(&world.stub_base));
+}
+
+/// Endpoints from the configuration: nothing is discovered.
+#[tokio::test]
+async fn endpoints_that_are_configured() {
+    let mut world = World::new().await;
+    let base = world.stub_base.clone();
+    world.reconfigure(|setup| {
+        setup.more = format!(
+            "[upstream.oidc.endpoints]\nauthorization = \"{base}/generic/authorize\"\ntoken = \"{base}/generic/token\"\n\
+             userinfo = \"{base}/generic/userinfo\"\njwks = \"{base}/generic/jwks.json\"\n\
+             end_session = \"{base}/generic/logout\"\n"
+        );
+    });
+    let app = world.legacy("silencieuse");
+    let (mut browser, attempt, good) = ready_to_return(&world, &app).await;
+    let back = browser.open(&good).await;
+    app.identity(&back.url, &attempt);
+    assert_eq!(world.stub.calls().discovery, 0);
+}

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use base64::Engine as _;
 use http_body_util::BodyExt as _;
+use relais::event::Step;
 use relais::peer::Peer;
 use tower::ServiceExt as _;
 
@@ -63,6 +64,8 @@ async fn a_reference_is_exchanged_once() {
     assert_eq!(claimed.headers[header::CACHE_CONTROL], "no-store");
     let answer = app.accept(&claimed.body, &attempt);
     assert!(!answer["family_name"].as_str().unwrap().is_empty());
+    let (accepted, claimed) = (world.events(Step::LegacyRequestAccepted), world.events(Step::LegacyClaimed));
+    assert_eq!(accepted[0].login, claimed[0].login, "one login id from `/idp` to delivery");
     let again = claim(&world, app.id, &app.claim_password(), &reference).await;
     assert_eq!((again.status, again.body.as_str()), (404, ""), "CLM-03");
     assert_eq!(world.last_reason(), "legacy.claim_unknown", "CLM-03");

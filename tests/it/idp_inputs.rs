@@ -580,3 +580,63 @@ async fn the_default_application() {
     let other = world.legacy("ged").start(world.now()).1.replace("/idp/ged", "/idp");
     refused(&world, "default", &other, "legacy.does_not_open").await;
 }
+
+/// Logins in flight have a share per application and per address.
+#[tokio::test]
+async fn shares_of_logins_in_flight() {
+    let more = "[limit]\nlogins_per_app = 3\nlogins_per_address = 2".to_owned();
+    let world = World::with(Setup { more, ..Setup::default() }).await;
+    let (one, two) = (world.legacy("compta"), world.legacy("paie"));
+    let start = async |app: &LegacyApp, address: &str| {
+        Browser::new(&world).at(address).get(&app.start(world.now()).1).await
+    };
+    for (app, address, status) in [
+        (&one, "198.51.100.1", 303),
+        (&one, "198.51.100.1", 303),
+        (&one, "198.51.100.1", 503),
+        (&two, "198.51.100.1", 503),
+        (&one, "198.51.100.2", 303),
+        (&one, "198.51.100.2", 503),
+        (&two, "198.51.100.2", 303),
+    ] {
+        let page = start(app, address).await;
+        assert_eq!(page.status, status, "{} from {address}", app.id);
+        if status == 503 {
+            assert_eq!((page.code().as_str(), page.header("retry-after")), ("BUSY", "10"));
+        }
+    }
+    // What is over makes room.
+    world.advance(15 * 60 + 1);
+    assert_eq!(start(&one, "198.51.100.1").await.status, 303);
+}
+
+/// Whatever arrives as `msg` is answered with the page: never a redirect, never a server's fault.
+#[tokio::test]
+async fn noise_is_refused() {
+    let more = "[limit]\nrefused_messages_per_minute = 1000000".to_owned();
+    let world = World::with(Setup { more, ..Setup::default() }).await;
+    let app = world.legacy("compta");
+    let good = app.callback(&app.attempt());
+    for round in 0..2000_usize {
+        let noise: [u8; 24] = crate::harness::random();
+        let at = usize::from(noise[0]) % good.len();
+        let msg = match round % 4 {
+            // Any bytes, as they are in a URL.
+            0 => noise.iter().map(|b| char::from(b"0aZ-._~!$'()*+,;:@/?="[usize::from(*b) % 21])).collect(),
+            // Hexadecimal of any length.
+            1 => hex::encode(&noise[..usize::from(noise[1] % 24)]).repeat(1 + round % 5),
+            // A well sealed text that is the callback with a byte changed, to anything that is not the same URL.
+            2 => {
+                let mut text = good.clone().into_bytes();
+                text[at] = [b'#', b'\\', b' ', 0, 0xff, b'"'][usize::from(noise[2]) % 6];
+                app.seal("request", world.now(), text)
+            }
+            // A well sealed text that is noise.
+            _ => app.seal("request", world.now(), noise),
+        };
+        let page = Browser::new(&world).get(&app.idp(&msg)).await;
+        assert_eq!((page.status, page.code().as_str()), (400, "LEGACY_REQUEST"), "{msg}");
+        assert!(page.location().is_none());
+    }
+    assert_eq!(world.stub_calls(), 0);
+}

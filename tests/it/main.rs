@@ -24,4 +24,6 @@ mod sessions;
 #[cfg(test)]
 mod silence;
 #[cfg(test)]
+mod soak;
+#[cfg(test)]
 mod vectors;

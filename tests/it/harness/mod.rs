@@ -56,6 +56,8 @@ pub struct Setup {
     pub server: String,
     /// More keys of one application's section.
     pub app: HashMap<&'static str, String>,
+    /// Another upstream of an application.
+    pub upstream: HashMap<&'static str, &'static str>,
     /// Keep the ephemeral class in SQLite.
     pub sqlite: bool,
     /// A public URL of its own.
@@ -235,6 +237,10 @@ client_secret_file = "fc.secret"
             format!("http://127.0.0.1:9000/{id}/retour.cgi")
         } else {
             format!("https://app.example/{id}/retour.cgi")
+        };
+        let section = match setup.upstream.get(id) {
+            Some(upstream) => section.replace("upstream = \"oidc\"", &format!("upstream = \"{upstream}\"")),
+            None => (*section).to_owned(),
         };
         let more = setup.app.get(id).map(String::as_str).unwrap_or_default();
         write!(
