@@ -18,7 +18,7 @@ use crate::event::{Events, Facts, Step, Trace, reasons};
 use crate::legacy;
 use crate::limit::Limiter;
 use crate::message::Lang;
-use crate::outbound::{CannotCall, Outbound};
+use crate::outbound::{CannotCall, Outbound, chain};
 use crate::service::{AppId, Service, UpstreamName};
 use crate::store::{Sealer, Store};
 use crate::upstream::Upstream;
@@ -177,7 +177,7 @@ impl App {
         }
         for store in &self.means.stores {
             if let Err(error) = store.ready().await {
-                let facts = Facts { cause: Some(broker::chain(&error)), ..Facts::default() };
+                let facts = Facts { cause: Some(chain(&error)), ..Facts::default() };
                 self.trace().because(Step::StoreFailed, reasons::server::STORE_FAILED, None, facts);
                 return Some("store");
             }
@@ -190,7 +190,7 @@ impl App {
         let now = self.means.clock.now();
         for store in &self.means.stores {
             if let Err(error) = store.sweep(now).await {
-                let facts = Facts { cause: Some(broker::chain(&error)), ..Facts::default() };
+                let facts = Facts { cause: Some(chain(&error)), ..Facts::default() };
                 self.trace().because(Step::StoreFailed, reasons::server::STORE_FAILED, None, facts);
             }
         }

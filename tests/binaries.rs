@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::fmt::Write as _;
     use std::fs;
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -139,12 +140,14 @@ mod tests {
         );
         for (id, delivery, port) in apps {
             write_secret(&dir.join(format!("{id}.key")), &hex::encode(sha256(&[id.as_bytes()])));
-            config += &format!(
+            write!(
+                config,
                 "[legacy.{id}]\nname = \"{id}\"\nhome_url = \"http://127.0.0.1:{port}/\"\n\
                  callbacks = [\"http://127.0.0.1:{port}/retour\"]\nkey_file = \"{id}.key\"\n\
                  upstream = \"provider\"\ndelivery = \"{delivery}\"\nscopes = [\"openid\", \"profile\"]\n\
                  claims = [\"given_name\", \"family_name\"]\n"
-            );
+            )
+            .unwrap();
         }
         fs::write(dir.join("relais.toml"), config).unwrap();
         runtime
@@ -159,6 +162,7 @@ mod tests {
         running
     }
 
+    #[expect(clippy::print_stdout, reason = "a skip is said aloud")]
     /// The interpreter of an example: what `tests/run` found, or what is on the path. Where it is missing, the test
     /// says so, and fails if it must be there.
     fn interpreter(variable: &str, usual: &str) -> Option<String> {
@@ -230,7 +234,7 @@ mod tests {
     #[test]
     fn the_demo_is_ready_and_ends() {
         let dir = tempfile::tempdir().unwrap();
-        let base = (0..).map(|_| free_port()).find(|port| (20_000..60_000).contains(port)).unwrap();
+        let base = (0..100).map(|_| free_port()).find(|port| (20_000..60_000).contains(port)).unwrap();
         let mut child = Command::new(RELAIS)
             .args(["demo", "--port-base", &base.to_string()])
             .current_dir(dir.path())

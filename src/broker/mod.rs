@@ -24,6 +24,7 @@ use crate::event::{Facts, Reason, Trace, reasons};
 use crate::identity::Identity;
 use crate::login::LoginId;
 use crate::message::PublicMessage;
+use crate::outbound::chain;
 use crate::outcome::Declined;
 use crate::request::LoginRequest;
 use crate::service::{AppId, Service, UpstreamName};
@@ -147,16 +148,4 @@ impl From<StoreError> for Box<Failure> {
         let facts = Facts { cause: Some(chain(&error)), ..Facts::default() };
         Box::new(Failure { message, app: None, reason, facts })
     }
-}
-
-/// An error with its sources, for the operator alone.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -19,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{EventConfig, Faults, LogFormat};
 use crate::keys::read_secret_file;
 use crate::legacy::MasterKey;
+use crate::outbound::chain;
 
 /// An identity broker between national identity providers and the applications that need their users.
 #[derive(Debug, Parser)]
@@ -79,8 +80,7 @@ pub enum Failure {
 impl Failure {
     /// A failure with its causes, in one line.
     pub fn caused(error: &dyn std::error::Error) -> Self {
-        let causes = std::iter::successors(error.source(), |cause| cause.source());
-        Self::Runtime(causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")))
+        Self::Runtime(chain(error))
     }
 
     /// The process's exit code.

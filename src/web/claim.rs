@@ -13,6 +13,7 @@ use super::visit::Visit;
 use crate::broker::Claimable;
 use crate::event::{Facts, Step, reasons};
 use crate::legacy::{Credentials, reference_handle};
+use crate::outbound::chain;
 use crate::request::KeyFingerprint;
 use crate::service::AppId;
 use crate::store::StoreError;
@@ -40,7 +41,7 @@ async fn exchange(visit: &mut Visit, body: Body) -> Result<Response, Refusal> {
         }
         Ok(None) => Err(unknown(reasons::legacy::CLAIM_UNKNOWN)),
         Err(error @ (StoreError::Full | StoreError::Backend(_) | StoreError::Unreadable)) => {
-            let facts = Facts { cause: Some(crate::broker::chain(&error)), ..Facts::default() };
+            let facts = Facts { cause: Some(chain(&error)), ..Facts::default() };
             Err(Refusal::bare(503, Step::StoreFailed, reasons::server::STORE_FAILED).about(facts))
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use relais::clock::Clock as _;
 use relais::store::Kind;
 
 use crate::harness::{Browser, World};
@@ -15,14 +16,16 @@ fn resident_kib() -> u64 {
 /// Logins for a minute of real time and weeks of the hand clock: what has expired is gone, and memory does not grow
 /// with the number of logins.
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "a figure for people")]
 #[ignore = "a soak, for `tests/run long`"]
 async fn logins_leave_nothing_behind() {
     let world = World::new().await;
     world.stub.set_auto_login(Some("angela"));
     let app = world.legacy("compta");
-    let started = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let real = relais::clock::SystemClock;
+    let end = real.now().plus(Duration::from_mins(1));
     let (mut logins, mut marks) = (0_u32, Vec::new());
-    while std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap() - started < Duration::from_mins(1) {
+    while real.now() < end {
         for n in 0..500 {
             let (attempt, url) = app.start(world.now());
             let mut browser = Browser::new(&world).at(&format!("10.1.{}.{}", n / 250, n % 250));
@@ -54,6 +57,7 @@ async fn logins_leave_nothing_behind() {
 
 /// Ten thousand logins in flight fit in the memory that the documentation states.
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "a figure for people")]
 #[ignore = "a measurement of growth, for `tests/run long`"]
 async fn ten_thousand_logins_in_flight() {
     let more = "[limit]\nlogins_per_app = 10000\nlogins_per_address = 10000".to_owned();
