@@ -5,7 +5,7 @@ use super::finish::used;
 use super::session::{self, SignIn, max_age, policy};
 use super::{Failure, Journey, Next, Outcome};
 use crate::event::{Facts, Step, reasons};
-use crate::identity::Identity;
+use crate::identity::{Identity, Retention};
 use crate::login::{AwayLogin, BrowserId};
 use crate::message::PublicMessage;
 use crate::outcome::{Declined, RefusalCode};
@@ -125,14 +125,18 @@ async fn signed(
         scopes: login.handshake.scopes.clone(),
         login: login.id,
     };
-    let sid = session::sign_in(cx, sid, upstream.name(), sign_in, &service.id).await?;
+    // Some identities may be delivered, and not kept.
+    let sid = match identity.retention {
+        Retention::Session => Some(session::sign_in(cx, sid, upstream.name(), sign_in, &service.id).await?),
+        Retention::None => None,
+    };
     // Whether the person acted for this very request, we know only of upstreams that always ask.
     let next = if service.sso == Sso::Silent || upstream.always_asks() {
         Next::Answer(Box::new(Outcome { login: login.id, request: login.request, result: Ok(identity) }))
     } else {
-        ask(cx, login.confirm(identity), Some(&sid)).await?
+        ask(cx, login.confirm(identity), sid.as_deref()).await?
     };
-    Ok(Completed { next, sid: Some(sid) })
+    Ok(Completed { next, sid })
 }
 
 /// Whether the identity reaches what the application demands.

@@ -3,6 +3,7 @@
 //! of a page that knows nothing else.
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use cookie::{Cookie, SameSite};
 
 use crate::app::Rules;
 use crate::crypto::hash::sha256;
@@ -41,9 +42,12 @@ impl Browser {
 
     /// The `Set-Cookie` that remembers it with `app`.
     pub(super) fn set_cookie(&self, rules: &Rules, app: &AppId) -> Option<HeaderValue> {
-        let secure = if rules.is_https() { "; Secure" } else { "" };
-        let text = format!("{}={}.{app}; Path=/; HttpOnly; SameSite=Lax{secure}", name(rules), self.handle);
-        HeaderValue::try_from(text).ok()
+        let cookie = Cookie::build((name(rules), format!("{}.{app}", self.handle)))
+            .path("/")
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .secure(rules.is_https());
+        HeaderValue::try_from(cookie.build().to_string()).ok()
     }
 }
 
@@ -64,5 +68,6 @@ pub(super) fn cookie_name(rules: &Rules, stem: &str) -> String {
 /// The cookies of a request, in order (RFC 6265, section 5.4).
 pub(super) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     let fields = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    fields.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='))
+    let cookies = fields.flat_map(Cookie::split_parse).filter_map(Result::ok);
+    cookies.filter_map(|cookie| Some((cookie.name_raw()?, cookie.value_raw()?)))
 }

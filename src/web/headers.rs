@@ -33,10 +33,14 @@ pub(super) async fn secure(State(app): State<Arc<App>>, request: Request, next: 
     response
 }
 
-/// A page. `form_targets` are the origins to which a form's answer may lead, besides ourselves: browsers
-/// apply `form-action` to the redirects that follow a submission.
+/// A page. `form_targets` are the origins to which a form's answer leads, besides ourselves. Chromium applies
+/// `form-action` to every redirect that follows a submission, and where an application or an upstream sends
+/// the browser next is theirs to say: such a page lets it go anywhere over https.
 pub(super) fn page(status: u16, markup: &Markup, visit: &Visit, form_targets: &[String]) -> Response {
-    let targets: String = form_targets.iter().flat_map(|origin| [" ", origin.as_str()]).collect();
+    let mut targets: String = form_targets.iter().flat_map(|origin| [" ", origin.as_str()]).collect();
+    if visit.rules.is_https() && !targets.is_empty() {
+        targets.push_str(" https:");
+    }
     let policy = format!(
         "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'{targets}; \
          base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"

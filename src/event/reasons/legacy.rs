@@ -27,7 +27,7 @@ super::reasons! {
     REPLAYED = "L023", "legacy.replayed", Warn, "message déjà servi", "the message was already answered", "Each attempt needs a message of its own.", "";
     UNKNOWN_APP = "L024", "legacy.unknown_app", Warn, "application inconnue", "no such application", "Compare the path with the configuration.", "";
     DISABLED_APP = "L025", "legacy.disabled_app", Warn, "application désactivée", "the application is disabled", "Set `enabled = true` to serve it.", "";
-    LIMITED = "L026", "legacy.limited", Warn, "trop de messages refusés depuis cette adresse", "too many refused messages from this address prefix", "Find out who sends them; `limits.refused_messages_per_minute` sets the number.", "";
+    LIMITED = "L026", "legacy.limited", Warn, "trop de messages refusés depuis cette adresse", "too many refused messages from this address prefix", "Find out who sends them; `limit.refused_messages_per_minute` sets the number.", "";
     FRAMED = "L027", "legacy.framed", Warn, "demande faite dans un cadre", "the request was made inside a frame", "Open the sign-in in a top-level page.", "";
     IV_REPEATS = "L028", "legacy.iv_repeats", Error, "la source d'aléa de l'application se répète", "the application's random source repeats: two requests share an IV", "Repair the application's random source now; each message needs a fresh IV.", "";
     ANSWER_TOO_LONG = "L029", "legacy.answer_too_long", Error, "la réponse dépasse max_answer_query", "the answer is longer than `max_answer_query`", "Set `delivery = \"reference\"` for this application, or fewer `claims`.", "";

@@ -5,12 +5,12 @@ super::reasons! {
     NOT_FOUND = "S001", "server.not_found", Debug, "page inconnue", "no such page", "Nothing, unless frequent.", "";
     METHOD = "S002", "server.method", Warn, "méthode refusée", "the method is not allowed here", "Compare the client with the documentation.", "";
     MISDIRECTED = "S003", "server.misdirected", Warn, "nom d'hôte inconnu", "the `Host` is not that of `public_url`", "Repair the proxy or the DNS; `server.public_url` is the one name.", "";
-    TOO_LARGE = "S004", "server.too_large", Warn, "corps trop long", "the body is larger than the limit", "`limits.body_bytes` sets it.", "";
-    SLOW = "S005", "server.slow", Warn, "corps trop lent", "the body did not arrive in time", "`limits.body_seconds` sets it.", "";
+    TOO_LARGE = "S004", "server.too_large", Warn, "corps trop long", "the body is larger than the limit", "`limit.body_bytes` sets it.", "";
+    SLOW = "S005", "server.slow", Warn, "corps trop lent", "the body did not arrive in time", "`limit.body_seconds` sets it.", "";
     INVALID_REQUEST = "S006", "server.invalid_request", Warn, "paramètres refusés", "a parameter is missing, repeated, malformed, or there are too many", "Compare the client with the documentation.", "";
     UPGRADE = "S007", "server.upgrade", Warn, "changement de protocole refusé", "the request asks to switch protocols", "Nothing, unless a proxy does it.", "";
     PREFETCH = "S008", "server.prefetch", Debug, "préchargement refusé", "the browser prefetches; nothing was started", "Nothing.", "";
-    OVERLOADED = "S009", "server.overloaded", Error, "trop de requêtes en cours", "too many requests are in flight", "`limits.in_flight` sets the number.", "";
+    OVERLOADED = "S009", "server.overloaded", Error, "trop de requêtes en cours", "too many requests are in flight", "`limit.in_flight` sets the number.", "";
     INTERNAL = "S010", "server.internal", Error, "erreur interne", "an internal error", "Please report it with its `cause`.", "";
     STORE_FAILED = "S011", "server.store_failed", Error, "le stockage a échoué", "the store failed", "Look at `cause`: disk full, read-only or corrupt.", "";
     WEAK_CHOICE = "S012", "server.weak_choice", Warn, "choix faible dans la configuration", "a weak choice stands in the configuration", "Read the documentation of the key named in `names`.", "";
