@@ -75,7 +75,7 @@ pub async fn relay(seconds: u64) -> Result<Report, BenchError> {
 async fn measure(seconds: u64, directory: &Path, entropy: &Arc<dyn Entropy>) -> Result<Report, BenchError> {
     let keep = Keep::open(directory)?;
     let (secret, key) = (keep.secret("upstream.secret")?, keep.secret("bench.key")?);
-    let relay = free_port().await?;
+    let relay = free_port(&**entropy).await?;
     let provider = TcpListener::bind("127.0.0.1:0").await?;
     let stub_address = provider.local_addr()?;
     let callback = format!("http://{relay}/callback/provider");
@@ -139,8 +139,17 @@ fn start(config: &Path) -> io::Result<Child> {
         .spawn()
 }
 
-async fn free_port() -> io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0").await?.local_addr()
+/// An address that nothing listens on, below the ports that the system gives to outgoing connections.
+async fn free_port(entropy: &dyn Entropy) -> io::Result<SocketAddr> {
+    let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..50 {
+        let port = 22_000 + u16::from_be_bytes(entropy.bytes()) % 10_000;
+        match TcpListener::bind(("127.0.0.1", port)).await {
+            Ok(free) => return free.local_addr(),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 async fn wait_for(relay: SocketAddr, child: &mut Child) -> Result<(), BenchError> {
