@@ -18,6 +18,8 @@ pub struct Identity {
     pub acr: Option<Acr>,
     /// When the person authenticated at the upstream; our own receipt of the answer if it does not say.
     pub auth_time: Timestamp,
+    /// Whether the upstream said so itself; if not, `auth_time` proves nothing about an age.
+    pub auth_time_told: bool,
     /// Whether it may be kept for single sign-on.
     pub retention: Retention,
 }

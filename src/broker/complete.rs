@@ -166,7 +166,8 @@ fn judge(
     }
     if let Some(seconds) = max_age(service, demand) {
         let age = cx.now().since(identity.auth_time).as_secs();
-        if age > seconds.saturating_add(LEEWAY) {
+        // OpenID Connect Core, section 2: with `max_age`, `auth_time` is required.
+        if !identity.auth_time_told || age > seconds.saturating_add(LEEWAY) {
             let facts = Facts { offset_s: i64::try_from(age).ok().map(|age| -age), ..Facts::default() };
             return Err(unmet(reasons::broker::MAX_AGE_UNMET, facts));
         }

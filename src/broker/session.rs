@@ -74,9 +74,9 @@ impl SignIn {
         let scopes = service.scopes.iter().all(|scope| self.scopes.contains(scope));
         let level = policy(service, demand)
             .is_none_or(|policy| self.identity.acr.as_ref().is_some_and(|acr| policy.accept.contains(acr)));
-        let recent = max_age(service, demand).is_none_or(|seconds| {
-            now.since(self.identity.auth_time).as_secs() < seconds.max(1) && seconds > 0
-        });
+        let age = now.since(self.identity.auth_time).as_secs();
+        let recent =
+            max_age(service, demand).is_none_or(|seconds| self.identity.auth_time_told && age < seconds);
         scopes && level && recent && self.identity.retention == Retention::Session
     }
 }

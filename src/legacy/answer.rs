@@ -253,6 +253,7 @@ mod tests {
             claims: claims.as_object().unwrap().clone(),
             acr: Some(Acr("eidas1".to_owned())),
             auth_time: Timestamp::from_seconds(990),
+            auth_time_told: true,
             retention: Retention::Session,
         };
         let now = Timestamp::from_seconds(1000);

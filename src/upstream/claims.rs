@@ -135,6 +135,8 @@ pub(super) struct IdToken {
     pub acr: Option<String>,
     /// When they authenticated; never later than now.
     pub auth_time: Timestamp,
+    /// Whether the upstream said so.
+    pub auth_time_told: bool,
     /// Seconds by which `iat` differs from our clock.
     pub offset: i64,
 }
@@ -168,9 +170,10 @@ pub(super) fn id_token(
         Some(Value::String(acr)) if (1..=256).contains(&acr.len()) => Some(acr.clone()),
         Some(_) => return Err(JwtError::ClaimType("acr")),
     };
-    let auth_time = time(claims, "auth_time")?
-        .map_or(expected.now, |seconds| Timestamp::from_seconds(seconds).min(expected.now));
-    Ok(IdToken { sub, acr, auth_time, offset: offset(iat, expected) })
+    let told = time(claims, "auth_time")?;
+    let auth_time = told.map_or(expected.now, |seconds| Timestamp::from_seconds(seconds).min(expected.now));
+    let auth_time_told = told.is_some();
+    Ok(IdToken { sub, acr, auth_time, auth_time_told, offset: offset(iat, expected) })
 }
 
 /// Checks signed userinfo whose signature was verified. `strict` demands `iss` and `aud`.

@@ -83,13 +83,14 @@ impl Upstream {
             UserinfoKind::SignedJwt => completion.userinfo(&tokens, &id_token.sub, "application/jwt").await?,
         };
 
-        let IdToken { sub, acr, auth_time, .. } = id_token;
+        let IdToken { sub, acr, auth_time, auth_time_told, .. } = id_token;
         let identity = Identity {
             issuer: handshake.issuer.clone(),
             subject: Subject::Issued(sub),
             claims: merge(userinfo, token_claims),
             acr: acr.map(Acr),
             auth_time,
+            auth_time_told,
             retention: Retention::Session,
         };
         let scopes = tokens.scopes.unwrap_or_else(|| handshake.scopes.clone());

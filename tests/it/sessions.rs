@@ -143,6 +143,29 @@ async fn a_session_serves_only_its_own_registration() {
 }
 
 #[tokio::test]
+async fn an_age_is_demanded_and_judged() {
+    let world = World::new().await;
+    let app = world.legacy("silencieuse");
+    let mut browser = world.browser();
+    sign_in_at(&world, &mut browser, &app).await;
+    // The provider's own session is older than is asked, and it says so.
+    world.advance(200);
+    let (attempt, url) = app.start_with(world.now(), "relais_max_age=100");
+    let page = browser.open(&url).await;
+    assert!(page.body.contains("name=\"persona\""), "asked anew: {}", page.url);
+    let back = choose(&mut browser, page, "angela").await;
+    assert_eq!(app.identity(&back.url, &attempt)["auth_time"].as_u64(), Some(world.now()));
+    // Now the session is young enough, and the relay need not ask.
+    world.advance(99);
+    let (attempt, url) = app.start_with(world.now(), "relais_max_age=100");
+    let answer = browser.get(&url).await;
+    app.identity(answer.location().unwrap(), &attempt);
+    world.advance(1);
+    let answer = browser.get(&app.start_with(world.now(), "relais_max_age=100").1).await;
+    assert!(answer.location().unwrap().starts_with(&world.stub_base), "one second too old");
+}
+
+#[tokio::test]
 async fn a_session_sleeps_and_ends() {
     let world = World::new().await;
     let app = world.legacy("silencieuse");

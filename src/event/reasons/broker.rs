@@ -14,6 +14,6 @@ super::reasons! {
     LOGIN_REQUIRED = "B010", "broker.login_required", Info, "prompt=none sans session utilisable", "`prompt=none`, and a page would be due", "The application may start again without `prompt=none`.", "";
     APP_GONE = "B011", "broker.app_gone", Warn, "application retirée pendant la connexion", "the application was removed or disabled while the login was under way", "Normal after a change of the configuration.", "";
     TOO_MANY_LOGINS = "B012", "broker.too_many_logins", Error, "trop de connexions en cours", "no room for another login in flight", "Somebody floods, or the limits are too low (`[limit]`).", "";
-    MAX_AGE_UNMET = "B013", "broker.max_age_unmet", Warn, "authentification trop ancienne", "the authentication is older than `max_age` allows", "The upstream does not honour `max_age`; compare its documentation.", "";
+    MAX_AGE_UNMET = "B013", "broker.max_age_unmet", Warn, "authentification trop ancienne", "the authentication is older than `max_age` allows, or its time was not told", "The upstream does not honour `max_age`; compare its documentation.", "";
     CANCELLED = "B014", "broker.cancelled", Info, "l'utilisateur a refusé de confirmer", "the person declined on the confirmation page", "Nothing: the person's choice.", "";
 }
