@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::broker::{self, Parties, Tables};
 use crate::clock::{Clock, Timestamp};
-use crate::config::Config;
+use crate::config::{Aliases, Config};
 use crate::entropy::Entropy;
 use crate::event::{Events, Facts, Step, Trace, reasons};
 use crate::legacy;
@@ -92,6 +92,8 @@ pub struct Rules {
     pub journey: broker::Limits,
     /// The application of a bare `/idp`.
     pub default_app: Option<AppId>,
+    /// Other paths of its pages.
+    pub aliases: Aliases,
     /// Links of the demo, where this is one.
     pub demo: Option<Demo>,
     /// Callback and logout-return paths, relative to `public_url`'s host.
@@ -240,6 +242,7 @@ impl Rules {
             trusted_proxies: config.trusted_proxies,
             requests: config.limits,
             default_app: config.default_app,
+            aliases: config.aliases,
             upstream_labels: config.upstream_labels,
             apps: config.apps.into_iter().map(|app| (app.service.id.clone(), app)).collect(),
             upstreams: upstreams

@@ -74,6 +74,8 @@ pub struct Config {
     pub default_locale: Lang,
     /// The application behind `/idp` without a name.
     pub default_app: Option<AppId>,
+    /// Other paths of its pages.
+    pub aliases: Aliases,
     /// Where records are kept.
     pub store: Store,
     /// The root key that seals what is kept.
@@ -101,6 +103,15 @@ impl Config {
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
+}
+
+/// Paths of the relay's predecessor that go on working, whole and below the host of `public_url`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aliases {
+    /// Ends the session for the default application.
+    pub logout: Option<String>,
+    /// Shows the error page.
+    pub error: Option<String>,
 }
 
 /// One address that the relay listens on.

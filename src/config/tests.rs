@@ -12,7 +12,7 @@ use super::*;
 const SAMPLE: &str = include_str!("../../config/relais.toml");
 
 /// A directory with the files that the commented configuration names.
-fn place() -> tempfile::TempDir {
+pub(super) fn place() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     secret(dir.path(), "fc.secret", "s3cret\n");
     secret(dir.path(), "compta.key", &"0123".repeat(16));
@@ -25,17 +25,17 @@ fn place() -> tempfile::TempDir {
     dir
 }
 
-fn secret(dir: &Path, name: &str, text: &str) {
+pub(super) fn secret(dir: &Path, name: &str, text: &str) {
     write(dir.join(name), text).unwrap();
     set_permissions(dir.join(name), Permissions::from_mode(0o600)).unwrap();
 }
 
-fn read(text: &str, dir: &Path, env: &[(&str, &str)]) -> Result<Config, Faults> {
+pub(super) fn read(text: &str, dir: &Path, env: &[(&str, &str)]) -> Result<Config, Faults> {
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     from_toml(text, dir, env, Purpose::Serve)
 }
 
-fn faults(text: &str, dir: &Path, env: &[(&str, &str)]) -> String {
+pub(super) fn faults(text: &str, dir: &Path, env: &[(&str, &str)]) -> String {
     read(text, dir, env).err().map(|faults| faults.to_string()).unwrap_or_default()
 }
 

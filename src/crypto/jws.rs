@@ -1,6 +1,7 @@
 //! JSON Web Signature (RFC 7515), verifying side: compact form, a closed list of algorithms (RFC 7518, RFC
-//! 8037), keys parsed once.
+//! 8037), keys parsed once. What is signed by a shared secret is apart, in [`hs256`].
 
+pub mod hs256;
 pub mod json;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -159,10 +160,23 @@ pub enum JwsError {
     Header,
 }
 
-impl<'a> Jws<'a> {
-    /// Takes a compact JWS apart and checks its header: `alg` among `allowed`, no `crit`, `typ` absent or
-    /// `JWT`. `jku`, `x5u`, `jwk` and their like are never looked at.
-    pub fn parse(compact: &'a str, allowed: &[Alg]) -> Result<Self, JwsError> {
+impl JwsError {
+    /// An `alg` that is not allowed, cut to what an event may hold.
+    fn alg(name: &str) -> Self {
+        Self::Alg(Some(name.chars().take(32).collect()))
+    }
+}
+
+/// The three parts of a compact JWS, whoever signed it.
+struct Parts<'a> {
+    header: Map<String, Value>,
+    signed: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn read(compact: &'a str) -> Result<Self, JwsError> {
         if compact.len() > MAX_LENGTH {
             return Err(JwsError::Malformed);
         }
@@ -171,28 +185,45 @@ impl<'a> Jws<'a> {
         if payload.contains('.') {
             return Err(JwsError::Malformed);
         }
-        let header = object(header)?;
-        let alg = match header.get("alg") {
-            Some(Value::String(name)) => Alg::parse(name)
-                .filter(|alg| allowed.contains(alg))
-                .ok_or_else(|| JwsError::Alg(Some(name.chars().take(32).collect())))?,
-            _ => return Err(JwsError::Alg(None)),
-        };
-        if header.contains_key("crit") {
+        Ok(Self { header: object(header)?, signed, payload, signature })
+    }
+
+    /// No `crit`, and `typ` absent or `JWT`.
+    fn check_header(&self) -> Result<(), JwsError> {
+        if self.header.contains_key("crit") {
             return Err(JwsError::Header);
         }
-        match header.get("typ") {
-            None => {}
-            Some(Value::String(typ)) if typ.eq_ignore_ascii_case("JWT") => {}
-            Some(_) => return Err(JwsError::Header),
+        match self.header.get("typ") {
+            None => Ok(()),
+            Some(Value::String(typ)) if typ.eq_ignore_ascii_case("JWT") => Ok(()),
+            Some(_) => Err(JwsError::Header),
         }
-        let kid = match header.get("kid") {
+    }
+
+    fn signature(&self) -> Result<Vec<u8>, JwsError> {
+        URL_SAFE_NO_PAD.decode(self.signature).map_err(|_| JwsError::Malformed)
+    }
+}
+
+impl<'a> Jws<'a> {
+    /// Takes a compact JWS apart and checks its header: `alg` among `allowed`, no `crit`, `typ` absent or
+    /// `JWT`. `jku`, `x5u`, `jwk` and their like are never looked at.
+    pub fn parse(compact: &'a str, allowed: &[Alg]) -> Result<Self, JwsError> {
+        let parts = Parts::read(compact)?;
+        let alg = match parts.header.get("alg") {
+            Some(Value::String(name)) => {
+                Alg::parse(name).filter(|alg| allowed.contains(alg)).ok_or_else(|| JwsError::alg(name))?
+            }
+            _ => return Err(JwsError::Alg(None)),
+        };
+        parts.check_header()?;
+        let kid = match parts.header.get("kid") {
             None => None,
             Some(Value::String(kid)) if kid.len() <= MAX_KID => Some(kid.clone()),
             Some(_) => return Err(JwsError::Malformed),
         };
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| JwsError::Malformed)?;
-        Ok(Self { alg, kid, signed: signed.as_bytes(), payload, signature })
+        let signature = parts.signature()?;
+        Ok(Self { alg, kid, signed: parts.signed.as_bytes(), payload: parts.payload, signature })
     }
 
     /// Whether the signature is `key`'s. A key of another algorithm never fits.

@@ -8,12 +8,11 @@ use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use crate::clock::Clock;
-use crate::crypto::jws::{Jws, json};
+use crate::crypto::jws::json;
 use crate::event::{Facts, Step, Trace};
 use crate::identity::{Acr, Identity, Retention, Subject};
 use crate::login::Handshake;
 use crate::outbound::Answer;
-use crate::remote_jwks::NotVerified;
 use crate::secret::{Secret, same};
 
 use super::claims::{self, Expected, IdToken, JwtError};
@@ -21,6 +20,7 @@ use super::error::{Endpoint, Jwt, UpstreamError};
 use super::metadata::{DiscoveryError, Metadata};
 use super::profiles::ErrorMeaning;
 use super::response::AuthorizationResponse;
+use super::verifier::Verified;
 use super::{ClientAuth, Settings, Upstream, UserinfoKind};
 
 /// A person who signed in at the upstream. No `Debug`.
@@ -163,14 +163,13 @@ impl<'a> Completion<'a> {
     }
 
     async fn check_id_token(&self, tokens: &Tokens) -> Result<(IdToken, Map<String, Value>), UpstreamError> {
-        let (jws, claims) = self.verify(Jwt::IdToken, tokens.id_token.expose()).await?;
-        let nonce = &self.handshake.nonce;
-        let id_token =
-            claims::id_token(&claims, &self.expected(), nonce, tokens.access_token.expose(), jws.alg)
-                .map_err(|source| UpstreamError::Jwt { jwt: Jwt::IdToken, source })?;
+        let Verified { alg, kid, claims } = self.verify(Jwt::IdToken, tokens.id_token.expose()).await?;
+        let at_hash = alg.left_half_hash(tokens.access_token.expose().as_bytes());
+        let id_token = claims::id_token(&claims, &self.expected(), &self.handshake.nonce, &at_hash)
+            .map_err(|source| UpstreamError::Jwt { jwt: Jwt::IdToken, source })?;
         let facts = Facts {
-            alg: Some(jws.alg.as_str().to_owned()),
-            kid: jws.kid,
+            alg: Some(alg.as_str().to_owned()),
+            kid,
             acr: id_token.acr.clone(),
             offset_s: Some(id_token.offset),
             ..Facts::default()
@@ -220,33 +219,17 @@ impl<'a> Completion<'a> {
     async fn signed_userinfo(&self, body: &[u8]) -> Result<Map<String, Value>, UpstreamError> {
         let refused = |source| UpstreamError::Jwt { jwt: Jwt::Userinfo, source };
         let text = std::str::from_utf8(body.trim_ascii()).map_err(|_| refused(JwtError::Malformed))?;
-        let (_, claims) = self.verify(Jwt::Userinfo, text).await?;
+        let Verified { claims, .. } = self.verify(Jwt::Userinfo, text).await?;
         let strict = self.upstream.settings.profile.userinfo_iss_aud;
         claims::userinfo(&claims, &self.expected(), strict).map_err(refused)?;
         Ok(claims)
     }
 
-    /// The signature of a JWT, by the upstream's keys; then, and only then, its claims.
-    async fn verify<'t>(
-        &self,
-        jwt: Jwt,
-        text: &'t str,
-    ) -> Result<(Jws<'t>, Map<String, Value>), UpstreamError> {
-        let refused = |source| UpstreamError::Jwt { jwt, source };
-        let Upstream { settings, jwks, .. } = self.upstream;
-        let jws = Jws::parse(text, &settings.signing_algs).map_err(|error| refused(error.into()))?;
-        match jwks.verify(&self.metadata.endpoints.jwks, &jws, self.clock, self.trace).await {
-            Ok(()) => {}
-            Err(NotVerified::KeyUnknown) => {
-                return Err(refused(JwtError::KeyUnknown { alg: jws.alg, kid: jws.kid }));
-            }
-            Err(NotVerified::Signature) => {
-                return Err(refused(JwtError::Signature { alg: jws.alg, kid: jws.kid }));
-            }
-            Err(NotVerified::Keys(error)) => return Err(UpstreamError::Jwks(error)),
-        }
-        let claims = jws.claims().map_err(|error| refused(error.into()))?;
-        Ok((jws, claims))
+    /// The signature of a JWT; then, and only then, its claims.
+    async fn verify(&self, jwt: Jwt, text: &str) -> Result<Verified, UpstreamError> {
+        let Upstream { settings, verifier, .. } = self.upstream;
+        let jwks = self.metadata.endpoints.jwks.as_ref();
+        verifier.verify(jwt, text, &settings.signing_algs, jwks, self.clock, self.trace).await
     }
 
     fn expected(&self) -> Expected<'a> {

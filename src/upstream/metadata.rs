@@ -179,7 +179,7 @@ fn read(body: &[u8], issuers: &[String]) -> Result<Metadata, DiscoveryError> {
             Some(endpoint) => Some(checked(endpoint.url(), "userinfo_endpoint")?),
             None => None,
         },
-        jwks: checked(document.jwks_uri().url(), "jwks_uri")?,
+        jwks: Some(checked(document.jwks_uri().url(), "jwks_uri")?),
         end_session: match &more.end_session_endpoint {
             Some(endpoint) => Some(checked(endpoint, "end_session_endpoint")?),
             None => None,

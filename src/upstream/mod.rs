@@ -13,16 +13,17 @@ mod profiles;
 mod response;
 #[cfg(test)]
 mod tests;
+mod verifier;
 
 use http::HeaderValue;
 use url::Url;
 
 use crate::outbound::Outbound;
-use crate::remote_jwks::RemoteJwks;
 use crate::secret::Secret;
 use crate::service::UpstreamName;
 
 use metadata::{Metadata, MetadataSource};
+use verifier::Verifier;
 
 pub use crate::crypto::jws::Alg;
 pub use begin::{Ask, Begun, Step};
@@ -30,7 +31,7 @@ pub use claims::JwtError;
 pub use complete::SignedIn;
 pub use error::{Endpoint, Jwt, UpstreamError};
 pub use metadata::DiscoveryError;
-pub use profiles::{ErrorMeaning, PROFILES, Profile};
+pub use profiles::{ErrorMeaning, PROFILES, Profile, Signer};
 pub use response::AuthorizationResponse;
 
 /// One registration of the relay at an upstream.
@@ -54,7 +55,7 @@ pub struct Settings {
     pub redirect_uri: Url,
     /// Where the browser comes back after a logout, exactly as registered.
     pub post_logout_redirect_uri: Option<Url>,
-    /// The algorithms that may sign `id_token` and userinfo.
+    /// The algorithms that may sign `id_token` and userinfo; of no account where the client secret signs.
     pub signing_algs: Vec<Alg>,
     /// In which form userinfo is registered.
     pub userinfo: UserinfoKind,
@@ -76,8 +77,8 @@ pub struct Endpoints {
     pub token: Url,
     /// Userinfo endpoint.
     pub userinfo: Option<Url>,
-    /// JWK Set.
-    pub jwks: Url,
+    /// JWK Set; `None` where the client secret signs.
+    pub jwks: Option<Url>,
     /// Logout (OpenID Connect RP-Initiated Logout 1.0).
     pub end_session: Option<Url>,
 }
@@ -110,7 +111,7 @@ pub struct Upstream {
     settings: Settings,
     outbound: Outbound,
     metadata: MetadataSource,
-    jwks: RemoteJwks,
+    verifier: Verifier,
     /// The `Authorization` header of token calls, where the secret goes there.
     basic: Option<HeaderValue>,
 }
@@ -120,7 +121,7 @@ impl Upstream {
     pub fn new(settings: Settings, outbound: &Outbound) -> Self {
         Self {
             metadata: MetadataSource::new(&settings, outbound.clone()),
-            jwks: RemoteJwks::new(outbound.clone()),
+            verifier: Verifier::new(&settings, outbound),
             basic: complete::basic(&settings),
             outbound: outbound.clone(),
             settings,

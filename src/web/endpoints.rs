@@ -23,6 +23,10 @@ pub(super) enum Endpoint {
     Callback(UpstreamName),
     /// Where an application sends the browser to end its session.
     Logout(String),
+    /// The same for the default application, at the path that it knows from before.
+    LogoutAlias,
+    /// The error page, at the path that applications know from before.
+    ErrorAlias,
     /// Where an upstream sends the browser after a logout.
     LogoutReturn,
 }
@@ -34,6 +38,13 @@ impl Endpoint {
             Some(ReturnPath::Callback(name)) => return Some(Self::Callback(name.clone())),
             Some(ReturnPath::Logout(_)) => return Some(Self::LogoutReturn),
             None => {}
+        }
+        let is_alias = |alias: &Option<String>| alias.as_deref() == Some(path);
+        if is_alias(&rules.aliases.logout) {
+            return Some(Self::LogoutAlias);
+        }
+        if is_alias(&rules.aliases.error) {
+            return Some(Self::ErrorAlias);
         }
         let path = path.strip_prefix(rules.base())?;
         let mut segments = path.strip_prefix('/')?.split('/');
@@ -58,8 +69,10 @@ impl Endpoint {
 
     fn methods(&self) -> (&'static [Method], &'static str) {
         match self {
-            Self::Home | Self::Static(_) | Self::Idp(_) => (&[Method::GET, Method::HEAD], "GET, HEAD"),
-            Self::Callback(_) | Self::LogoutReturn => (&[Method::GET], "GET"),
+            Self::Home | Self::Static(_) | Self::Idp(_) | Self::ErrorAlias => {
+                (&[Method::GET, Method::HEAD], "GET, HEAD")
+            }
+            Self::Callback(_) | Self::LogoutAlias | Self::LogoutReturn => (&[Method::GET], "GET"),
             Self::Confirm | Self::Claim => (&[Method::POST], "POST"),
             Self::Logout(_) => (&[Method::GET, Method::POST], "GET, POST"),
         }

@@ -1,4 +1,4 @@
-//! `GET /` and the files that the pages need.
+//! `GET /`, the files that the pages need, and the error page by itself.
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -6,7 +6,8 @@ use axum::response::{IntoResponse, Response};
 use super::headers::page;
 use super::refusal::Refusal;
 use super::visit::Visit;
-use crate::message::Lang;
+use crate::event::{Step, reasons};
+use crate::message::{Lang, PublicMessage};
 use crate::pages;
 
 /// The relay's own page.
@@ -22,6 +23,11 @@ pub(super) fn home(visit: &Visit) -> Response {
     });
     let view = pages::HomeView { site: visit.site(), languages: &languages, demo };
     page(200, &pages::home(&view, visit.lang), visit, &[])
+}
+
+/// The error page, for whoever sends a browser to where the relay's predecessor showed its own.
+pub(super) fn error() -> Refusal {
+    Refusal::new(PublicMessage::InvalidRequest, Step::RequestRefused, reasons::server::ERROR_ALIAS)
 }
 
 /// A file of the pages; its address changes with its content, so it may be kept.

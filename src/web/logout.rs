@@ -29,6 +29,18 @@ pub(super) async fn logout(visit: &mut Visit, name: &str, body: Body) -> Result<
     if visit.method == Method::POST { confirmed(visit, app, body).await } else { asked(visit, app).await }
 }
 
+/// The same for the default application; without a session there is no page of ours, as KIF had none.
+pub(super) async fn alias(visit: &mut Visit) -> Result<Response, Refusal> {
+    let rules = visit.rules.clone();
+    let app = rules.default_app.as_ref().and_then(|id| rules.legacy(id)).ok_or_else(Refusal::not_found)?;
+    visit.trace.app = Some(app.service.id.clone());
+    Form::of_query(&visit.query)?;
+    if live_session(visit).await?.is_none() {
+        return Ok(see_other(app.service.home_url.as_str()));
+    }
+    asked(visit, app).await
+}
+
 async fn asked(visit: &mut Visit, app: &App) -> Result<Response, Refusal> {
     let query = Form::of_query(&visit.query)?;
     let Some(session) = live_session(visit).await? else {
@@ -40,7 +52,14 @@ async fn asked(visit: &mut Visit, app: &App) -> Result<Response, Refusal> {
         let closed = logout::sealed(&mut journey, app, &visit.query, floor, &session).await;
         visit.trace = journey.trace.clone();
         if let Some(away) = closed? {
-            return leave(visit, away).await;
+            // An upstream that drops `state` brings the browser back with nothing else to know the way by.
+            let remembered =
+                visit.browser.as_ref().and_then(|browser| browser.set_cookie(&visit.rules, &app.service.id));
+            let mut response = leave(visit, away).await?;
+            if let Some(cookie) = remembered {
+                response.headers_mut().append(axum::http::header::SET_COOKIE, cookie);
+            }
+            return Ok(response);
         }
     }
     let browser = visit.browser.clone().unwrap_or_else(|| Browser::new(&*visit.app.means.entropy));

@@ -8,6 +8,7 @@
 //! | `POST /idp/claim` | `claim.rs` |
 //! | `GET` the callback of each upstream | `callback.rs` |
 //! | `GET`, `POST /logout/{app}`, `GET` the logout return of each upstream | `logout.rs` |
+//! | `GET` the aliases of logout and of the error page | `logout.rs`, `home.rs` |
 //! | `GET /`, `GET /static/…` | `home.rs` |
 
 mod answer;
@@ -70,6 +71,8 @@ async fn serve_endpoint(visit: &mut Visit, body: axum::body::Body) -> Result<Res
         Endpoint::Claim => Ok(claim::claim(visit, body).await),
         Endpoint::Callback(upstream) => callback::callback(visit, &upstream).await,
         Endpoint::Logout(app) => logout::logout(visit, &app, body).await,
+        Endpoint::LogoutAlias => logout::alias(visit).await,
+        Endpoint::ErrorAlias => Err(home::error()),
         Endpoint::LogoutReturn => logout::returned(visit).await,
     }
 }

@@ -70,6 +70,9 @@ struct Serve {
     /// Sign `id_token`s of the generic profile with RS256 instead of ES256
     #[arg(long)]
     rs256: bool,
+    /// What `id_token`s of `franceconnect_v1` name as issuer [default: the base URL, without a path]
+    #[arg(long, value_name = "URL")]
+    v1_issuer: Option<String>,
     /// Sign this person in without showing a page
     #[arg(long, value_name = "PERSONA")]
     auto_login: Option<String>,
@@ -162,6 +165,7 @@ fn run(arguments: &Serve) -> Result<(), Failure> {
         let hello = |stub: &Stub| hello(stub, &base, &client, arguments);
         let stub = Stub::builder(&base)
             .register(client.clone())
+            .v1_issuer(arguments.v1_issuer.as_deref())
             .auto_login(arguments.auto_login.as_deref())
             .fault(arguments.fault)
             .build()?;
@@ -197,6 +201,9 @@ fn hello(stub: &Stub, base: &str, client: &Client, arguments: &Serve) -> String 
     let mut text = format!("A simulated identity provider at {base} (Ctrl-C stops it)\n");
     for profile in PROFILES {
         let _ = writeln!(text, "  issuer         {}  ({})", stub.issuer(profile), profile.name);
+        if !profile.publishes() {
+            let _ = writeln!(text, "  endpoints      {base}{}/…", profile.path);
+        }
     }
     let _ = writeln!(text, "  client_id      {}", client.id);
     let own = arguments.client_secret.is_some() || arguments.client_secret_file.is_some();

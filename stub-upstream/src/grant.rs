@@ -100,6 +100,7 @@ impl Grant {
         add("iat", Some(json!(now)));
         add("iss", Some(json!(issuer)));
         self.add(&mut claims, request.id_token_claims.iter().map(String::as_str));
+        (self.profile.id_token)(&mut claims);
         claims
     }
 

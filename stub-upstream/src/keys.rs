@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::hmac;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
@@ -126,6 +127,28 @@ pub(crate) fn alg_none(claims: &Map<String, Value>) -> String {
     format!("{}.", unsigned(&json!({ "alg": "none" }), claims))
 }
 
+/// A JWS by a shared secret: HS256 (RFC 7518, section 3.2), header as `FranceConnect` v1 had it.
+pub(crate) fn sign_shared(secret: &str, claims: &Map<String, Value>) -> String {
+    let mut jws = unsigned(&json!({ "typ": "JWT", "alg": "HS256" }), claims);
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), jws.as_bytes());
+    jws.push('.');
+    URL_SAFE_NO_PAD.encode_string(tag, &mut jws);
+    jws
+}
+
+/// The claims of a JWS that nobody verified.
+pub(crate) fn unverified(jws: &str) -> Option<Map<String, Value>> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(jws.split('.').nth(1)?).ok()?).ok()
+}
+
+/// Whether [`sign_shared`] made this with the same secret.
+pub(crate) fn verify_shared(secret: &str, jws: &str) -> bool {
+    let Some((input, signature)) = jws.rsplit_once('.') else { return false };
+    let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return false };
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    hmac::verify(&key, input.as_bytes(), &signature).is_ok()
+}
+
 /// The JWS signing input (RFC 7515, section 5.1).
 fn unsigned(header: &Value, claims: &Map<String, Value>) -> String {
     let mut jws = String::with_capacity(1024);
@@ -243,9 +266,14 @@ mod tests {
             let payload = jws.split('.').nth(1).unwrap();
             assert_eq!(ring.verify(&jws.replace(payload, &URL_SAFE_NO_PAD.encode("{}"))), None);
         }
-        for bad in ["", ".", "..", "a.b.c", &alg_none(&claims)] {
+        let shared = sign_shared("secret", &claims);
+        assert!(shared.starts_with("eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9."), "typ, then alg: {shared}");
+        assert_eq!(unverified(&shared), Some(claims.clone()));
+        assert!(verify_shared("secret", &shared) && !verify_shared("another", &shared));
+        for bad in ["", ".", "..", "a.b.c", &alg_none(&claims), &shared] {
             assert_eq!(ring.verify(bad), None, "{bad}");
         }
+        assert!(!verify_shared("secret", "") && !verify_shared("secret", &alg_none(&claims)));
         let old = ring.sign(Alg::Es256, None, &claims, &chance).unwrap();
         for rotations in 1..=4 {
             ring.rotate().unwrap();

@@ -134,7 +134,12 @@ pub(crate) fn root(stub: &Stub) -> Markup {
                 p {
                     strong { (profile.name) } " — " span lang="en" { (profile.about) } br;
                     "issuer " code { (issuer) } br;
-                    a href=(discovery) { (discovery) }
+                    @if profile.publishes() {
+                        a href=(discovery) { (discovery) }
+                    } @else {
+                        (both("sans découverte : adresses sous", "no discovery: addresses below")) " "
+                        code { (profile.path) }
+                    }
                 }
             }
             h2 { (both("Applications", "Clients")) }

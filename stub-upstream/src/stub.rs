@@ -25,6 +25,8 @@ pub struct Stub(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     /// Scheme, host and port, without a slash at the end.
     pub(crate) base: String,
+    /// The issuer of `franceconnect_v1`, if it is to be another.
+    v1_issuer: Option<String>,
     pub(crate) cookie: String,
     pub(crate) clients: Clients,
     pub(crate) personas: Personas,
@@ -107,6 +109,7 @@ impl From<Unspecified> for BuildError {
 /// What a simulator is made of.
 pub struct Builder {
     base: String,
+    v1_issuer: Option<String>,
     clients: Vec<Client>,
     auto_login: Option<String>,
     fault: Option<Fault>,
@@ -121,6 +124,7 @@ impl Stub {
     pub fn builder(base: impl AsRef<str>) -> Builder {
         Builder {
             base: base.as_ref().to_owned(),
+            v1_issuer: None,
             clients: Vec::new(),
             auto_login: None,
             fault: None,
@@ -137,7 +141,10 @@ impl Stub {
 
     /// The issuer of a profile.
     pub fn issuer(&self, profile: &Profile) -> String {
-        format!("{}{}", self.0.base, profile.path)
+        match &self.0.v1_issuer {
+            Some(issuer) if !profile.publishes() => issuer.clone(),
+            _ => format!("{}{}", self.0.base, profile.issuer_path),
+        }
     }
 
     /// Breaks every exchange from now on, or none.
@@ -240,6 +247,12 @@ impl Builder {
         self
     }
 
+    /// What the `id_token`s of `franceconnect_v1` name as issuer; the base, without a path, if nothing is said.
+    pub fn v1_issuer(mut self, issuer: Option<&str>) -> Self {
+        self.v1_issuer = issuer.map(str::to_owned);
+        self
+    }
+
     /// Counts time by this clock, which may be a closure that returns seconds since 1970.
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Box::new(clock);
@@ -275,7 +288,7 @@ impl Builder {
         for profile in PROFILES {
             // An RSA key takes long to make: only for those who need one.
             let mut algs = vec![Alg::Es256];
-            if self.clients.iter().any(|client| profile.alg_for(client) == Alg::Rs256) {
+            if self.clients.iter().any(|client| profile.alg_for(client) == Some(Alg::Rs256)) {
                 algs.push(Alg::Rs256);
             }
             keys.push(Arc::new(KeyRing::new(algs, profile.kid)?));
@@ -283,6 +296,7 @@ impl Builder {
         let port = base.port_or_known_default().unwrap_or_default();
         Ok(Stub(Arc::new(Inner {
             base: base.origin().ascii_serialization(),
+            v1_issuer: self.v1_issuer,
             cookie: format!("stub-session-{port}"),
             clients: Clients::new(self.clients),
             personas,

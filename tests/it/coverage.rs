@@ -11,8 +11,8 @@ fn is_later(id: &str, endpoint: &str, input: &str) -> bool {
     let of_the_provider = [
         // RP-Initiated Logout toward our own clients, and back-channel logout.
         "OUT-03", "OUT-04", "OUT-06", "OUT-07", "OUT-09", "OUT-10", "OUT-18", "OUT-19", "OUT-21", "OUT-22",
-        "OUT-24", "OUT-25", // KIF's alias and its sunset.
-        "OUT-16", "IDP-89", // JSON bodies.
+        "OUT-24", "OUT-25", // The sunset of KIF's wires.
+        "IDP-89", // JSON bodies.
         "ALL-19",
     ];
     let with_jwe = ["CBK-40"];

@@ -4,6 +4,8 @@
 mod harness;
 
 #[cfg(test)]
+mod aliases;
+#[cfg(test)]
 mod callback_inputs;
 #[cfg(test)]
 mod claim_inputs;
@@ -13,6 +15,8 @@ mod connections;
 mod coverage;
 #[cfg(test)]
 mod every_endpoint;
+#[cfg(test)]
+mod franceconnect_v1;
 #[cfg(test)]
 mod idp_inputs;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! All faults at once: each section is read to its end whatever was found before, then what concerns several.
 
+mod alias;
 mod legacy;
 mod secrets;
 mod server;
@@ -32,6 +33,9 @@ pub(super) fn check(document: &Document, base: &Path, purpose: Purpose) -> Resul
         root.section("server")
             .fault("default_app", Wrong { wrong: format!("{id:?} is no application"), right });
     }
+    let aliases = root.section("server").section("aliases");
+    let default_app = server.default_app.is_some();
+    alias::check(&aliases, &server.aliases, server.public_url.as_ref(), &upstreams.settings, default_app);
     root.finish();
     let config = (|| {
         let public_url = server.public_url?;
@@ -44,6 +48,7 @@ pub(super) fn check(document: &Document, base: &Path, purpose: Purpose) -> Resul
             trusted_proxies: server.trusted_proxies,
             default_locale: server.default_locale,
             default_app: server.default_app.and_then(|id| crate::service::AppId::parse(&id)),
+            aliases: server.aliases,
             store,
             seal_key: seal_key?,
             session,

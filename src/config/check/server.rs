@@ -9,13 +9,14 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use url::Url;
 
+use super::alias;
 use super::secrets::{self, Names};
 use crate::config::file::Section;
 use crate::config::value::{
     Raw, Wrong, address, boolean, choice, networks, on_loopback, plain_url, text, web_url, whole,
 };
 use crate::config::{
-    Backend, EventConfig, Limits, Listener, ListenerKind, LogFormat, SealKey, Session, Store, Tls,
+    Aliases, Backend, EventConfig, Limits, Listener, ListenerKind, LogFormat, SealKey, Session, Store, Tls,
 };
 use crate::event::{Area, Level};
 use crate::message::Lang;
@@ -30,6 +31,7 @@ pub(super) struct Server {
     pub(super) trusted_proxies: Vec<IpNet>,
     pub(super) default_locale: Lang,
     pub(super) default_app: Option<String>,
+    pub(super) aliases: Aliases,
 }
 
 impl Server {
@@ -59,6 +61,7 @@ pub(super) fn server(section: Section<'_>, base: &Path) -> Server {
         trusted_proxies: proxies,
         default_locale: section.or("default_locale", Lang::Fr, locale),
         default_app: section.optional("default_app", text),
+        aliases: alias::aliases(section.section("aliases")),
     };
     section.finish();
     server

@@ -9,8 +9,12 @@ use super::one_of;
 use super::secrets::{self, Names};
 use crate::config::file::Section;
 use crate::config::value::{Raw, Wrong, boolean, choice, plain_url, text, texts, web_url, whole};
+use crate::crypto::jws::hs256::MIN_SECRET;
+use crate::secret::Secret;
 use crate::service::{AppId, UpstreamName};
-use crate::upstream::{Alg, ClientAuth, Endpoints, LEEWAY, PROFILES, Profile, Settings, UserinfoKind};
+use crate::upstream::{
+    Alg, ClientAuth, Endpoints, LEEWAY, PROFILES, Profile, Settings, Signer, UserinfoKind,
+};
 
 /// What the sections say.
 pub(super) struct Upstreams<'d> {
@@ -64,11 +68,18 @@ fn one(
     }
     // A default of the profile is asked for in any case, so that the key is known.
     let standard = profile.or_else(|| Profile::find("generic"));
+    if let Some(warning) = profile.and_then(|p| p.warning) {
+        section.warn("profile", warning);
+    }
     let issuers = section.required("issuer", "write the provider's issuer, an https URL", issuers);
     let client_id = section.required("client_id", "write the id that the provider gave", text);
     let client_secret = secrets::required(section, &SECRET, base);
     let client_auth = section.optional("client_auth", choice(&AUTHS)).or(standard.map(|p| p.client_auth));
-    let signing_algs = section.optional("signing_algs", algs).or(standard.map(|p| p.signing_algs.to_vec()));
+    let signing_algs = section.optional("signing_algs", algs).or(standard.map(|p| p.signing_algs().to_vec()));
+    let by_secret = profile.is_some_and(|p| p.signer == Signer::ClientSecret);
+    if by_secret {
+        check_secret_signs(section, client_secret.as_ref());
+    }
     let userinfo = section.optional("userinfo", choice(&USERINFO)).or(standard.map(|p| p.userinfo));
     let require_iss = section.or("require_iss", false, boolean);
     let leeway = section.or("leeway_seconds", LEEWAY, whole(0..=300));
@@ -86,7 +97,12 @@ fn one(
     }
     let wants_userinfo = userinfo != Some(UserinfoKind::Off);
     let endpoints = section.has("endpoints");
-    let written = endpoints_of(section.section("endpoints"), endpoints, wants_userinfo);
+    if let Some(profile) = profile.filter(|p| !p.discovery && !endpoints) {
+        let wrong = format!("is missing: {} has no discovery document", profile.name);
+        let right = format!("write [{}] with each of its addresses", section.path_of("endpoints"));
+        section.fault("endpoints", Wrong { wrong, right });
+    }
+    let written = endpoints_of(section.section("endpoints"), endpoints, wants_userinfo, profile);
     let endpoints = if endpoints { Some(written?) } else { None };
     Some(Settings {
         name: UpstreamName(name.to_owned()),
@@ -126,12 +142,27 @@ fn algs(raw: &Raw<'_>) -> Result<Vec<Alg>, Wrong> {
     texts(raw)?.into_iter().map(one).collect()
 }
 
-fn endpoints_of(section: Section<'_>, written: bool, wants_userinfo: bool) -> Option<Endpoints> {
+fn endpoints_of(
+    section: Section<'_>,
+    written: bool,
+    wants_userinfo: bool,
+    profile: Option<&Profile>,
+) -> Option<Endpoints> {
     const RIGHT: &str = "write an https URL, or leave out all endpoints for discovery";
+    let right = if profile.is_none_or(|p| p.discovery) { RIGHT } else { "write an https URL" };
     let needed = |key| {
-        if written { section.required(key, RIGHT, web_url) } else { section.optional(key, web_url) }
+        if written { section.required(key, right, web_url) } else { section.optional(key, web_url) }
     };
-    let (authorization, token, jwks) = (needed("authorization"), needed("token"), needed("jwks"));
+    let (authorization, token) = (needed("authorization"), needed("token"));
+    let jwks = if profile.is_some_and(|p| p.signer == Signer::ClientSecret) {
+        if section.has("jwks") {
+            section.fault("jwks", Wrong::new("is of no use: the client secret signs", "leave it out"));
+        }
+        section.optional("jwks", web_url);
+        None
+    } else {
+        Some(needed("jwks"))
+    };
     let userinfo = section.optional("userinfo", web_url);
     if written && wants_userinfo && !section.has("userinfo") {
         let right = "write its URL, or set userinfo = \"off\" for this upstream";
@@ -139,7 +170,25 @@ fn endpoints_of(section: Section<'_>, written: bool, wants_userinfo: bool) -> Op
     }
     let end_session = section.optional("end_session", web_url);
     section.finish();
-    Some(Endpoints { authorization: authorization?, token: token?, userinfo, jwks: jwks?, end_session })
+    let jwks = match jwks {
+        Some(published) => Some(published?),
+        None => None,
+    };
+    Some(Endpoints { authorization: authorization?, token: token?, userinfo, jwks, end_session })
+}
+
+/// Where the client secret signs: it must be a key, and there is nothing to choose.
+fn check_secret_signs(section: &Section<'_>, secret: Option<&Secret<String>>) {
+    if section.has("signing_algs") {
+        let wrong = Wrong::new("is of no use: the client secret signs, by HS256", "leave it out");
+        section.fault("signing_algs", wrong);
+    }
+    if secret.is_some_and(|secret| secret.expose().len() < MIN_SECRET) {
+        let wrong = format!("is shorter than {MIN_SECRET} bytes, and signs");
+        let right = "have the provider give a longer one".to_owned();
+        let at = if section.has("client_secret") { "client_secret" } else { "client_secret_file" };
+        section.fault(at, Wrong { wrong, right });
+    }
 }
 
 /// `url` with more segments.
@@ -149,15 +198,19 @@ fn below(url: &Url, segments: &[&str]) -> Option<Url> {
     Some(url)
 }
 
-/// The first segments of our own pages, which no upstream may answer at.
+/// The first segments of our own pages, at which nothing else may stand.
 const OURS: [&str; 4] = ["", "idp", "logout", "static"];
 
-fn check_redirect(section: &Section<'_>, uri: &Url, public_url: &Url) {
+/// Whether a path belongs to our own pages.
+pub(super) fn is_ours(path: &str, public_url: &Url) -> bool {
     let base = public_url.path().trim_end_matches('/');
-    let path = uri.path();
     let own = path.strip_prefix(base).unwrap_or(path).trim_start_matches('/');
-    let first = own.split('/').next().unwrap_or_default();
-    if OURS.contains(&first) {
+    OURS.contains(&own.split('/').next().unwrap_or_default())
+}
+
+fn check_redirect(section: &Section<'_>, uri: &Url, public_url: &Url) {
+    let path = uri.path();
+    if is_ours(path, public_url) {
         let wrong = format!("has a path of our own pages, {path}");
         section
             .fault("redirect_uri", Wrong { wrong, right: "choose another, such as /callback/…".to_owned() });
@@ -167,5 +220,54 @@ fn check_redirect(section: &Section<'_>, uri: &Url, public_url: &Url) {
             "redirect_uri",
             "names another host than server.public_url: the browser's cookie stays behind unless a proxy brings it home",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::{faults, place, read, secret};
+
+    const ENDPOINTS: &str = "[upstream.v1.endpoints]\nauthorization = \"https://v1.example/a\"\n\
+        token = \"https://v1.example/t\"\nuserinfo = \"https://v1.example/u\"\n";
+
+    fn v1(more: &str) -> String {
+        let sample = include_str!("../../../config/relais.toml");
+        format!(
+            "{sample}\n[upstream.v1]\nprofile = \"franceconnect_v1\"\nissuer = \"https://v1.example\"\n\
+             client_id = \"x\"\nclient_secret_file = \"v1.secret\"\n{more}"
+        )
+    }
+
+    #[test]
+    fn where_the_client_secret_signs_there_is_neither_discovery_nor_choice() {
+        let dir = place();
+        secret(dir.path(), "v1.secret", &"2".repeat(64));
+        let fault = |more: &str| faults(&v1(more), dir.path(), &[]);
+        assert_eq!(
+            fault(""),
+            "upstream.v1.endpoints: is missing: franceconnect_v1 has no discovery document; \
+             write [upstream.v1.endpoints] with each of its addresses"
+        );
+        let more = format!("signing_algs = [\"ES256\"]\n{ENDPOINTS}jwks = \"https://v1.example/j\"");
+        assert_eq!(
+            fault(&more),
+            "upstream.v1.signing_algs: is of no use: the client secret signs, by HS256; leave it out\n\
+             upstream.v1.endpoints.jwks: is of no use: the client secret signs; leave it out"
+        );
+        secret(dir.path(), "v1.secret", &"2".repeat(31));
+        assert_eq!(
+            fault(ENDPOINTS),
+            "upstream.v1.client_secret_file: is shorter than 32 bytes, and signs; have the provider give a longer one"
+        );
+        secret(dir.path(), "v1.secret", &"2".repeat(32));
+        let config = read(&v1(ENDPOINTS), dir.path(), &[]).unwrap_or_else(|faults| panic!("{faults}"));
+        let warned = config.warnings.iter().find(|warning| warning.path == "upstream.v1.profile");
+        assert!(warned.is_some_and(|warning| warning.text.contains("retired")));
+        let settings = config.upstreams.iter().find(|settings| settings.name.as_str() == "v1").unwrap();
+        assert_eq!(settings.endpoints.as_ref().unwrap().jwks, None);
+        // HS256 cannot be asked of the others.
+        let wrong = include_str!("../../../config/relais.toml")
+            .replace("#signing_algs = [\"ES256\", \"RS256\"]", "signing_algs = [\"HS256\"]");
+        assert!(faults(&wrong, dir.path(), &[]).starts_with("upstream.fc.signing_algs: "));
     }
 }

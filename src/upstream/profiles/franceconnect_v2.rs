@@ -7,7 +7,7 @@
 use crate::service::Prompt;
 
 use super::super::{Alg, ClientAuth, UserinfoKind};
-use super::{ErrorMeaning, Profile};
+use super::{ErrorMeaning, Profile, Signer};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "franceconnect_v2",
@@ -36,7 +36,9 @@ pub(super) const PROFILE: Profile = Profile {
     userinfo_iss_aud: true,
     userinfo: UserinfoKind::SignedJwt,
     client_auth: ClientAuth::SecretPost,
-    signing_algs: &[Alg::Es256, Alg::Rs256],
+    signer: Signer::Provider(&[Alg::Es256, Alg::Rs256]),
+    discovery: true,
+    warning: None,
     sub_fits,
     logout_parameters: &["id_token_hint", "post_logout_redirect_uri", "state"],
     logout_needs_hint: true,

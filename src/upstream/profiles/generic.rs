@@ -3,7 +3,7 @@
 use crate::service::Prompt;
 
 use super::super::{Alg, ClientAuth, UserinfoKind};
-use super::Profile;
+use super::{Profile, Signer};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "generic",
@@ -20,7 +20,9 @@ pub(super) const PROFILE: Profile = Profile {
     userinfo_iss_aud: false,
     userinfo: UserinfoKind::Json,
     client_auth: ClientAuth::SecretBasic,
-    signing_algs: &[Alg::Rs256, Alg::Es256],
+    signer: Signer::Provider(&[Alg::Rs256, Alg::Es256]),
+    discovery: true,
+    warning: None,
     sub_fits,
     logout_parameters: &["id_token_hint", "client_id", "post_logout_redirect_uri", "state"],
     logout_needs_hint: false,

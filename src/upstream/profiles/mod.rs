@@ -1,5 +1,6 @@
 //! How providers differ from the standard and from one another: one file each, one line in [`PROFILES`].
 
+mod franceconnect_v1;
 mod franceconnect_v2;
 mod generic;
 
@@ -9,7 +10,8 @@ use crate::service::Prompt;
 use super::{Alg, ClientAuth, UserinfoKind};
 
 /// Every profile.
-pub const PROFILES: &[&Profile] = &[&generic::PROFILE, &franceconnect_v2::PROFILE];
+pub const PROFILES: &[&Profile] =
+    &[&generic::PROFILE, &franceconnect_v2::PROFILE, &franceconnect_v1::PROFILE];
 
 /// What one kind of provider demands and forbids. It outranks the provider's metadata.
 #[derive(Debug)]
@@ -43,8 +45,12 @@ pub struct Profile {
     pub userinfo: UserinfoKind,
     /// How the relay authenticates by default.
     pub client_auth: ClientAuth,
-    /// The signature algorithms by default.
-    pub signing_algs: &'static [Alg],
+    /// Who signs. Nothing in the configuration can turn one into the other.
+    pub signer: Signer,
+    /// Whether it publishes its metadata; where not, its endpoints must be written.
+    pub discovery: bool,
+    /// What the operator should know of it at every start.
+    pub warning: Option<&'static str>,
     /// Whether a `sub` has the provider's shape.
     pub sub_fits: fn(&str) -> bool,
     /// The only parameters that may be sent to the logout endpoint.
@@ -53,6 +59,15 @@ pub struct Profile {
     pub logout_needs_hint: bool,
     /// What an error code of the provider means beyond the standard's.
     pub error: fn(&str) -> Option<ErrorMeaning>,
+}
+
+/// Who signs `id_token` and userinfo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// The provider, by keys of its JWK Set; with the algorithms by default.
+    Provider(&'static [Alg]),
+    /// Whoever holds the client secret, by HS256 (RFC 7518, section 3.2).
+    ClientSecret,
 }
 
 /// What an error code of an authorization response means.
@@ -74,6 +89,14 @@ impl Profile {
     /// The profile of that name.
     pub fn find(name: &str) -> Option<&'static Self> {
         PROFILES.iter().copied().find(|profile| profile.name == name)
+    }
+
+    /// The signature algorithms by default; none where the client secret signs.
+    pub fn signing_algs(&self) -> &'static [Alg] {
+        match self.signer {
+            Signer::Provider(algs) => algs,
+            Signer::ClientSecret => &[],
+        }
     }
 
     /// Whether a parameter may be sent to the authorization endpoint.

@@ -150,7 +150,7 @@ impl Provider {
                 authorization: server.url("authorize"),
                 token: server.url("token"),
                 userinfo: Some(server.url("signed")),
-                jwks: server.url("jwks"),
+                jwks: Some(server.url("jwks")),
                 end_session: Some(server.url("logout")),
             });
         }

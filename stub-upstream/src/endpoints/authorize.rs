@@ -101,7 +101,8 @@ pub(super) fn grant(
     match fault {
         Some(Fault::IssMissing) => {}
         Some(Fault::IssWrong) => parameters.push(("iss", "https://another-issuer.example")),
-        _ => parameters.push(("iss", &realm.issuer)),
+        _ if realm.profile.response_iss => parameters.push(("iss", &realm.issuer)),
+        _ => {}
     }
     see_other(&to, &parameters, false)
 }
@@ -112,12 +113,15 @@ pub(super) fn denied(realm: &Realm, to: &ReplyTo) -> Response {
     answer(realm, to, error.to_vec(), false)
 }
 
-/// An error response with `state` and `iss` (RFC 6749, section 4.1.2.1; RFC 9207, section 2).
+/// An error response with `state` and, where the profile has it, `iss` (RFC 6749, section 4.1.2.1; RFC 9207,
+/// section 2).
 fn answer(realm: &Realm, to: &ReplyTo, error: Vec<(&str, &str)>, fragment: bool) -> Response {
     let mut parameters = error;
     if let Some(state) = &to.state {
         parameters.push(("state", state));
     }
-    parameters.push(("iss", &realm.issuer));
+    if realm.profile.response_iss {
+        parameters.push(("iss", &realm.issuer));
+    }
     see_other(to, &parameters, fragment)
 }

@@ -51,16 +51,19 @@ pub(crate) fn router(stub: &Stub) -> Router {
         if profile.userinfo_post {
             userinfo = userinfo.post(userinfo::userinfo);
         }
-        let below = Router::new()
+        let mut below = Router::new()
             .route(endpoints.authorize, get(authorize::get).post(authorize::post))
             .route("/interaction/{id}", get(interaction::get).post(interaction::post))
             .route(endpoints.token, axum::routing::post(token::token))
             .route(endpoints.userinfo, userinfo)
-            .route(endpoints.end_session, get(end_session::get).post(end_session::post))
-            .route(endpoints.jwks, get(metadata::jwks))
-            .route("/.well-known/openid-configuration", get(metadata::discovery))
-            .with_state(realm);
-        router = router.nest(profile.path, below);
+            .route(endpoints.end_session, get(end_session::get).post(end_session::post));
+        if let Some(jwks) = endpoints.jwks {
+            below = below.route(jwks, get(metadata::jwks));
+        }
+        if profile.publishes() {
+            below = below.route("/.well-known/openid-configuration", get(metadata::discovery));
+        }
+        router = router.nest(profile.path, below.with_state(realm));
     }
     router.layer(DefaultBodyLimit::max(64 * 1024))
 }

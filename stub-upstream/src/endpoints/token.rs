@@ -18,7 +18,7 @@ use super::{Realm, broken, json, with_header};
 use crate::client::Client;
 use crate::fault::Fault;
 use crate::grant::{Code, Grant};
-use crate::keys::alg_none;
+use crate::keys::{alg_none, sign_shared};
 use crate::params::Params;
 use crate::profiles::{TokenAuth, TokenError};
 
@@ -176,8 +176,11 @@ impl Realm {
                 _ => {}
             }
         }
-        let alg = self.profile.alg_for(&grant.request.client);
-        let jws = self.keys.sign(alg, kid, &claims, chance)?;
+        let client = &grant.request.client;
+        let jws = match self.profile.alg_for(client) {
+            Some(alg) => self.keys.sign(alg, kid, &claims, chance)?,
+            None => sign_shared(&client.secret, &claims),
+        };
         Ok(if fault == Some(Fault::BadSignature) { broken::signature(&jws) } else { jws })
     }
 }

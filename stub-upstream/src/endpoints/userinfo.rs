@@ -25,15 +25,16 @@ pub(super) async fn userinfo(State(realm): State<Realm>, headers: HeaderMap) -> 
     if fault == Some(Fault::SubDiffers) {
         claims.insert("sub".to_owned(), json!(broken::sub(&grant.sub())));
     }
-    if !realm.profile.userinfo_signed || fault == Some(Fault::UserinfoJson) {
-        return json(StatusCode::OK, &claims);
-    }
     let client = &grant.request.client;
+    let alg = realm.profile.alg_for(client).filter(|_| realm.profile.userinfo_signed);
+    let Some(alg) = alg.filter(|_| fault != Some(Fault::UserinfoJson)) else {
+        return json(StatusCode::OK, &claims);
+    };
     claims.insert("aud".to_owned(), json!(client.id));
     claims.insert("exp".to_owned(), json!(now.saturating_add(realm.profile.lifetimes.id_token)));
     claims.insert("iat".to_owned(), json!(now));
     claims.insert("iss".to_owned(), json!(&*realm.issuer));
-    match realm.keys.sign(realm.profile.alg_for(client), None, &claims, &realm.stub.0.chance) {
+    match realm.keys.sign(alg, None, &claims, &realm.stub.0.chance) {
         Ok(jwt) => {
             let headers = [(CONTENT_TYPE, "application/jwt; charset=utf-8"), (CACHE_CONTROL, "no-store")];
             (headers, jwt).into_response()

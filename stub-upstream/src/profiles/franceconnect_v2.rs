@@ -5,7 +5,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{Endpoints, HintedClient, Lifetimes, PageError, Profile, Refusal, TokenAuth, TokenError};
+use super::{Endpoints, HintedClient, Lifetimes, PageError, Profile, Refusal, Signer, TokenAuth, TokenError};
 use crate::chance::Chance;
 use crate::client::Clients;
 use crate::grant::{AuthorizationRequest, Prompt, ReplyTo};
@@ -17,16 +17,18 @@ pub(super) const PROFILE: Profile = Profile {
     name: "franceconnect_v2",
     about: "FranceConnect v2: closed parameter list, no PKCE, signed userinfo",
     path: "/api/v2",
+    issuer_path: "/api/v2",
     endpoints: Endpoints {
         authorize: "/authorize",
         token: "/token",
         userinfo: "/userinfo",
-        jwks: "/jwks",
+        jwks: Some("/jwks"),
         end_session: "/session/end",
     },
     lifetimes: Lifetimes { code: 30, access_token: 60, id_token: 60, session: 1800 },
     token_auth: &[TokenAuth::Post],
-    alg: Some(Alg::Es256),
+    signer: Signer::Key(Alg::Es256),
+    response_iss: true,
     kid: |alg, generation| match generation {
         1 => format!("pkcs11:{}:hsm", alg.name()),
         more => format!("pkcs11:{}:hsm:{more}", alg.name()),
@@ -36,6 +38,7 @@ pub(super) const PROFILE: Profile = Profile {
     userinfo_post: false,
     silent: false,
     jwks_type: "application/jwk-set+json",
+    id_token: |_| (),
     amr: &["fc", "pwd"],
     scopes: &[
         ("openid", &[]),
@@ -71,7 +74,7 @@ pub(super) const PROFILE: Profile = Profile {
     cancelled: "User auth aborted",
     token_error,
     logout,
-    discovery,
+    discovery: Some(discovery),
 };
 
 const AUTHORIZE_PARAMETERS: &[&str] = &[
@@ -223,7 +226,7 @@ fn claims(params: &Params, to: &ReplyTo) -> Result<Vec<String>, Refusal> {
 }
 
 /// 64 hexadecimal digits and `v1`: of the entity and the civil status, the birthplace only for France.
-fn sub(sector: &str, persona: &Persona) -> String {
+pub(super) fn sub(sector: &str, persona: &Persona) -> String {
     let in_france = persona.birthcountry.as_deref() == Some("99100");
     let pivot = [
         persona.given_names.join(" "),
@@ -299,7 +302,7 @@ fn discovery(issuer: &str, profile: &Profile) -> Value {
         "authorization_endpoint": at(profile.endpoints.authorize),
         "token_endpoint": at(profile.endpoints.token),
         "userinfo_endpoint": at(profile.endpoints.userinfo),
-        "jwks_uri": at(profile.endpoints.jwks),
+        "jwks_uri": at(profile.endpoints.jwks.unwrap_or_default()),
         "end_session_endpoint": at(profile.endpoints.end_session),
         "acr_values_supported": ["eidas1"],
         "authorization_response_iss_parameter_supported": true,

@@ -4,7 +4,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
-use super::{Endpoints, HintedClient, Lifetimes, PageError, Profile, Refusal, TokenAuth, TokenError};
+use super::{Endpoints, HintedClient, Lifetimes, PageError, Profile, Refusal, Signer, TokenAuth, TokenError};
 use crate::chance::{Chance, uuid_shape};
 use crate::client::Clients;
 use crate::grant::{AuthorizationRequest, Prompt, ReplyTo};
@@ -15,22 +15,25 @@ pub(super) const PROFILE: Profile = Profile {
     name: "generic",
     about: "OpenID Connect Core with PKCE, ES256 or RS256, plain userinfo, single sign-on",
     path: "/generic",
+    issuer_path: "/generic",
     endpoints: Endpoints {
         authorize: "/authorize",
         token: "/token",
         userinfo: "/userinfo",
-        jwks: "/jwks.json",
+        jwks: Some("/jwks.json"),
         end_session: "/logout",
     },
     lifetimes: Lifetimes { code: 60, access_token: 600, id_token: 600, session: 8 * 3600 },
     token_auth: &[TokenAuth::Basic, TokenAuth::Post],
-    alg: None,
+    signer: Signer::AsRegistered,
+    response_iss: true,
     kid: |alg, generation| format!("{}-{generation}", alg.name().to_ascii_lowercase()),
     at_hash: true,
     userinfo_signed: false,
     userinfo_post: true,
     silent: true,
     jwks_type: "application/json",
+    id_token: |_| (),
     amr: &["pwd"],
     scopes: &[
         ("openid", &[]),
@@ -44,7 +47,7 @@ pub(super) const PROFILE: Profile = Profile {
     cancelled: "The end-user denied the request",
     token_error,
     logout,
-    discovery,
+    discovery: Some(discovery),
 };
 
 /// The levels that it can vouch for.
@@ -250,7 +253,7 @@ fn discovery(issuer: &str, profile: &Profile) -> Value {
         "authorization_endpoint": at(profile.endpoints.authorize),
         "token_endpoint": at(profile.endpoints.token),
         "userinfo_endpoint": at(profile.endpoints.userinfo),
-        "jwks_uri": at(profile.endpoints.jwks),
+        "jwks_uri": at(profile.endpoints.jwks.unwrap_or_default()),
         "end_session_endpoint": at(profile.endpoints.end_session),
         "scopes_supported": scopes,
         "response_types_supported": ["code"],

@@ -1,5 +1,6 @@
 //! How providers differ from one another: a file each, and a line in [`PROFILES`].
 
+mod franceconnect_v1;
 mod franceconnect_v2;
 mod generic;
 
@@ -15,7 +16,8 @@ use crate::params::Params;
 use crate::persona::Persona;
 
 /// Every profile; all of them are served at once, each under its own issuer.
-pub const PROFILES: &[&Profile] = &[&franceconnect_v2::PROFILE, &generic::PROFILE];
+pub const PROFILES: &[&Profile] =
+    &[&franceconnect_v2::PROFILE, &generic::PROFILE, &franceconnect_v1::PROFILE];
 
 /// One kind of provider.
 pub struct Profile {
@@ -23,15 +25,19 @@ pub struct Profile {
     pub name: &'static str,
     /// One sentence.
     pub about: &'static str,
-    /// The path of its issuer.
+    /// The path below which its endpoints are.
     pub path: &'static str,
-    /// The paths of its endpoints below it.
+    /// The path of its issuer: the same, or nothing.
+    pub(crate) issuer_path: &'static str,
+    /// The paths of its endpoints below `path`.
     pub endpoints: Endpoints,
     pub(crate) lifetimes: Lifetimes,
     /// How clients authenticate at the token endpoint (OpenID Connect Core, section 9).
     pub(crate) token_auth: &'static [TokenAuth],
-    /// Signed for every client alike; as the client registered where `None`.
-    pub(crate) alg: Option<Alg>,
+    /// How it signs for a client.
+    pub(crate) signer: Signer,
+    /// Whether `iss` comes with every authorization response (RFC 9207).
+    pub(crate) response_iss: bool,
     /// The key id of a signature key of some generation.
     pub(crate) kid: fn(Alg, u32) -> String,
     /// Whether the `id_token` holds `at_hash`.
@@ -43,6 +49,8 @@ pub struct Profile {
     /// Whether a session may answer without a page.
     pub(crate) silent: bool,
     pub(crate) jwks_type: &'static str,
+    /// The last touch to the claims of an `id_token`.
+    pub(crate) id_token: fn(&mut Map<String, Value>),
     /// `amr` where it is asked for.
     pub(crate) amr: &'static [&'static str],
     /// Scopes and the claims they give.
@@ -52,7 +60,8 @@ pub struct Profile {
     pub(crate) cancelled: &'static str,
     pub(crate) token_error: fn(TokenError, &Chance) -> Map<String, Value>,
     pub(crate) logout: LogoutCheck,
-    pub(crate) discovery: fn(&str, &Profile) -> Value,
+    /// Its metadata, if it publishes any.
+    pub(crate) discovery: Option<fn(&str, &Profile) -> Value>,
 }
 
 /// Where a logout leads, if anywhere. The client is that of the `id_token_hint`, if the hint is ours.
@@ -68,10 +77,21 @@ pub struct Endpoints {
     pub token: &'static str,
     /// The userinfo endpoint.
     pub userinfo: &'static str,
-    /// The JWK set.
-    pub jwks: &'static str,
+    /// The JWK set, if there is one.
+    pub jwks: Option<&'static str>,
     /// The logout endpoint.
     pub end_session: &'static str,
+}
+
+/// How `id_token`s are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signer {
+    /// By one algorithm for every client.
+    Key(Alg),
+    /// By the algorithm that the client registered.
+    AsRegistered,
+    /// By the client's secret, HS256.
+    ClientSecret,
 }
 
 /// Seconds.
@@ -145,8 +165,18 @@ impl Profile {
         self.scopes.iter().any(|(name, _)| *name == scope)
     }
 
-    pub(crate) fn alg_for(&self, client: &Client) -> Alg {
-        self.alg.unwrap_or(client.id_token_signed_response_alg)
+    /// The algorithm of the key that signs for this client; `None` where its secret does.
+    pub(crate) fn alg_for(&self, client: &Client) -> Option<Alg> {
+        match self.signer {
+            Signer::Key(alg) => Some(alg),
+            Signer::AsRegistered => Some(client.id_token_signed_response_alg),
+            Signer::ClientSecret => None,
+        }
+    }
+
+    /// Whether it has metadata to be found.
+    pub fn publishes(&self) -> bool {
+        self.discovery.is_some()
     }
 }
 

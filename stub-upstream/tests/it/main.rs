@@ -8,6 +8,7 @@
 
 mod authorize;
 mod faults;
+mod franceconnect_v1;
 mod harness;
 mod logout;
 mod pages;

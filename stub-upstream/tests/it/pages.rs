@@ -35,7 +35,7 @@ async fn pages_say_that_this_is_a_simulator() {
 #[tokio::test]
 async fn every_issuer_publishes_itself() {
     let mut world = World::new();
-    for profile in PROFILES {
+    for profile in PROFILES.iter().filter(|profile| profile.publishes()) {
         let issuer = world.stub.issuer(profile);
         let document = world.get(&format!("{}/.well-known/openid-configuration", profile.path)).await;
         assert_eq!((document.status, document.header("cache-control")), (200, "public, max-age=600"));

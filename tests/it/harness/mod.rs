@@ -50,7 +50,7 @@ const APPS: &[(&str, &str)] = &[
 /// What a world is made with.
 #[derive(Default)]
 pub struct Setup {
-    /// Sections added to the configuration, as TOML.
+    /// Sections added to the configuration, as TOML; `{stub}` becomes the simulator's address.
     pub more: String,
     /// Keys added to `[server]`.
     pub server: String,
@@ -158,8 +158,9 @@ pub const SECRET: &str = "a-client-secret-of-at-least-32-characters";
 
 fn stub(base: &str, clock: &HandClock, relay: &str) -> Stub {
     let clock = clock.clone();
-    let redirect_uris = ["fc", "oidc"].map(|name| format!("{relay}/callback/{name}"));
-    let after_logout = ["fc", "oidc"].map(|name| format!("{relay}/logout/return/{name}"));
+    let redirect_uris = ["callback/fc", "callback/oidc", "openid_connect_login"];
+    let redirect_uris = redirect_uris.map(|path| format!("{relay}/{path}"));
+    let after_logout = ["fc", "oidc", "v1"].map(|name| format!("{relay}/logout/return/{name}"));
     Stub::builder(base)
         .clock(move || clock.now().seconds())
         .client("relais", SECRET, &redirect_uris, &after_logout)
@@ -229,7 +230,8 @@ client_id = "relais"
 client_secret_file = "fc.secret"
 {}
 "#,
-        setup.server, setup.more
+        setup.server,
+        setup.more.replace("{stub}", stub)
     );
     for (id, section) in APPS {
         let scopes = if section.contains("\"fc\"") { FC_SCOPES } else { OIDC_SCOPES };

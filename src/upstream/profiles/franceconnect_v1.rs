@@ -1,0 +1,64 @@
+//! FranceConnect v1, which KIF spoke and which is retired: no discovery, no JWK Set, `id_token` signed by the
+//! client secret (HS256), userinfo as JSON, logout without `state`. For stubs of pre-production.
+
+use super::super::{ClientAuth, UserinfoKind};
+use super::{Profile, Signer};
+
+pub(super) const PROFILE: Profile = Profile {
+    name: "franceconnect_v1",
+    about: "FranceConnect v1, retired: for stubs and tests",
+    // Its session answers without a page.
+    always_asks: false,
+    handle: |entropy| entropy.hex64(),
+    pkce: false,
+    authorize_parameters: Some(&[
+        "client_id",
+        "response_type",
+        "redirect_uri",
+        "scope",
+        "state",
+        "nonce",
+        "acr_values",
+    ]),
+    prompts: &[],
+    default_acr: None,
+    acr_values_always: true,
+    default_scopes: &[],
+    response_iss: false,
+    userinfo_iss_aud: false,
+    userinfo: UserinfoKind::Json,
+    client_auth: ClientAuth::SecretPost,
+    signer: Signer::ClientSecret,
+    discovery: false,
+    // Its session lasts 30 minutes, and its `id_token` has no `auth_time`.
+    warning: Some(
+        "is a retired service whose tokens are signed by the client secret: whoever reads it can sign in as anybody. \
+         For stubs and tests",
+    ),
+    sub_fits,
+    // It need not return a `state`.
+    logout_parameters: &["id_token_hint", "post_logout_redirect_uri"],
+    logout_needs_hint: true,
+    error: |_| None,
+};
+
+/// OpenID Connect Core, section 2: at most 255 ASCII characters. The service's own has 64 hex digits and `v1`,
+/// those of its stubs do not.
+fn sub_fits(sub: &str) -> bool {
+    (1..=255).contains(&sub.len()) && sub.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sub_is_the_service_s_or_a_stub_s() {
+        for good in [&format!("{}v1", "0123456789abcdef".repeat(4)), "YWxhY3JpdMOp"] {
+            assert!(sub_fits(good), "{good}");
+        }
+        for bad in ["", "é", "a\n", &"x".repeat(256)] {
+            assert!(!sub_fits(bad), "{bad}");
+        }
+    }
+}
