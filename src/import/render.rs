@@ -190,16 +190,20 @@ impl Kif {
             ));
             page.unsettled("wire");
         }
-        page.note(&format!(
-            "KIF's {}; it never changes, which is what is wrong with this wire.",
-            self.at("idp.iv")
-        ));
-        page.key("iv", self.iv.as_str());
-        self.key_file(page, files);
         if self.iv_is_sample {
-            page.note("This is the IV that KIF publishes. Change it with the key: `openssl rand -hex 16`.");
+            page.note(&format!(
+                "KIF's {} is the IV that KIF publishes, which the relay refuses. Make another, for the application \
+                 too: `openssl rand -hex 16`.",
+                self.at("idp.iv")
+            ));
+            page.key("iv", "32 hexadecimal digits");
             page.unsettled("iv");
+        } else {
+            let iv = self.at("idp.iv");
+            page.note(&format!("KIF's {iv}; it never changes, which is what is wrong with this wire."));
+            page.key("iv", self.iv.as_str());
         }
+        self.key_file(page, files);
         page.blank();
         page.note(if self.mode == Mode::Gcm {
             "BROKEN BY DESIGN: under KIF's fixed IV any user can forge an identity that the application accepts."
@@ -214,7 +218,7 @@ impl Kif {
         page.key("delivery", "reference");
         page.raw("#accept_forgeable_identities = true");
         page.unsettled("delivery");
-        page.key("sunset", "YYYY-MM-DD");
+        page.key("sunset", "YYYY-MM-DDT23:59:59Z");
     }
 
     fn key_file(&self, page: &mut Page, files: &SecretFiles) {
