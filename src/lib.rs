@@ -34,6 +34,7 @@ pub mod broker; // carries a login between the protocols
 
 // Edge.
 pub mod config; // the file as written, its faults, and the real types
+pub mod import; // other brokers' configurations, made ours
 pub mod pages; // HTML, pure functions
 pub mod app; // the only wiring
 pub mod web; // the public listener

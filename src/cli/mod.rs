@@ -5,6 +5,7 @@ mod bench;
 mod check_config;
 #[cfg(feature = "demo")]
 mod demo;
+mod import_kif;
 mod keys;
 mod legacy;
 mod serve;
@@ -44,6 +45,7 @@ enum Command {
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
     CheckConfig(check_config::CheckConfig),
+    ImportKif(import_kif::ImportKif),
     Keys(keys::Keys),
     Legacy(legacy::Legacy),
     #[cfg(feature = "demo")]
@@ -58,6 +60,7 @@ impl Cli {
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.run(),
             Command::CheckConfig(check) => check.run(),
+            Command::ImportKif(import) => import.run(),
             Command::Keys(keys) => keys.run(),
             Command::Legacy(legacy) => legacy.run(),
             #[cfg(feature = "demo")]

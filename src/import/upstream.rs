@@ -1,0 +1,116 @@
+//! The provider's section: as it was in KIF, or FranceConnect v2 where it was v1.
+
+use url::Url;
+
+use super::kif::Kif;
+use super::page::{Page, extract, https, quoted};
+use super::provider::Provider;
+use super::render::SecretFiles;
+
+impl Kif {
+    /// Writes `[upstream.provider]`.
+    pub(super) fn upstream(&self, page: &mut Page, provider: &Provider, files: &SecretFiles) {
+        page.section("upstream.provider");
+        match provider {
+            Provider::FranceConnectV1(issuer) => self.franceconnect_v1(page, issuer),
+            Provider::FranceConnectV2(issuer) => {
+                page.key("profile", "franceconnect_v2");
+                page.key("name", "FranceConnect");
+                page.note(&format!("KIF's {} was {}.", self.at("oidc.issuer"), self.issuer));
+                page.key("issuer", issuer.as_str());
+            }
+            Provider::KifStub | Provider::Other => self.generic(page, provider),
+        }
+        page.blank();
+        page.note(&format!("KIF's {}.", self.at("oidc.clientid")));
+        page.key("client_id", self.client_id.as_str());
+        if files.written {
+            page.note(&format!("KIF's {}, mode 0600.", self.at("oidc.clientsecret")));
+        } else {
+            page.note(&format!("KIF's {}; to be made, in a shell:", self.at("oidc.clientsecret")));
+            page.raw(&extract("oidc.clientsecret", &files.client_secret));
+        }
+        page.key("client_secret_file", files.client_secret.as_str());
+        page.blank();
+        page.note(&format!("As registered: KIF's {}.", self.at("oidc.redirecturi")));
+        page.key("redirect_uri", https(self.redirect_uri.as_str()));
+        page.note(&format!(
+            "After a logout the provider must come back to the relay, which then leads to the application: register \
+             the address below at the provider beside KIF's {}.",
+            self.at("oidc.afterlogouturi")
+        ));
+        let back = format!("{}/logout/return/provider", https(&self.public_url));
+        page.raw(&format!("#post_logout_redirect_uri = {}", quoted(&back)));
+        page.unsettled("logout_return");
+    }
+
+    fn franceconnect_v1(&self, page: &mut Page, issuer: &str) {
+        page.note(
+            "KIF's endpoints are those of FranceConnect v1. That service has been retired: this is FranceConnect \
+             v2 on the same platform, whose endpoints the relay reads from its discovery document. Dropped:",
+        );
+        for (key, url) in [
+            ("oidc.authorizationendpointuri", self.authorization.as_str()),
+            ("oidc.tokenendpointuri", self.token.as_str()),
+            ("oidc.userinfoendpointuri", self.userinfo.as_str()),
+            ("oidc.logouturi", self.logout.as_ref().map(Url::as_str).unwrap_or_default()),
+            ("oidc.issuer", self.issuer.as_str()),
+        ] {
+            page.item(&format!("{}: {url}", self.at(key)));
+        }
+        page.note("What must change in the registration, in FranceConnect's partner portal:");
+        for change in [
+            "ask for FranceConnect v2; where it gives another client id or secret, put them below and in the file",
+            "signature of tokens: ES256 (recommended) or RS256; v1 signed with the client secret (HS256)",
+            "userinfo: a signed JWT; v1 gave plain JSON",
+            "scopes: those of [legacy.…] below; `address` and `phone` no longer exist",
+            "redirect URI and logout URI: the two below, exactly",
+            "level: eidas1 is the only one; whoever needs more registers with FranceConnect+",
+            "`sub` stays the same, so the application's accounts do",
+        ] {
+            page.item(change);
+        }
+        page.unsettled("registration");
+        page.key("profile", "franceconnect_v2");
+        page.key("name", "FranceConnect");
+        page.key("issuer", issuer);
+    }
+
+    fn generic(&self, page: &mut Page, provider: &Provider) {
+        if *provider == Provider::KifStub {
+            page.note(
+                "This is the simulated provider that KIF came with. It signs with the client secret, and its answers \
+                 are no JSON: the relay takes neither. docs/stub-upstream.md has one to test with.",
+            );
+            page.unsettled("provider");
+        } else {
+            page.note(
+                "KIF checked signatures with the client secret (HS256). The relay wants RS256, PS256, ES256, ES384 or \
+                 EdDSA: have the registration changed at the provider, and choose the form of userinfo.",
+            );
+            page.unsettled("signature");
+        }
+        page.key("profile", "generic");
+        page.key("client_auth", "client_secret_post");
+        page.note(&format!("KIF's {}.", self.at("oidc.issuer")));
+        page.key("issuer", https(&self.issuer));
+        if https(&self.issuer) != self.issuer {
+            page.note("KIF's issuer was plain http, which the relay takes from this machine only.");
+            page.unsettled("issuer");
+        }
+        page.note(
+            "The relay asks the issuer's discovery document for endpoints and keys. Where there is none, KIF's \
+             endpoints, and the keys' address, which KIF did not know:",
+        );
+        page.raw("#[upstream.provider.endpoints]");
+        for (key, url) in [
+            ("authorization", self.authorization.as_str()),
+            ("token", self.token.as_str()),
+            ("userinfo", self.userinfo.as_str()),
+            ("jwks", "https://…"),
+            ("end_session", self.logout.as_ref().map_or("https://…", Url::as_str)),
+        ] {
+            page.raw(&format!("#{key} = {}", quoted(url)));
+        }
+    }
+}
