@@ -134,7 +134,7 @@ impl App {
             floor: (!ephemeral_survives).then(|| clock.now()),
             refused_messages: per_minute(config.limits.refused_messages_per_minute),
             wrong_claims: per_minute(config.limits.wrong_claims_per_minute),
-            tables: Tables::new(&ephemeral, &sealer),
+            tables: Tables::new(&ephemeral, &durable, &sealer),
             stores: vec![ephemeral, durable],
             draining: AtomicBool::new(false),
             clock,

@@ -79,6 +79,8 @@ impl From<SupportCode> for String {
 pub enum PublicMessage {
     /// A request of a legacy application was refused, whatever the cause.
     LegacyRequest,
+    /// The application's weak wire is past its date.
+    LegacySunset,
     /// The upstream's answer is malformed.
     UpstreamResponse,
     /// The upstream's answer belongs to no login of this browser.
@@ -135,6 +137,7 @@ impl PublicMessage {
     /// Every message, for the tests and the docs.
     pub const ALL: &[Self] = &[
         Self::LegacyRequest,
+        Self::LegacySunset,
         Self::UpstreamResponse,
         Self::UpstreamState,
         Self::UpstreamMixup,
@@ -196,6 +199,7 @@ impl PublicMessage {
         const REPORT_EN: &str = "Trying again will not help. Give the codes below to the application’s support.";
         match self {
             Self::LegacyRequest => ("LEGACY_REQUEST", 400, "La demande de connexion n’est pas valable", "This sign-in request is not valid", AGAIN_FR, AGAIN_EN),
+            Self::LegacySunset => ("LEGACY_SUNSET", 410, "L’application doit être mise à jour", "The application must be updated", "Sa façon de demander une connexion n’est plus acceptée depuis la date annoncée. Recommencer n’y changera rien. Communiquez les codes ci-dessous au support de l’application.", "Its way of asking for a sign-in is no longer accepted since the date that was announced. Trying again will not help. Give the codes below to the application’s support."),
             Self::UpstreamResponse => ("UPSTREAM_RESPONSE", 400, "La réponse du fournisseur d’identité n’est pas valable", "The identity provider’s answer is not valid", AGAIN_FR, AGAIN_EN),
             Self::UpstreamState => ("UPSTREAM_STATE", 400, "Cette connexion n’est plus en cours", "This sign-in is no longer under way", AGAIN_FR, AGAIN_EN),
             Self::UpstreamMixup => ("UPSTREAM_MIXUP", 400, "La réponse ne vient pas du fournisseur attendu", "The answer did not come from the expected provider", AGAIN_FR, AGAIN_EN),

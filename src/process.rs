@@ -179,7 +179,7 @@ pub fn ceiling(limits: &Limits, kind: Kind) -> usize {
         Kind::AwayLogin | Kind::ConfirmLogin => limits.logins_in_flight,
         Kind::Session | Kind::SessionCookie => limits.sessions,
         // Marks are small, and never evicted early: room for a quarter of an hour of answers.
-        Kind::SpentMessage | Kind::SeenIv => 1_000_000,
+        Kind::SpentMessage | Kind::SpentTimeless | Kind::SeenIv => 1_000_000,
         // Conveniences: where these are full, a second click ends on a plainer page.
         Kind::Answer => limits.logins_in_flight.saturating_mul(2),
         Kind::UsedHandle => limits.logins_in_flight.saturating_mul(10),

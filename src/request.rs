@@ -56,11 +56,14 @@ pub struct LegacyRequest {
     pub nonce: String,
     /// Which of the application's keys opened the message; its answer is sealed under the same.
     pub key: KeyFingerprint,
-    /// Identifies the message: SHA-256(app ‖ 00 ‖ decoded bytes).
+    /// Identifies the message: SHA-256(app ‖ 00 ‖ decoded bytes, or `jti`).
     pub mark: [u8; 32],
-    /// Identifies (app, iv), to notice a random source that repeats.
-    pub iv_mark: [u8; 32],
-    /// The message's own time.
+    /// Identifies (app, iv), to notice a random source that repeats; `None` where the IV is fixed.
+    pub iv_mark: Option<[u8; 32]>,
+    /// Whether the message has no time of its own: then its mark is durable, for no restart makes it old.
+    #[serde(default)]
+    pub timeless: bool,
+    /// The message's own time; that of its opening where it has none.
     pub sealed_at: Timestamp,
     /// The last instant at which the message is fresh: until then a replay must be remembered.
     pub fresh_until: Timestamp,

@@ -9,7 +9,7 @@ use crate::login::{BrowserId, LoginId};
 use crate::message::PublicMessage;
 use crate::request::LegacyRequest;
 use crate::service::AppId;
-use crate::store::StoreError;
+use crate::store::{StoreError, Table};
 
 /// For how long the browser that received an answer gets the same bytes again (a double click).
 const REPEAT: Duration = Duration::from_mins(1);
@@ -32,7 +32,7 @@ pub async fn finish(
     let spent = SpentMessage { login, browser, at: now };
     // Another login of this message may be on its way to an answer; the mark outlives both it and the message.
     let keep = request.fresh_until.max(now.plus(ON_ITS_WAY));
-    if !cx.tables.spent.insert_new(&request.mark, &spent, keep, &[], now).await? {
+    if !marks(cx, request).insert_new(&request.mark, &spent, keep, &[], now).await? {
         cx.tables.answers.forget(login.as_bytes()).await?;
         return Err(Failure::new(
             PublicMessage::LegacyRequest,
@@ -70,10 +70,11 @@ fn unless_full(put: Result<(), StoreError>) -> Result<(), Box<Failure>> {
 }
 
 async fn notice_repeated_iv(cx: &Journey<'_>, request: &LegacyRequest) -> Result<(), Box<Failure>> {
+    let Some(iv_mark) = &request.iv_mark else { return Ok(()) };
     let now = cx.now();
     let ivs = &cx.tables.seen_ivs;
-    if !ivs.insert_new(&request.iv_mark, &request.mark, request.fresh_until, &[], now).await?
-        && ivs.read(&request.iv_mark, now).await?.is_some_and(|(mark, _)| mark != request.mark)
+    if !ivs.insert_new(iv_mark, &request.mark, request.fresh_until, &[], now).await?
+        && ivs.read(iv_mark, now).await?.is_some_and(|(mark, _)| mark != request.mark)
     {
         cx.trace.because(Step::LegacyRequestNoted, reasons::legacy::IV_REPEATS, None, Facts::default());
     }
@@ -90,14 +91,19 @@ pub enum Repeat {
     Spent,
 }
 
+/// Where the marks of messages like this one are.
+fn marks<'a>(cx: &'a Journey<'_>, request: &LegacyRequest) -> &'a Table<SpentMessage> {
+    if request.timeless { &cx.tables.spent_timeless } else { &cx.tables.spent }
+}
+
 /// Looks whether a message was answered before.
 pub async fn repeat(
     cx: &Journey<'_>,
-    mark: &[u8; 32],
+    request: &LegacyRequest,
     browser: Option<BrowserId>,
 ) -> Result<Repeat, Box<Failure>> {
     let now = cx.now();
-    let Some((spent, _)) = cx.tables.spent.read(mark, now).await? else {
+    let Some((spent, _)) = marks(cx, request).read(&request.mark, now).await? else {
         return Ok(Repeat::New);
     };
     if Some(spent.browser) == browser

@@ -61,6 +61,7 @@ pub async fn confirmed(
 pub async fn sealed(
     cx: &mut Journey<'_>,
     app: &App,
+    issuer: &str,
     query: &str,
     floor: Option<Timestamp>,
     session: &Session,
@@ -70,7 +71,7 @@ pub async fn sealed(
         cx.trace.because(Step::LegacyRequestNoted, reasons::legacy::LOGOUT_UNSEALED, None, facts);
         Ok(None)
     };
-    let message = match open_logout(app, query, floor, now) {
+    let message = match open_logout(app, issuer, query, floor, now) {
         Ok(message) => message,
         Err(error) => {
             let cause = Some(error.reason.slug().to_owned());

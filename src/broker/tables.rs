@@ -21,6 +21,8 @@ pub struct Tables {
     pub used: Table<UsedHandle>,
     /// By the message's mark.
     pub spent: Table<SpentMessage>,
+    /// By the mark of a message without a time; durable.
+    pub spent_timeless: Table<SpentMessage>,
     /// The address that a browser was sent to, by login id.
     pub answers: Table<String>,
     /// Sealed answers that wait to be claimed, by application, key and reference.
@@ -38,13 +40,14 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// All tables in one store.
-    pub fn new(store: &Arc<dyn Store>, sealer: &Sealer) -> Self {
+    /// All tables: in `store` what may be lost, in `durable` what may not.
+    pub fn new(store: &Arc<dyn Store>, durable: &Arc<dyn Store>, sealer: &Sealer) -> Self {
         Self {
             away: Table::new(store.clone(), sealer.clone(), Kind::AwayLogin),
             confirm: Table::new(store.clone(), sealer.clone(), Kind::ConfirmLogin),
             used: Table::new(store.clone(), sealer.clone(), Kind::UsedHandle),
             spent: Table::new(store.clone(), sealer.clone(), Kind::SpentMessage),
+            spent_timeless: Table::new(durable.clone(), sealer.clone(), Kind::SpentTimeless),
             answers: Table::new(store.clone(), sealer.clone(), Kind::Answer),
             references: Table::new(store.clone(), sealer.clone(), Kind::Reference),
             seen_ivs: Table::new(store.clone(), sealer.clone(), Kind::SeenIv),

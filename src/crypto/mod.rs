@@ -1,5 +1,6 @@
 //! Primitives, each behind one small function: callers never choose an algorithm by a string.
 
+pub mod cbc;
 pub mod hash;
 pub mod jws;
 pub mod seal;

@@ -91,7 +91,8 @@ async fn measure(seconds: u64, directory: &Path, entropy: &Arc<dyn Entropy>) -> 
     let pid = child.id().ok_or(BenchError::NoRelay)?;
     let app = AppId::parse("bench").ok_or(BenchError::NoRelay)?;
     let key = MasterKey::from_hex(&key).map_err(io::Error::other)?;
-    let keyed: Arc<dyn Keyed> = wires::WIRES.first().ok_or(BenchError::NoRelay)?.keyed(&key, &app).into();
+    let wire = wires::WIRES.first().ok_or(BenchError::NoRelay)?;
+    let keyed: Arc<dyn Keyed> = wire.keyed(&key, &app, None).ok_or(BenchError::NoRelay)?.into();
     let load = Load { relay, stub: stub_address, keyed, entropy: entropy.clone(), counts: Arc::default() };
     let report = async {
         wait_for(relay, &mut child).await?;

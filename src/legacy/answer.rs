@@ -5,7 +5,8 @@ use std::io;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{App, Delivery, Direction};
+use super::wires::Dialect;
+use super::{App, Delivery, Direction, RelayClaim};
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
 use crate::identity::Identity;
@@ -60,6 +61,9 @@ pub enum Unanswerable {
         /// The length of the query, in bytes.
         length: usize,
     },
+    /// Its wire has no words for it.
+    #[error("the wire has no refusals")]
+    NoRefusals,
     /// The key that opened the request has left the configuration.
     #[error("the key that opened the request has left the configuration")]
     KeyGone,
@@ -75,6 +79,34 @@ pub fn answer(
     entropy: &dyn Entropy,
 ) -> Result<Answer, Unanswerable> {
     let jti = hex::encode(entropy.bytes::<16>());
+    let (plaintext, names) = if app.wire.dialect() == Dialect::Kif {
+        let (members, names) = kif_members(app, issuer, request, identity, now, &jti);
+        // Writing plain data to memory cannot fail.
+        (serde_json::to_vec(&members).unwrap_or_default(), names)
+    } else {
+        let (members, names) = members(app, issuer, request, identity, now, &jti);
+        (ascii_json(&members), names)
+    };
+    let sealed = seal(app, request, Direction::Response, &plaintext, now, entropy)?;
+    let travels = match app.delivery {
+        Delivery::Query => Return::InQuery { location: returning(app, request, "info", &sealed)? },
+        Delivery::Reference => {
+            let reference = entropy.handle();
+            Return::ByReference { location: returning(app, request, "info", &reference)?, reference }
+        }
+    };
+    Ok(Answer { sealed, travels, names })
+}
+
+/// The relay's own members and upstream's claims; and the names of these, for the event.
+fn members(
+    app: &App,
+    issuer: &str,
+    request: &LegacyRequest,
+    identity: &Identity,
+    now: Timestamp,
+    jti: &str,
+) -> (Map<String, Value>, String) {
     let iat = now.seconds();
     let mut members = Map::new();
     let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
@@ -98,15 +130,46 @@ pub fn answer(
         }
     }
     let names = names.join(" ");
-    let sealed = seal(app, request, Direction::Response, &ascii_json(&members), now, entropy)?;
-    let travels = match app.delivery {
-        Delivery::Query => Return::InQuery { location: returning(app, request, "info", &sealed)? },
-        Delivery::Reference => {
-            let reference = entropy.handle();
-            Return::ByReference { location: returning(app, request, "info", &reference)?, reference }
-        }
+    (members, names)
+}
+
+/// KIF's answer: upstream's claims, then `nonce` and `state`. A member that upstream sent under one of our names
+/// keeps its place and gets our value, as in KIF.
+fn kif_members(
+    app: &App,
+    issuer: &str,
+    request: &LegacyRequest,
+    identity: &Identity,
+    now: Timestamp,
+    jti: &str,
+) -> (Map<String, Value>, String) {
+    let iat = now.seconds();
+    let added = |claim: RelayClaim| match claim {
+        RelayClaim::Iat => iat.into(),
+        RelayClaim::Exp => (iat + LIFETIME).into(),
+        RelayClaim::Iss => issuer.into(),
+        RelayClaim::Aud => app.service.id.as_str().into(),
+        RelayClaim::Jti => jti.into(),
     };
-    Ok(Answer { sealed, travels, names })
+    let mut ours: Vec<(&str, Value)> =
+        vec![("nonce", request.nonce.as_str().into()), ("state", request.state.as_str().into())];
+    ours.extend(app.relay_claims.iter().map(|&claim| (claim.as_str(), added(claim))));
+    let mut members = Map::new();
+    members.insert("sub".to_owned(), identity.subject.as_str().into());
+    let mut names = Vec::new();
+    for (name, value) in identity.claims.iter().filter(|(name, _)| name.as_str() != "sub") {
+        if ours.iter().any(|(own, _)| own == name) {
+            members.insert(name.clone(), Value::Null);
+        } else if app.service.claims.contains(name) {
+            members.insert(name.clone(), value.clone());
+            names.push(name.as_str());
+        }
+    }
+    for (name, value) in ours {
+        members.insert(name.to_owned(), value);
+    }
+    let names = names.join(" ");
+    (members, names)
 }
 
 /// Seals a refusal for `request`: always in the URL, also with `reference` delivery.
@@ -122,12 +185,21 @@ pub fn refuse(
     struct Refusal<'a> {
         error: &'static str,
         r#ref: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        iat: Option<u64>,
         state: &'a str,
         nonce: &'a str,
     }
+    let iat = match app.wire.dialect() {
+        // The wire stamps it.
+        Dialect::Stamped => None,
+        Dialect::Claims => Some(now.seconds()),
+        Dialect::Kif => return Err(Unanswerable::NoRefusals),
+    };
     let refusal = Refusal {
         error: code.as_str(),
         r#ref: support.to_string(),
+        iat,
         state: &request.state,
         nonce: &request.nonce,
     };
@@ -208,7 +280,7 @@ mod tests {
     fn app(claims: &[&str]) -> App {
         let (id, wire) = (AppId::parse("a").unwrap(), wires::WIRES[0]);
         App {
-            keys: vec![AppKey::new(&MasterKey::new(sha256(&[b"k"])), wire, &id, None)],
+            keys: vec![AppKey::new(&MasterKey::new(sha256(&[b"k"])), wire, &id, None, None).unwrap()],
             service: Service {
                 id,
                 name: String::new(),
@@ -226,6 +298,8 @@ mod tests {
             delivery: Delivery::Query,
             request_max_age: std::time::Duration::from_mins(15),
             max_answer_query: 2000,
+            sunset: None,
+            relay_claims: Vec::new(),
         }
     }
 
@@ -240,7 +314,8 @@ mod tests {
             nonce: "own nonce".to_owned(),
             key: app.keys[0].fingerprint,
             mark: [0; 32],
-            iv_mark: [0; 32],
+            iv_mark: None,
+            timeless: false,
             sealed_at: Timestamp::from_seconds(1000),
             fresh_until: Timestamp::from_seconds(1900),
             demand: Demand::default(),

@@ -6,6 +6,7 @@
 use url::{Host, Url};
 
 use super::Refused;
+use super::wires::Dialect;
 use crate::event::{Facts, reasons::legacy as because};
 use crate::identity::Acr;
 use crate::service::{Demand, Prompt};
@@ -14,8 +15,10 @@ use crate::service::{Demand, Prompt};
 const MAX_QUERY: usize = 2048;
 /// The longest `state` or `nonce` as sent, in bytes.
 const MAX_VALUE: usize = 512;
-/// The shortest `state` or `nonce` once decoded, in bytes.
-const MIN_VALUE: usize = 16;
+/// The shortest `state` or `nonce` once decoded, in bytes. KIF's applications may send less, and are reported.
+pub const MIN_VALUE: usize = 16;
+/// The shortest `state` or `nonce` of a KIF application.
+const KIF_MIN_VALUE: usize = 1;
 /// Parameters of the answer, which a callback must not hold already.
 const ANSWER_KEYS: [&str; 4] = ["info", "info_error", "error", "iss"];
 
@@ -128,6 +131,13 @@ fn check_key(key: &str) -> Result<(), BadRule> {
 pub(super) struct Admitted {
     /// The registered URL with the request's own pieces, byte for byte.
     pub return_to: String,
+    /// What stands in its query, where the dialect has it there.
+    pub query: Query,
+}
+
+/// What the query of a callback says to the relay.
+#[derive(Default)]
+pub(super) struct Query {
     /// `state`, decoded once.
     pub state: String,
     /// `nonce`, decoded once.
@@ -136,19 +146,22 @@ pub(super) struct Admitted {
     pub demand: Demand,
 }
 
-/// Reads the plaintext of a request and finds the rule that admits it.
-pub(super) fn admit(rules: &[CallbackRule], plaintext: &[u8]) -> Result<Admitted, Refused> {
+/// Reads the callback of a request and finds the rule that admits it.
+pub(super) fn admit(rules: &[CallbackRule], dialect: Dialect, plaintext: &[u8]) -> Result<Admitted, Refused> {
     if !plaintext.iter().all(u8::is_ascii_graphic) {
         return Err(because::NOT_ASCII.into());
     }
     let text = std::str::from_utf8(plaintext).map_err(|_| because::NOT_ASCII)?;
     let (scheme, authority, path, query) = components(text).ok_or(because::CALLBACK_INVALID)?;
-    let query = query.filter(|query| !query.is_empty()).ok_or(because::QUERY_MISSING)?;
     let rule = rules
         .iter()
         .find(|rule| rule.scheme == scheme && rule.authority == authority && rule.path == path)
         .ok_or(because::CALLBACK_OUTSIDE)?;
-    read_query(rule, query)
+    match (dialect, query) {
+        (Dialect::Claims, None) => Ok(Admitted { return_to: rule.url(), query: Query::default() }),
+        (_, None | Some("")) => Err(because::QUERY_MISSING.into()),
+        (_, Some(query)) => read_query(rule, dialect, query),
+    }
 }
 
 /// Scheme, normalised authority, path and query of a URL that reads in one way only.
@@ -187,63 +200,79 @@ fn components(text: &str) -> Option<(&str, String, &str, Option<&str>)> {
     Some((scheme, format!("{}{port}", host.to_ascii_lowercase()), path, query))
 }
 
-fn read_query(rule: &CallbackRule, query: &str) -> Result<Admitted, Refused> {
+fn read_query(rule: &CallbackRule, dialect: Dialect, query: &str) -> Result<Admitted, Refused> {
     if query.len() > MAX_QUERY {
         return Err(Refused { reason: because::QUERY_TOO_LONG, facts: length(query.len()) });
     }
     let (mut state, mut nonce, mut own) = (None, None, Vec::new());
-    let mut relais = Relais::default();
+    let mut asks = Asks::default();
+    let shortest = if dialect == Dialect::Kif { KIF_MIN_VALUE } else { MIN_VALUE };
     for piece in query.split('&') {
         let (key, raw) = piece.split_once('=').ok_or(because::QUERY_MALFORMED)?;
         if ANSWER_KEYS.contains(&key) {
             return Err(because::RESERVED_PRESENT.into());
         }
-        let ours = matches!(key, "state" | "nonce") || key.starts_with("relais_");
-        let value = decode(raw, !ours).ok_or(because::QUERY_MALFORMED)?;
+        let binding = matches!(key, "state" | "nonce") && dialect != Dialect::Claims;
+        let asking = key.starts_with("relais_") && dialect == Dialect::Stamped;
+        let value = decode(raw, !binding && !asking).ok_or(because::QUERY_MALFORMED)?;
         match key {
-            "state" => once(&mut state, bounded(raw, value)?)?,
-            "nonce" => once(&mut nonce, bounded(raw, value)?)?,
-            _ if ours => relais.take(key, &value)?,
+            "state" if binding => once(&mut state, bounded(raw, value, shortest)?)?,
+            "nonce" if binding => once(&mut nonce, bounded(raw, value, shortest)?)?,
+            _ if asking => asks.take(key, &value)?,
             _ if rule.query_keys.iter().any(|allowed| allowed == key) => own.push(piece),
             _ => return Err(Refused { reason: because::KEY_NOT_ALLOWED, facts: named(key) }),
         }
+        // KIF's applications find their own values in the URL too, where they were.
+        if binding && dialect == Dialect::Kif {
+            own.push(piece);
+        }
     }
-    let nonce = nonce.ok_or(because::NONCE_MISSING)?;
-    let state = state.ok_or(because::STATE_MISSING)?;
+    if dialect != Dialect::Claims {
+        if nonce.is_none() {
+            return Err(because::NONCE_MISSING.into());
+        }
+        if state.is_none() {
+            return Err(because::STATE_MISSING.into());
+        }
+    }
     let mut return_to = rule.url();
     for (index, piece) in own.iter().enumerate() {
         return_to.push(if index == 0 { '?' } else { '&' });
         return_to.push_str(piece);
     }
-    Ok(Admitted { return_to, state, nonce, demand: relais.demand })
+    let query =
+        Query { state: state.unwrap_or_default(), nonce: nonce.unwrap_or_default(), demand: asks.demand };
+    Ok(Admitted { return_to, query })
 }
 
-/// The `relais_*` parameters, each at most once.
+/// What an application asks beyond its configuration, each at most once: `relais_*`, or claims.
 #[derive(Default)]
-struct Relais {
+pub(super) struct Asks {
     seen: Vec<String>,
-    demand: Demand,
+    /// What was asked so far.
+    pub demand: Demand,
 }
 
-impl Relais {
-    fn take(&mut self, key: &str, value: &str) -> Result<(), Refused> {
+impl Asks {
+    /// Takes one, by its name with or without `relais_`.
+    pub(super) fn take(&mut self, key: &str, value: &str) -> Result<(), Refused> {
         let refused = || Refused { reason: because::PARAMETER_UNKNOWN, facts: named(key) };
         if self.seen.iter().any(|seen| seen == key) {
             return Err(Refused { reason: because::PARAMETER_TWICE, facts: named(key) });
         }
         self.seen.push(key.to_owned());
         let words = || value.split(' ').filter(|word| !word.is_empty()).map(str::to_owned);
-        match key {
-            "relais_acr_values" => self.demand.acr_values = words().map(Acr).collect(),
-            "relais_ui_locales" => self.demand.ui_locales = words().collect(),
-            "relais_login_hint" => self.demand.login_hint = Some(value.to_owned()),
-            "relais_max_age" => {
+        match key.strip_prefix("relais_").unwrap_or(key) {
+            "acr_values" => self.demand.acr_values = words().map(Acr).collect(),
+            "ui_locales" => self.demand.ui_locales = words().collect(),
+            "login_hint" => self.demand.login_hint = Some(value.to_owned()),
+            "max_age" => {
                 let digits =
                     !value.is_empty() && value.len() <= 10 && value.bytes().all(|b| b.is_ascii_digit());
                 let seconds = value.parse().ok().filter(|_| digits).ok_or_else(refused)?;
                 self.demand.max_age = Some(seconds);
             }
-            "relais_prompt" => {
+            "prompt" => {
                 let prompt = match value {
                     "none" => Prompt::None,
                     "login" | "login consent" | "consent login" => Prompt::Login,
@@ -262,8 +291,9 @@ fn once(slot: &mut Option<String>, value: String) -> Result<(), Refused> {
     if slot.replace(value).is_some() { Err(because::PARAMETER_TWICE.into()) } else { Ok(()) }
 }
 
-fn bounded(raw: &str, value: String) -> Result<String, Refused> {
-    if raw.len() > MAX_VALUE || value.len() < MIN_VALUE {
+/// `value`, which was sent as `raw`, if neither is too long or too short.
+pub(super) fn bounded(raw: &str, value: String, shortest: usize) -> Result<String, Refused> {
+    if raw.len() > MAX_VALUE || value.len() < shortest {
         return Err(Refused { reason: because::VALUE_LENGTH, facts: length(value.len()) });
     }
     Ok(value)
@@ -292,7 +322,7 @@ fn decode(raw: &str, own: bool) -> Option<String> {
 }
 
 /// Names a key in the event, if it is one that could be allowed.
-fn named(key: &str) -> Facts {
+pub(super) fn named(key: &str) -> Facts {
     let names = match check_key(key) {
         Ok(()) | Err(BadRule::SessionKey(_) | BadRule::ReservedKey(_)) => Some(key.to_owned()),
         Err(_) => Some("(not a name)".to_owned()),

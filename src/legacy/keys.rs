@@ -1,7 +1,7 @@
 //! The keys of a legacy application: one random K in a file, everything else derived from it, so that one
 //! direction, one wire or one application never endangers another.
 
-use crate::crypto::hash::{hmac_sha256, sha256};
+use crate::crypto::hash::{hmac_sha256, hmac_sha512, sha256};
 use crate::request::KeyFingerprint;
 use crate::secret::Secret;
 use crate::service::AppId;
@@ -90,6 +90,17 @@ impl MasterKey {
     /// HMAC-SHA-256(K, "relais-1 WIRE DIR APP"): the key of one wire, direction and application.
     pub fn derive(&self, wire: &str, direction: Direction, app: &AppId) -> Secret<[u8; 32]> {
         self.hmac(&format!("relais-1 {wire} {} {app}", direction.as_str()))
+    }
+
+    /// HMAC-SHA-512(K, "relais-1 WIRE DIR APP"), for wires that want 64 bytes.
+    pub fn derive_wide(&self, wire: &str, direction: Direction, app: &AppId) -> Secret<[u8; 64]> {
+        let label = format!("relais-1 {wire} {} {app}", direction.as_str());
+        Secret::new(hmac_sha512(self.0.expose(), label.as_bytes()))
+    }
+
+    /// K itself: only KIF's wires encrypt with it.
+    pub(super) fn itself(&self) -> &Secret<[u8; 32]> {
+        &self.0
     }
 
     /// Lowercase hex of HMAC-SHA-256(K, "relais-1 claim APP"): the password of `/idp/claim`.

@@ -1,21 +1,25 @@
 //! Opening what an application sent: everything is checked here, before the upstream is troubled.
 
-use super::{App, AppKey, Direction, Refused, callback};
+use super::{App, AppKey, Direction, Refused, callback, claims};
 use crate::clock::Timestamp;
 use crate::crypto::hash::sha256;
 use crate::event::{Facts, reasons::legacy as because};
-use crate::legacy::wires::Opened;
+use crate::legacy::wires::{Dialect, Opened};
 use crate::request::LegacyRequest;
+use crate::service::Demand;
 
 /// The longest `msg`, in characters.
 const MAX_MSG: usize = 8192;
 /// How far in the future a message may be dated, in seconds.
 const AHEAD: u64 = 60;
+/// For how long a message without a time is remembered, in seconds: a day.
+const TIMELESS: u64 = 86_400;
 
-/// Opens the `msg` of a query string for `app`. `floor` is the instant before which sealed messages are
-/// refused, because the marks that would tell a replay are lost.
+/// Opens the `msg` of a query string for `app`, sent to the relay `issuer`. `floor` is the instant before which
+/// sealed messages are refused, because the marks that would tell a replay are lost.
 pub fn open(
     app: &App,
+    issuer: &str,
     query: &str,
     floor: Option<Timestamp>,
     now: Timestamp,
@@ -25,21 +29,57 @@ pub fn open(
     }
     let text = msg(query)?;
     let (key, opened) = open_under_any(app, Direction::Request, text, now)?;
-    let fresh_until = fresh(app, &opened, floor, now)?;
-    let admitted = callback::admit(&app.callbacks, &opened.plaintext)?;
-    let id = app.service.id.as_str().as_bytes();
+    let dialect = app.wire.dialect();
+    let asked = match dialect {
+        Dialect::Stamped | Dialect::Kif => {
+            let (sealed_at, fresh_until) = match opened.sealed_at {
+                Some(sealed_at) => (sealed_at, fresh(app, sealed_at, None, floor, now)?),
+                None => (now, Timestamp::from_seconds(now.seconds().saturating_add(TIMELESS))),
+            };
+            let callback::Admitted { return_to, query } =
+                callback::admit(&app.callbacks, dialect, &opened.plaintext)?;
+            let callback::Query { state, nonce, demand } = query;
+            Asked { return_to, state, nonce, demand, sealed_at, fresh_until, mark: mark(app, &opened.bytes) }
+        }
+        Dialect::Claims => {
+            let claims = claims::request(&opened.plaintext, &app.service.id, issuer)?;
+            let fresh_until = fresh(app, claims.frame.iat, Some(claims.frame.exp), floor, now)?;
+            let return_to =
+                callback::admit(&app.callbacks, dialect, claims.redirect_uri.as_bytes())?.return_to;
+            let mark = mark(app, claims.frame.jti.as_bytes());
+            let claims::Request { state, nonce, demand, frame, .. } = claims;
+            Asked { return_to, state, nonce, demand, sealed_at: frame.iat, fresh_until, mark }
+        }
+    };
     Ok(LegacyRequest {
         app: app.service.id.clone(),
-        return_to: admitted.return_to,
-        state: admitted.state,
-        nonce: admitted.nonce,
+        return_to: asked.return_to,
+        state: asked.state,
+        nonce: asked.nonce,
         key: key.fingerprint,
-        mark: sha256(&[id, &[0], &opened.bytes]),
-        iv_mark: sha256(&[id, &[0], &opened.iv]),
-        sealed_at: opened.sealed_at,
-        fresh_until,
-        demand: admitted.demand,
+        mark: asked.mark,
+        iv_mark: opened.iv.map(|iv| mark(app, &iv)),
+        timeless: dialect == Dialect::Kif,
+        sealed_at: asked.sealed_at,
+        fresh_until: asked.fresh_until,
+        demand: asked.demand,
     })
+}
+
+/// What a request says, in whatever dialect.
+struct Asked {
+    return_to: String,
+    state: String,
+    nonce: String,
+    demand: Demand,
+    sealed_at: Timestamp,
+    fresh_until: Timestamp,
+    mark: [u8; 32],
+}
+
+/// Tells a message of `app` from all others.
+fn mark(app: &App, id: &[u8]) -> [u8; 32] {
+    sha256(&[app.service.id.as_str().as_bytes(), &[0], id])
 }
 
 /// A sealed logout that opened: whom it is for, and how to tell a replay.
@@ -55,16 +95,28 @@ pub struct Logout {
 /// Opens the `msg` of a logout.
 pub fn open_logout(
     app: &App,
+    issuer: &str,
     query: &str,
     floor: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Logout, Refused> {
     let text = msg(query)?;
     let (_, opened) = open_under_any(app, Direction::Logout, text, now)?;
-    let fresh_until = fresh(app, &opened, floor, now)?;
-    let mark = sha256(&[app.service.id.as_str().as_bytes(), &[0], &opened.bytes]);
-    let sub = String::from_utf8(opened.plaintext).map_err(|_| because::LOGOUT_UNSEALED)?;
-    Ok(Logout { sub, mark, fresh_until })
+    match app.wire.dialect() {
+        Dialect::Stamped => {
+            let sealed_at = opened.sealed_at.ok_or(because::LOGOUT_UNSEALED)?;
+            let fresh_until = fresh(app, sealed_at, None, floor, now)?;
+            let sub = String::from_utf8(opened.plaintext).map_err(|_| because::LOGOUT_UNSEALED)?;
+            Ok(Logout { sub, mark: mark(app, &opened.bytes), fresh_until })
+        }
+        Dialect::Claims => {
+            let (frame, sub) = claims::logout(&opened.plaintext, &app.service.id, issuer)?;
+            let fresh_until = fresh(app, frame.iat, Some(frame.exp), floor, now)?;
+            Ok(Logout { sub, mark: mark(app, frame.jti.as_bytes()), fresh_until })
+        }
+        // What opens as anything under K would be some other message of theirs.
+        Dialect::Kif => Err(because::LOGOUT_UNSEALED.into()),
+    }
 }
 
 /// The one `msg` of a query string, as sent: names and value are compared raw, other parameters ignored.
@@ -103,21 +155,30 @@ fn open_under_any<'a>(
     Err(Refused { reason, facts })
 }
 
-/// Judges a message's own time, and tells until when it stays fresh.
-fn fresh(app: &App, opened: &Opened, floor: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, Refused> {
-    let (sealed, now_s) = (opened.sealed_at.seconds(), now.seconds());
+/// Judges a message's own time, and tells until when it stays fresh. `end` is the first second in which it says
+/// itself that it is no longer good.
+fn fresh(
+    app: &App,
+    sealed_at: Timestamp,
+    end: Option<Timestamp>,
+    floor: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Timestamp, Refused> {
+    let (sealed, now_s) = (sealed_at.seconds(), now.seconds());
     let max_age = app.request_max_age.as_secs();
     let offset_s = i64::try_from(i128::from(sealed) - i128::from(now_s)).ok();
     let refused = |reason| Err(Refused { reason, facts: Facts { offset_s, ..Facts::default() } });
     if sealed > now_s.saturating_add(AHEAD) {
         return refused(because::IN_THE_FUTURE);
     }
-    if now_s.saturating_sub(sealed) > max_age {
+    if now_s.saturating_sub(sealed) > max_age || end.is_some_and(|end| now_s >= end.seconds()) {
         return refused(because::EXPIRED);
     }
     if floor.is_some_and(|floor| sealed < floor.seconds()) {
         return refused(because::BEFORE_START);
     }
-    // To the end of the last second in which the comparison above still passes.
-    Ok(Timestamp::from_millis(Timestamp::from_seconds(sealed.saturating_add(max_age)).millis() + 999))
+    let last = sealed.saturating_add(max_age);
+    let last = end.map_or(last, |end| last.min(end.seconds().saturating_sub(1)));
+    // To the end of the last second in which the comparisons above still pass.
+    Ok(Timestamp::from_millis(Timestamp::from_seconds(last).millis() + 999))
 }

@@ -7,6 +7,7 @@
 mod answer;
 pub mod callback;
 mod claim;
+mod claims;
 mod keys;
 mod message;
 pub mod wires;
@@ -24,7 +25,7 @@ pub use claim::{Credentials, reference_handle};
 pub use keys::{BadKey, Direction, MasterKey};
 pub use message::{open, open_logout};
 
-use wires::{Keyed, Wire};
+use wires::{FIXED_IV, Keyed, Wire};
 
 /// One legacy application as configured.
 pub struct App {
@@ -44,6 +45,41 @@ pub struct App {
     pub request_max_age: Duration,
     /// The longest query that an answer's URL may have, in bytes.
     pub max_answer_query: usize,
+    /// After this instant a weak wire is no longer served; only those have one.
+    pub sunset: Option<Timestamp>,
+    /// What the relay adds to the answers of KIF's wires, beside `nonce` and `state`.
+    pub relay_claims: Vec<RelayClaim>,
+}
+
+/// A member that the relay can write into an answer of KIF's wires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayClaim {
+    /// When the answer was sealed.
+    Iat,
+    /// Until when it is good.
+    Exp,
+    /// Who wrote it.
+    Iss,
+    /// For whom.
+    Aud,
+    /// Which answer it is.
+    Jti,
+}
+
+impl RelayClaim {
+    /// Every one, in the order in which they are written.
+    pub const ALL: [Self; 5] = [Self::Iat, Self::Exp, Self::Iss, Self::Aud, Self::Jti];
+
+    /// The member's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Iat => "iat",
+            Self::Exp => "exp",
+            Self::Iss => "iss",
+            Self::Aud => "aud",
+            Self::Jti => "jti",
+        }
+    }
 }
 
 /// How an answer reaches the application.
@@ -68,19 +104,20 @@ pub struct AppKey {
 }
 
 impl AppKey {
-    /// Derives everything once.
+    /// Derives everything once. `None` if the wire wants a fixed IV and none is given.
     pub fn new(
         key: &MasterKey,
         wire: &dyn Wire,
         app: &crate::service::AppId,
+        iv: Option<[u8; FIXED_IV]>,
         until: Option<Timestamp>,
-    ) -> Self {
-        Self {
+    ) -> Option<Self> {
+        Some(Self {
             fingerprint: key.fingerprint(),
-            keyed: wire.keyed(key, app),
+            keyed: wire.keyed(key, app, iv)?,
             claim_password: key.claim_password(app),
             until,
-        }
+        })
     }
 
     fn valid_at(&self, now: Timestamp) -> bool {
@@ -89,6 +126,11 @@ impl AppKey {
 }
 
 impl App {
+    /// Whether its wire is weak and its date is past.
+    pub fn has_set(&self, now: Timestamp) -> bool {
+        self.sunset.is_some_and(|sunset| now >= sunset)
+    }
+
     /// The keys that open requests at `now`.
     fn keys_at(&self, now: Timestamp) -> impl Iterator<Item = &AppKey> {
         self.keys.iter().filter(move |key| key.valid_at(now))

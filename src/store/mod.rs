@@ -34,6 +34,8 @@ pub enum Kind {
     UsedHandle,
     /// A message that was answered, by its mark.
     SpentMessage,
+    /// A message without a time that was answered, by its mark.
+    SpentTimeless,
     /// The answer that a browser may get again for a minute, by login id.
     Answer,
     /// A sealed answer that waits to be claimed, by application, key and reference.
@@ -54,11 +56,12 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of their discriminants.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::AwayLogin,
         Self::ConfirmLogin,
         Self::UsedHandle,
         Self::SpentMessage,
+        Self::SpentTimeless,
         Self::Answer,
         Self::Reference,
         Self::SeenIv,
@@ -76,6 +79,7 @@ impl Kind {
             Self::ConfirmLogin => "confirm_login",
             Self::UsedHandle => "used_handle",
             Self::SpentMessage => "spent_message",
+            Self::SpentTimeless => "spent_timeless",
             Self::Answer => "answer",
             Self::Reference => "reference",
             Self::SeenIv => "seen_iv",

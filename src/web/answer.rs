@@ -89,11 +89,11 @@ async fn answer(visit: &mut Visit, outcome: Outcome, browser: BrowserId) -> Resu
             };
             refuse(visit, app, &request, login, browser, declined).await
         }
-        Err(Unanswerable::KeyGone) => Err(gone(&request.app)),
+        Err(Unanswerable::KeyGone | Unanswerable::NoRefusals) => Err(gone(&request.app)),
     }
 }
 
-/// A refusal returns to the application, sealed; where even that does not fit, the person reads a page.
+/// A refusal returns to the application, sealed; where even that does not fit, or the wire has no refusals, the person reads a page.
 async fn refuse(
     visit: &mut Visit,
     app: &App,
@@ -114,7 +114,7 @@ async fn refuse(
             visit.trace.because(Step::LegacyRefusalIssued, reason, Some(support), facts);
             Ok(see_other(&location))
         }
-        Err(Unanswerable::TooLong { .. }) => {
+        Err(Unanswerable::TooLong { .. } | Unanswerable::NoRefusals) => {
             broker::finish(&visit.journey(), request, login, browser, app.service.home_url.as_str()).await?;
             Err(on_page().about(facts))
         }

@@ -32,6 +32,7 @@ pub(super) async fn idp(visit: &mut Visit, name: Option<&str>) -> Result<Respons
         let limited = Refusal::new(PublicMessage::TooMany, Step::LegacyRequestRefused, because::LIMITED);
         return Err(limited.with(header::RETRY_AFTER, HeaderValue::from(seconds)));
     }
+    still_served(visit, name)?;
     let opened = match open(visit, name) {
         Ok(request) => unanswered(visit, request).await?,
         Err(refusal) => Err(*refusal),
@@ -87,6 +88,16 @@ fn known_app(visit: &Visit, name: Option<&str>) -> Option<AppId> {
     visit.rules.legacy(&id).map(|_| id)
 }
 
+/// A weak wire ends on its date; the message is not looked at, and does not count as refused.
+fn still_served(visit: &Visit, name: Option<&str>) -> Result<(), Refusal> {
+    let Some(id) = known_app(visit, name) else { return Ok(()) };
+    if visit.rules.legacy(&id).is_some_and(|app| app.has_set(visit.now())) {
+        let page = Refusal::new(PublicMessage::LegacySunset, Step::LegacyRequestRefused, because::SUNSET);
+        return Err(page.of_app(&id));
+    }
+    Ok(())
+}
+
 fn open(visit: &mut Visit, name: Option<&str>) -> Result<LegacyRequest, Box<Refusal>> {
     let refused = |reason: Reason| Box::new(Refusal::legacy(reason.into(), None));
     let id = match name {
@@ -95,7 +106,7 @@ fn open(visit: &mut Visit, name: Option<&str>) -> Result<LegacyRequest, Box<Refu
     };
     let app = visit.rules.legacy(&id).ok_or_else(|| refused(because::UNKNOWN_APP))?;
     visit.trace.app = Some(id.clone());
-    legacy::open(app, &visit.query, visit.app.means.floor, visit.now())
+    legacy::open(app, &visit.rules.issuer, &visit.query, visit.app.means.floor, visit.now())
         .map_err(|error| Box::new(Refusal::legacy(error, Some(id))))
 }
 
@@ -109,7 +120,7 @@ enum Opened {
 /// Single use: a message that was answered begins nothing.
 async fn unanswered(visit: &mut Visit, request: LegacyRequest) -> Result<Result<Opened, Refusal>, Refusal> {
     let browser = visit.browser.as_ref().map(Browser::id);
-    let found = broker::repeat(&visit.journey(), &request.mark, browser).await?;
+    let found = broker::repeat(&visit.journey(), &request, browser).await?;
     Ok(match found {
         Repeat::New => Ok(Opened::New(Box::new(request))),
         Repeat::Same(login, location) => {
@@ -126,4 +137,15 @@ fn accepted(visit: &Visit, request: &LegacyRequest) {
     let wire = visit.rules.legacy(&request.app).map(|app| app.wire.name());
     let facts = Facts { offset_s: i64::try_from(offset).ok(), wire, ..Facts::default() };
     visit.trace.step(Step::LegacyRequestAccepted, facts);
+    if request.timeless {
+        let noted = |reason| {
+            let facts = Facts { wire, ..Facts::default() };
+            visit.trace.because(Step::LegacyRequestNoted, reason, None, facts);
+        };
+        // Who still uses it, until the last one has moved.
+        noted(because::WEAK_WIRE);
+        if request.state.len().min(request.nonce.len()) < legacy::callback::MIN_VALUE {
+            noted(because::SHORT_VALUE);
+        }
+    }
 }

@@ -49,7 +49,8 @@ async fn asked(visit: &mut Visit, app: &App) -> Result<Response, Refusal> {
     if query.get("msg").is_some() {
         let floor = visit.app.means.floor;
         let mut journey = visit.journey();
-        let closed = logout::sealed(&mut journey, app, &visit.query, floor, &session).await;
+        let closed =
+            logout::sealed(&mut journey, app, &visit.rules.issuer, &visit.query, floor, &session).await;
         visit.trace = journey.trace.clone();
         if let Some(away) = closed? {
             // An upstream that drops `state` brings the browser back with nothing else to know the way by.

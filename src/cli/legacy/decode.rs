@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Sealer, directions};
+use super::{Iv, Sealer, directions, iv};
 use crate::cli::{Failure, input, output};
 use crate::event::Reason;
 use crate::legacy::Direction;
@@ -19,11 +19,14 @@ pub(super) struct Decode {
     /// What the message is for; `info` is a response, `info_error` a refusal
     #[arg(long, default_value = "response", value_parser = directions())]
     direction: Direction,
+    /// The IV that all messages share, on KIF's wires; elsewhere the message carries its own
+    #[arg(long, value_name = "HEX", value_parser = iv)]
+    iv: Option<Iv>,
 }
 
 impl Decode {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let (_, keyed) = self.sealer.open()?;
+        let keyed = self.sealer.open(self.direction, self.iv.as_ref())?;
         let bytes = input()?;
         // What is no UTF-8 is refused as what is no hex.
         let text = String::from_utf8_lossy(&bytes);

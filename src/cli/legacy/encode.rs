@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Sealer, directions};
+use super::{Iv, Sealer, directions, iv};
 use crate::cli::{Failure, input, output};
 use crate::clock::{Clock as _, SystemClock, Timestamp};
 use crate::entropy::{Entropy, SystemEntropy};
@@ -12,6 +12,7 @@ use crate::legacy::Direction;
 ///
 /// Seals exactly the bytes of standard input, and prints exactly the message: no line break is taken away or
 /// added. The callback of a request is one line without its break: `printf %s "$url" | relais legacy encode …`
+/// On the wire jwe it is the claims, as JSON, their times included.
 #[derive(Debug, Args)]
 pub(super) struct Encode {
     #[command(flatten)]
@@ -22,21 +23,15 @@ pub(super) struct Encode {
     /// The time it is stamped with, in seconds since 1970 [default: now]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=253_402_300_799))]
     ts: Option<u64>,
-    /// The IV, to reproduce a known message; never twice under one key [default: random]
+    /// The IV. KIF's wires need it: the one that all their messages share. Otherwise it reproduces a known
+    /// message, and is never used twice under one key [default: random]
     #[arg(long, value_name = "HEX", value_parser = iv)]
     iv: Option<Iv>,
 }
 
 impl Encode {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let (wire, keyed) = self.sealer.open()?;
-        let length = wire.iv_length();
-        if let Some(Iv(iv)) = &self.iv
-            && iv.len() != length
-        {
-            let text = format!("--iv has {} bytes, and those of {} have {length}", iv.len(), wire.name());
-            return Err(Failure::Usage(text));
-        }
+        let keyed = self.sealer.open(self.direction, self.iv.as_ref())?;
         let now = self.ts.map_or_else(|| SystemClock.now(), Timestamp::from_seconds);
         let chance = SystemEntropy::new();
         let entropy: &dyn Entropy = match &self.iv {
@@ -45,20 +40,4 @@ impl Encode {
         };
         output(keyed.seal(self.direction, now, entropy, &input()?).as_bytes())
     }
-}
-
-/// A given IV, in place of chance.
-#[derive(Clone, Debug)]
-struct Iv(Vec<u8>);
-
-impl Entropy for Iv {
-    fn fill(&self, buffer: &mut [u8]) {
-        for (to, from) in buffer.iter_mut().zip(&self.0) {
-            *to = *from;
-        }
-    }
-}
-
-fn iv(text: &str) -> Result<Iv, &'static str> {
-    hex::decode(text).map(Iv).map_err(|_| "write pairs of hexadecimal digits")
 }

@@ -8,14 +8,13 @@ use clap::Args;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Key, default_wire, wires};
+use super::{Key, default_wire, named, wires};
 use crate::cli::{Failure, output};
-use crate::legacy::Direction;
 
 /// Print the keys that an application's key gives, and its claim password.
 ///
 /// Prints lines of three columns, separated by tabs: what the key is for, its form, and the key. `hex` and
-/// `jwk` (RFC 7517) are the same key.
+/// `jwk` (RFC 7517) are the same key. KIF's wires use the application's key itself, for both directions.
 #[derive(Debug, Args)]
 pub(super) struct Keys {
     /// The wire that the keys are for
@@ -31,13 +30,14 @@ impl Keys {
         let app = &self.key.app;
         // To write into a text never fails.
         let mut lines = Zeroizing::new(String::new());
-        for direction in Direction::ALL {
-            let derived = key.derive(self.wire, direction, app);
+        let wire = named(self.wire)?;
+        for direction in wire.directions() {
+            let derived = wire.message_key(&key, *direction, app);
             let name = direction.as_str();
             let jwk = json!({
                 "kty": "oct",
                 "k": URL_SAFE_NO_PAD.encode(derived.expose()),
-                "alg": "A256GCM",
+                "alg": wire.jwk_alg(),
                 "use": "enc",
                 "kid": format!("{app}/{name}"),
             });

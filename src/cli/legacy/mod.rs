@@ -12,7 +12,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
 use super::{Failure, master_key};
-use crate::legacy::wires::{Keyed, WIRES, Wire, find};
+use crate::entropy::Entropy;
+use crate::legacy::wires::{FIXED_IV, Keyed, WIRES, Wire, find};
 use crate::legacy::{Direction, MasterKey};
 use crate::service::AppId;
 
@@ -53,11 +54,47 @@ struct Sealer {
 }
 
 impl Sealer {
-    fn open(&self) -> Result<(&'static dyn Wire, Box<dyn Keyed>), Failure> {
-        let unknown = || Failure::Usage(format!("no wire is named {}", self.wire));
-        let wire = find(self.wire).ok_or_else(unknown)?;
-        Ok((wire, wire.keyed(&self.key.read()?, &self.key.app)))
+    /// The wire under the application's keys, for messages of `direction`. KIF's wires take the IV that all
+    /// their messages share.
+    fn open(&self, direction: Direction, iv: Option<&Iv>) -> Result<Box<dyn Keyed>, Failure> {
+        let wire = named(self.wire)?;
+        let name = wire.name();
+        if !wire.directions().contains(&direction) {
+            return Err(Failure::Usage(format!("{name} has no {}", direction.as_str())));
+        }
+        let length = wire.iv_length();
+        if let Some(Iv(iv)) = iv
+            && iv.len() != length
+        {
+            return Err(Failure::Usage(format!(
+                "--iv has {} bytes, and those of {name} have {length}",
+                iv.len()
+            )));
+        }
+        let fixed = iv.and_then(|Iv(iv)| <[u8; FIXED_IV]>::try_from(iv.as_slice()).ok());
+        let keyed = wire.keyed(&self.key.read()?, &self.key.app, fixed);
+        keyed.ok_or_else(|| Failure::Usage(format!("{name} needs --iv, the IV of all its messages")))
     }
+}
+
+fn named(name: &str) -> Result<&'static dyn Wire, Failure> {
+    find(name).ok_or_else(|| Failure::Usage(format!("no wire is named {name}")))
+}
+
+/// A given IV, in place of chance.
+#[derive(Clone, Debug)]
+struct Iv(Vec<u8>);
+
+impl Entropy for Iv {
+    fn fill(&self, buffer: &mut [u8]) {
+        for (to, from) in buffer.iter_mut().zip(&self.0) {
+            *to = *from;
+        }
+    }
+}
+
+fn iv(text: &str) -> Result<Iv, &'static str> {
+    hex::decode(text).map(Iv).map_err(|_| "write pairs of hexadecimal digits")
 }
 
 /// An application and its key.

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::one_of;
 use super::secrets::{self, Names};
+use super::wire;
 use crate::clock::Timestamp;
 use crate::config::Purpose;
 use crate::config::file::{Element, Section};
 use crate::config::value::{Raw, Wrong, boolean, choice, instant, text, texts, web_url, whole};
 use crate::identity::{Acr, AcrAsk, AcrMode, AcrPolicy};
-use crate::legacy::wires::{WIRES, Wire};
 use crate::legacy::{App, AppKey, CallbackRule, Delivery, MasterKey};
 use crate::service::{AppId, Service, Sso, UpstreamName};
 use crate::upstream::Profile;
@@ -52,21 +52,23 @@ fn one(name: &str, section: &Section<'_>, around: &Around<'_>, keys: &mut Keys) 
         let right = "name it [a-z0-9][a-z0-9_-]{0,63}, and not \"claim\"";
         section.fault("", Wrong::new("is no name for an application", right));
     }
-    let wire = section.optional("wire", wire);
-    let wire = wire.or_else(|| WIRES.first().copied().filter(|_| !section.has("wire")));
     let current = keys.read(section, &KEY, true, around);
     let previous = previous(section, keys, around);
     let callbacks = callbacks(section, around.on_loopback);
     let enabled = section.or("enabled", true, boolean);
     let deliveries = [("query", Delivery::Query), ("reference", Delivery::Reference)];
     let delivery = section.or("delivery", Delivery::Query, choice(&deliveries));
+    let wire = wire::read(section, delivery, around.purpose);
     let request_max_age = section.or("request_max_age", 900, whole(30..=86_400));
     let max_answer_query = section.or("max_answer_query", 2_000, whole(500..=16_000));
     let service = service(name, section, around);
     let (wire, id, (current, previous)) = (wire?, id?, (current?, previous?));
-    let derived = |key: &MasterKey, until| AppKey::new(key, wire, &id, until);
-    let mut keys = vec![derived(&current, None)];
-    keys.extend(previous.iter().map(|(key, until)| derived(key, Some(*until))));
+    let wire::Choice { wire, iv, sunset, relay_claims } = wire;
+    let derived = |key: &MasterKey, until| AppKey::new(key, wire, &id, iv, until);
+    let mut keys = vec![derived(&current, None)?];
+    for (key, until) in &previous {
+        keys.push(derived(key, Some(*until))?);
+    }
     Some(App {
         service: service?,
         enabled,
@@ -76,12 +78,9 @@ fn one(name: &str, section: &Section<'_>, around: &Around<'_>, keys: &mut Keys) 
         delivery,
         request_max_age: Duration::from_secs(request_max_age),
         max_answer_query,
+        sunset,
+        relay_claims,
     })
-}
-
-fn wire(raw: &Raw<'_>) -> Result<&'static dyn Wire, Wrong> {
-    let list: Vec<_> = WIRES.iter().map(|wire| (wire.name(), *wire)).collect();
-    choice(&list)(raw)
 }
 
 fn service(name: &str, section: &Section<'_>, around: &Around<'_>) -> Option<Service> {

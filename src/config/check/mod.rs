@@ -5,6 +5,7 @@ mod legacy;
 mod secrets;
 mod server;
 mod upstream;
+mod wire;
 
 use std::path::Path;
 

@@ -38,4 +38,10 @@ super::reasons! {
     CLAIM_MALFORMED = "L034", "legacy.claim_malformed", Warn, "claim mal formé", "the claim is malformed", "POST a form with `ref`, once.", "";
     PATH_WITHOUT_APP = "L035", "legacy.no_default_app", Warn, "/idp sans application par défaut", "`/idp` was asked for without an application and no `default_app` is configured", "Use `/idp/{app}`, or configure `default_app`.", "";
     LOGOUT_UNSEALED = "L036", "legacy.logout_unsealed", Warn, "message de déconnexion refusé", "the sealed logout does not open, is stale or is not for this session", "Seal the `sub` under the direction `logout`, fresh for each logout.", "";
+    NOT_JWE = "L037", "legacy.not_jwe", Warn, "msg n'est pas un JWE compact avec l'en-tête exact", "`msg` is no compact JWE with exactly the header of this wire, direction and application", "Write the header's bytes as the protocol page has them, five parts, base64url without padding.", "";
+    CLAIMS_MALFORMED = "L038", "legacy.claims_malformed", Warn, "le contenu n'est pas un objet JSON dont chaque membre figure une fois", "the claims are no JSON object with each member once", "Write one JSON object, each claim once.", "";
+    CLAIM_WRONG = "L039", "legacy.claim_wrong", Warn, "une revendication manque, est inconnue ou n'a pas la bonne valeur", "a claim is missing, unknown or wrong", "Look at the claim named in `names`: the protocol page lists them.", "";
+    SHORT_VALUE = "L040", "legacy.short_value", Warn, "state ou nonce a moins de 16 octets", "`state` or `nonce` has fewer than 16 bytes, which can be guessed", "Send 32 hexadecimal digits of the system's random source.", "";
+    WEAK_WIRE = "L041", "legacy.weak_wire", Info, "l'application utilise encore un protocole faible", "the application still uses a weak wire", "Move it to `aes-256-gcm`, `jwe` or OpenID Connect before its `sunset`.", "";
+    SUNSET = "L042", "legacy.sunset", Warn, "la date limite du protocole faible de l'application est passée", "the application's weak wire is past its `sunset`", "Move the application to another wire, or set a later `sunset`.", "";
 }

@@ -1,13 +1,14 @@
 //! `aes-256-gcm`: lowercase hex of `ts ‖ iv ‖ ciphertext ‖ tag`, a key per direction and application, `ts` as
 //! associated data.
 
-use super::{Keyed, Opened, Wire};
+use super::{Dialect, FIXED_IV, Keyed, Opened, Wire};
 use crate::clock::Timestamp;
 use crate::crypto::seal::{IV, SealKey, TAG};
 use crate::entropy::Entropy;
 use crate::event::Reason;
 use crate::event::reasons::legacy::{DOES_NOT_OPEN, NOT_HEX, TOO_SHORT};
 use crate::legacy::keys::{Direction, MasterKey};
+use crate::secret::Secret;
 use crate::service::AppId;
 
 /// The wire.
@@ -21,14 +22,26 @@ impl Wire for Aes256Gcm {
         "aes-256-gcm"
     }
 
+    fn dialect(&self) -> Dialect {
+        Dialect::Stamped
+    }
+
     fn iv_length(&self) -> usize {
         IV
     }
 
-    fn keyed(&self, key: &MasterKey, app: &AppId) -> Box<dyn Keyed> {
+    fn message_key(&self, key: &MasterKey, direction: Direction, app: &AppId) -> Secret<Vec<u8>> {
+        Secret::new(key.derive(self.name(), direction, app).expose().to_vec())
+    }
+
+    fn jwk_alg(&self) -> &'static str {
+        "A256GCM"
+    }
+
+    fn keyed(&self, key: &MasterKey, app: &AppId, _: Option<[u8; FIXED_IV]>) -> Option<Box<dyn Keyed>> {
         let keys = Direction::ALL
             .map(|direction| (direction, SealKey::new(key.derive(self.name(), direction, app).expose())));
-        Box::new(Keys(keys))
+        Some(Box::new(Keys(keys)))
     }
 }
 
@@ -53,7 +66,7 @@ impl Keyed for Keys {
         }
         let plaintext = self.of(direction)?.open(iv, ts, sealed).map_err(|_| DOES_NOT_OPEN)?;
         let sealed_at = Timestamp::from_seconds(u64::from_be_bytes(*ts));
-        Ok(Opened { sealed_at, iv: iv.to_vec(), plaintext, bytes })
+        Ok(Opened { sealed_at: Some(sealed_at), iv: Some(iv.to_vec()), plaintext, bytes })
     }
 
     fn seal(&self, direction: Direction, now: Timestamp, entropy: &dyn Entropy, plaintext: &[u8]) -> String {
