@@ -120,7 +120,8 @@ fn members(
     put("state", request.state.as_str().into());
     put("nonce", request.nonce.as_str().into());
     put("acr", identity.acr.as_ref().map_or(Value::Null, |acr| acr.0.as_str().into()));
-    put("auth_time", identity.auth_time.seconds().into());
+    let auth_time = identity.auth_time_told.then(|| identity.auth_time.seconds());
+    put("auth_time", auth_time.map_or(Value::Null, Value::from));
     let mut names = Vec::new();
     for (name, value) in &identity.claims {
         // What upstream sent under the relay's own names is dropped.

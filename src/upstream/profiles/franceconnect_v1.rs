@@ -30,7 +30,6 @@ pub(super) const PROFILE: Profile = Profile {
     client_auth: ClientAuth::SecretPost,
     signer: Signer::ClientSecret,
     discovery: false,
-    // Its session lasts 30 minutes, and its `id_token` has no `auth_time`.
     warning: Some(
         "is a retired service whose tokens are signed by the client secret: whoever reads it can sign in as anybody. \
          For stubs and tests",
