@@ -124,12 +124,62 @@ fn encode_and_decode_reproduce_the_vectors_byte_for_byte() {
     assert_eq!(checked, 18);
 }
 
+/// `jwe` prints and takes the claims.
+#[test]
+fn jwe_encode_and_decode_reproduce_the_vectors() {
+    let place = Place::new();
+    for row in rows("jwe").iter().filter(|row| row.refused.is_none()) {
+        let key = place.key(&row.key);
+        let (plaintext, token) = (row.plaintext.as_ref().unwrap(), row.token.as_ref().unwrap());
+        let of = ["--wire", "jwe", "--app", &row.app, "--key-file", &key, "--direction", &row.direction];
+        let encode = [&["legacy", "encode", "--iv", row.iv.as_ref().unwrap()], of.as_slice()].concat();
+        assert_eq!(stdout(&relais(&encode, plaintext.as_bytes())), token, "{}", row.id);
+        let opened = relais(&[&["legacy", "decode"], of.as_slice()].concat(), token.as_bytes());
+        assert_eq!(stdout(&opened), plaintext, "{}", row.id);
+        let keys = ["legacy", "keys", "--wire", "jwe", "--app", &row.app, "--key-file", &key];
+        let line = format!("{}\thex\t{}\n", row.direction, row.derived.as_ref().unwrap());
+        assert!(stdout(&relais(&keys, b"")).contains(&line), "{}", row.id);
+    }
+}
+
+/// In place of KIF's own tools: every message that its documentation prints.
+#[test]
+fn every_documented_message_of_kif_is_reproduced() {
+    let place = Place::new();
+    let file: serde_json::Value = serde_json::from_str(include_str!("vectors/kif-vectors.json")).unwrap();
+    let documented = file["vectors"].as_array().unwrap().iter().filter(|row| row["set"] == "documented");
+    let mut checked = 0;
+    for row in documented {
+        let text = |name: &str| row[name].as_str().unwrap();
+        let wire = if text("mode") == "AES-256-GCM" { "kif-gcm" } else { "kif-cbc" };
+        let key = place.key(text("key"));
+        let of = ["--wire", wire, "--app", "a", "--key-file", &key, "--iv", text("iv")];
+        let plaintext = hex::decode(text("plaintext_hex")).unwrap();
+        let sealed = relais(&[&["legacy", "encode"], of.as_slice()].concat(), &plaintext);
+        assert_eq!((stdout(&sealed), stderr(&sealed)), (text("hex"), ""), "{}", text("id"));
+        let opened = relais(&[&["legacy", "decode"], of.as_slice()].concat(), text("hex").as_bytes());
+        assert_eq!((&opened.stdout, code(&opened)), (&plaintext, 0), "{}", text("id"));
+        let without = relais(&[&["legacy", "decode"], &of[..6]].concat(), text("hex").as_bytes());
+        assert_eq!(code(&without), 2, "KIF's wires need their IV");
+        let refusal = [&["legacy", "encode", "--direction", "refusal"], of.as_slice()].concat();
+        assert_eq!(code(&relais(&refusal, b"x")), 2, "KIF has no refusals");
+        checked += 1;
+    }
+    assert_eq!(checked, 8);
+}
+
 #[test]
 fn what_the_vectors_refuse_does_not_open() {
     let place = Place::new();
-    for row in rows("aes-256-gcm").iter().filter(|row| row.refused.is_some()) {
+    let refused =
+        [rows("aes-256-gcm"), rows("jwe")].into_iter().flatten().filter(|row| row.refused.is_some());
+    for row in refused {
         let (key, token) = (place.key(&row.key), row.token.as_ref().unwrap());
-        let args = ["legacy", "decode", "--app", &row.app, "--key-file", &key, "--direction", &row.direction];
+        let args = [
+            &["legacy", "decode", "--wire", &row.wire, "--app", &row.app],
+            &["--key-file", &key, "--direction", &row.direction][..],
+        ]
+        .concat();
         let output = relais(&args, token.as_bytes());
         assert_eq!((code(&output), stdout(&output)), (1, ""), "{} {:?}", row.id, row.refused);
         assert!(stderr(&output).starts_with("error: the message does not open: "), "{}", stderr(&output));

@@ -13,9 +13,9 @@ use crate::idp_inputs::{humantime, sign_in};
 
 const FROM: &str = "192.0.2.200";
 
-struct Claimed {
-    status: u16,
-    body: String,
+pub struct Claimed {
+    pub status: u16,
+    pub body: String,
     headers: axum::http::HeaderMap,
 }
 
@@ -24,7 +24,7 @@ async fn claim(world: &World, user: &str, password: &str, reference: &str) -> Cl
     call(world, Some((user, password)), &format!("ref={reference}"), FROM).await
 }
 
-async fn call(world: &World, credentials: Option<(&str, &str)>, form: &str, from: &str) -> Claimed {
+pub async fn call(world: &World, credentials: Option<(&str, &str)>, form: &str, from: &str) -> Claimed {
     let mut request = Request::builder()
         .method("POST")
         .uri("/idp/claim")

@@ -30,4 +30,10 @@ mod silence;
 #[cfg(test)]
 mod soak;
 #[cfg(test)]
+mod kif_vectors;
+#[cfg(test)]
+mod other_wires;
+#[cfg(test)]
 mod vectors;
+#[cfg(test)]
+mod weak_wires;

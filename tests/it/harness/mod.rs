@@ -33,6 +33,13 @@ pub const RELAY_HOST: &str = "127.0.0.1:8080";
 /// When the world begins: long after the relay started, so that no message is older than it.
 const START: Timestamp = Timestamp::from_seconds(1_790_791_514);
 
+/// What a section of a KIF application has besides.
+macro_rules! KIF {
+    () => {
+        "iv = \"00112233445566778899aabbccddeeff\"\nsunset = \"2026-12-31T00:00:00Z\""
+    };
+}
+
 /// The applications of the world, all on one relay. Name, then what their section says beside key, callback,
 /// claims and home.
 const APPS: &[(&str, &str)] = &[
@@ -45,6 +52,17 @@ const APPS: &[(&str, &str)] = &[
     ("forte", "upstream = \"oidc\"\nacr = { accept = [\"eidas2\", \"eidas3\"], mode = \"require\" }"),
     ("courte", "upstream = \"oidc\"\nsso = \"silent\"\naccept_forced_login = true\nmax_answer_query = 600"),
     ("fermee", "upstream = \"fc\"\nenabled = false"),
+    ("mono", "upstream = \"oidc\"\nwire = \"jwe\""),
+    (
+        "vieux-gcm",
+        concat!("upstream = \"oidc\"\nwire = \"kif-gcm\"\naccept_forgeable_identities = true\n", KIF!()),
+    ),
+    (
+        "vieux-cbc",
+        concat!("upstream = \"oidc\"\nwire = \"kif-cbc\"\naccept_forgeable_identities = true\n", KIF!()),
+    ),
+    ("ref-gcm", concat!("upstream = \"oidc\"\nwire = \"kif-gcm\"\ndelivery = \"reference\"\n", KIF!())),
+    ("ref-cbc", concat!("upstream = \"oidc\"\nwire = \"kif-cbc\"\ndelivery = \"reference\"\n", KIF!())),
 ];
 
 /// What a world is made with.
