@@ -135,7 +135,8 @@ async fn unanswered(visit: &mut Visit, request: LegacyRequest) -> Result<Result<
 fn accepted(visit: &Visit, request: &LegacyRequest) {
     let offset = i128::from(request.sealed_at.seconds()) - i128::from(visit.now().seconds());
     let wire = visit.rules.legacy(&request.app).map(|app| app.wire.name());
-    let facts = Facts { offset_s: i64::try_from(offset).ok(), wire, ..Facts::default() };
+    let offset_s = i64::try_from(offset).ok().filter(|_| !request.timeless);
+    let facts = Facts { offset_s, wire, ..Facts::default() };
     visit.trace.step(Step::LegacyRequestAccepted, facts);
     if request.timeless {
         let noted = |reason| {

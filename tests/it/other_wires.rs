@@ -224,6 +224,29 @@ async fn a_kif_application_as_it_is() {
     }
 }
 
+/// The marks of KIF's messages are in the durable store, whatever the others are in; and the relay adds what the
+/// configuration says, after `nonce` and `state`.
+#[tokio::test]
+async fn kif_marks_are_durable_and_answers_may_say_more() {
+    let more = "relay_claims = [\"iat\", \"exp\", \"iss\", \"aud\", \"jti\"]".to_owned();
+    let world = World::with(Setup { app: [("vieux-cbc", more)].into(), ..Setup::default() }).await;
+    let app = Other::new("vieux-cbc");
+    let (_, back) =
+        through(&world, &app.idp("http://127.0.0.1:9000/vieux-cbc/retour.cgi?state=s&nonce=n")).await;
+    let text = String::from_utf8(app.info(&back.url)).unwrap();
+    let now = world.now();
+    let expected = format!(
+        ",\"nonce\":\"n\",\"state\":\"s\",\"iat\":{now},\"exp\":{},\"iss\":\"{RELAY}\",\"aud\":\"vieux-cbc\",\"jti\":\"",
+        now + 300
+    );
+    assert!(text.contains(&expected), "{text}");
+    let tables = &world.app.means.tables;
+    assert!(world.app.means.floor.is_some(), "the other marks are in memory");
+    assert_eq!((tables.spent_timeless.count().await.unwrap(), tables.spent.count().await.unwrap()), (1, 0));
+    let durable = &world.app.means.stores[1];
+    assert_eq!(durable.count(relais::store::Kind::SpentTimeless).await.unwrap(), 1);
+}
+
 #[tokio::test]
 async fn an_answer_too_long_for_kif() {
     let more = "max_answer_query = 500".to_owned();
