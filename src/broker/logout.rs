@@ -47,12 +47,12 @@ pub async fn confirmed(
     let now = cx.now();
     let forged = || Failure::new(PublicMessage::Csrf, Some(app), reasons::broker::CSRF);
     let key = token.as_bytes();
+    // Looked at first, so that another browser cannot use it up; what decides is the taking.
     let (asked, _) = cx.tables.confirm_logout.read(key, now).await?.ok_or_else(forged)?;
     if asked.browser != browser || asked.app != *app {
         return Err(forged());
     }
-    // A second click finds it taken; the session is closed all the same.
-    cx.tables.confirm_logout.take(key, now).await?;
+    let asked = cx.tables.confirm_logout.take(key, now).await?.ok_or_else(forged)?;
     close(cx, app, &asked.sid).await
 }
 

@@ -96,10 +96,13 @@ async fn a_forged_confirmation_closes_nothing() {
         browser.clone().with("Sec-Fetch-Dest", "image").with("Sec-Fetch-Site", "cross-site").get(&url).await;
     assert!(is_question(&page), "OUT-13");
     assert!(still_signed_in(&world, &browser, &app).await, "OUT-13: session intact");
-    // The right one still works, and a second click ends on the same page.
-    let page = browser.submit(&page, ("decision", "yes")).await;
-    assert_eq!(page.status, 200);
+    // The right one still works, once.
+    let done = browser.submit(&page, ("decision", "yes")).await;
+    assert_eq!(done.status, 200);
     assert!(!still_signed_in(&world, &browser, &app).await);
+    // The token was taken: a second click ends on a page with the application's button.
+    let again = browser.submit(&page, ("decision", "yes")).await;
+    assert_eq!((again.status, again.button().as_str()), (403, "https://paie.example/accueil"));
 }
 
 #[tokio::test]
