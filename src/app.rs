@@ -53,6 +53,8 @@ pub struct Means {
     pub refused_messages: Limiter<IpAddr>,
     /// Wrong claim passwords, by address prefix.
     pub wrong_claims: Limiter<IpAddr>,
+    /// Messages on weak wires, by application.
+    pub weak_wires: legacy::Usage,
     draining: AtomicBool,
 }
 
@@ -134,6 +136,7 @@ impl App {
             floor: (!ephemeral_survives).then(|| clock.now()),
             refused_messages: per_minute(config.limits.refused_messages_per_minute),
             wrong_claims: per_minute(config.limits.wrong_claims_per_minute),
+            weak_wires: legacy::Usage::default(),
             tables: Tables::new(&ephemeral, &durable, &sealer),
             stores: vec![ephemeral, durable],
             draining: AtomicBool::new(false),
@@ -254,6 +257,11 @@ impl Rules {
     /// A legacy application, enabled or not.
     pub fn legacy(&self, id: &AppId) -> Option<&legacy::App> {
         self.apps.get(id)
+    }
+
+    /// Every legacy application, in no order.
+    pub fn legacy_apps(&self) -> impl Iterator<Item = &legacy::App> {
+        self.apps.values()
     }
 
     /// The path under which the relay stands, without a trailing slash; empty at the root.

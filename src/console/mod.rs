@@ -1,5 +1,7 @@
 //! The management listener: for operators and their machines, never for browsers from outside.
 
+mod metrics;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -15,6 +17,7 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/health/live", get(async || text(StatusCode::OK, "live\n")))
         .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics::metrics))
         .with_state(app)
 }
 

@@ -10,6 +10,7 @@ mod claim;
 mod claims;
 mod keys;
 mod message;
+mod usage;
 pub mod wires;
 
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub use callback::CallbackRule;
 pub use claim::{Credentials, reference_handle};
 pub use keys::{BadKey, Direction, MasterKey};
 pub use message::{open, open_logout};
+pub use usage::{Usage, Used};
 
 use wires::{FIXED_IV, Keyed, Wire};
 

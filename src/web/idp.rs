@@ -139,14 +139,14 @@ fn accepted(visit: &Visit, request: &LegacyRequest) {
     let facts = Facts { offset_s, wire, ..Facts::default() };
     visit.trace.step(Step::LegacyRequestAccepted, facts);
     if request.timeless {
-        let noted = |reason| {
-            let facts = Facts { wire, ..Facts::default() };
+        let noted = |reason, count| {
+            let facts = Facts { wire, count, ..Facts::default() };
             visit.trace.because(Step::LegacyRequestNoted, reason, None, facts);
         };
-        // Who still uses it, until the last one has moved.
-        noted(because::WEAK_WIRE);
+        let messages = visit.app.means.weak_wires.note(&request.app, visit.now());
+        noted(because::WEAK_WIRE, Some(messages));
         if request.state.len().min(request.nonce.len()) < legacy::callback::MIN_VALUE {
-            noted(because::SHORT_VALUE);
+            noted(because::SHORT_VALUE, None);
         }
     }
 }

@@ -24,6 +24,8 @@ mod journeys;
 #[cfg(test)]
 mod logout_inputs;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod silence;
