@@ -231,8 +231,8 @@ async fn kif_marks_are_durable_and_answers_may_say_more() {
     let more = "relay_claims = [\"iat\", \"exp\", \"iss\", \"aud\", \"jti\"]".to_owned();
     let world = World::with(Setup { app: [("vieux-cbc", more)].into(), ..Setup::default() }).await;
     let app = Other::new("vieux-cbc");
-    let (_, back) =
-        through(&world, &app.idp("http://127.0.0.1:9000/vieux-cbc/retour.cgi?state=s&nonce=n")).await;
+    let url = app.idp("http://127.0.0.1:9000/vieux-cbc/retour.cgi?state=s&nonce=n");
+    let (_, back) = through(&world, &url).await;
     let text = String::from_utf8(app.info(&back.url)).unwrap();
     let now = world.now();
     let expected = format!(
@@ -245,6 +245,12 @@ async fn kif_marks_are_durable_and_answers_may_say_more() {
     assert_eq!((tables.spent_timeless.count().await.unwrap(), tables.spent.count().await.unwrap()), (1, 0));
     let durable = &world.app.means.stores[1];
     assert_eq!(durable.count(relais::store::Kind::SpentTimeless).await.unwrap(), 1);
+
+    let world = world.restarted();
+    world.advance(86_300);
+    refused(&world, "IDP-84", &url, "legacy.replayed").await;
+    let other = app.idp("http://127.0.0.1:9000/vieux-cbc/retour.cgi?state=s&nonce=n2");
+    assert_eq!(from_anywhere(&world).get(&other).await.status, 303, "it carries no time: no floor");
 }
 
 #[tokio::test]

@@ -129,6 +129,17 @@ impl World {
         Self { clock, app, relay, stub, stub_router, stub_base, recorder, dir, setup }
     }
 
+    /// The same world after its relay has stopped and started: what was in memory is gone.
+    pub fn restarted(self) -> Self {
+        let Self { clock, app, relay: router, stub, stub_router, stub_base, recorder, dir, setup } = self;
+        // The file has one owner at a time.
+        drop((app, router));
+        let config = configuration(&setup, &stub_base, dir.path());
+        let app = Arc::new(relay(config, &recorder, &clock, dir.path(), setup.sqlite));
+        let relay = web::router(app.clone());
+        Self { clock, app, relay, stub, stub_router, stub_base, recorder, dir, setup }
+    }
+
     pub fn now(&self) -> u64 {
         self.clock.now().seconds()
     }
