@@ -8,7 +8,7 @@ use relais::legacy::{Direction, MasterKey};
 use relais::service::AppId;
 use serde_json::{Value, json};
 
-use crate::harness::{Browser, LegacyApp, Page, RELAY, Setup, World, parameter, random};
+use crate::harness::{Browser, LegacyApp, Page, RELAY, Setup, World, parameter, random, write_secret};
 use crate::idp_inputs::sign_in;
 
 /// An application on one of these wires.
@@ -251,6 +251,38 @@ async fn kif_marks_are_durable_and_answers_may_say_more() {
     refused(&world, "IDP-84", &url, "legacy.replayed").await;
     let other = app.idp("http://127.0.0.1:9000/vieux-cbc/retour.cgi?state=s&nonce=n2");
     assert_eq!(from_anywhere(&world).get(&other).await.status, 303, "it carries no time: no floor");
+}
+
+/// How an application leaves KIF's wire: a second section with a key of its own, both alive, one `sub`.
+#[tokio::test]
+async fn an_application_moves_while_both_wires_live() {
+    let mut world = World::new().await;
+    let callback = "http://127.0.0.1:9000/vieux-cbc/retour.cgi";
+    write_secret(&world.dir.path().join("vieux2.key"), &LegacyApp::key_hex("vieux2"));
+    world.reconfigure(|setup| {
+        setup.more = format!(
+            r#"
+[legacy.vieux2]
+name = "Application vieux-cbc"
+key_file = "vieux2.key"
+callbacks = [{{ url = "{callback}", query_keys = ["vue", "dossier"] }}]
+home_url = "https://vieux-cbc.example/accueil"
+upstream = "oidc"
+scopes = ["openid", "profile", "email"]
+claims = ["given_name", "family_name", "email"]
+"#
+        );
+    });
+    let (old, new) = (Other::new("vieux-cbc"), LegacyApp::new("vieux2"));
+    let attempt = new.attempt();
+    let request = format!("{callback}?state={}&nonce={}", attempt.state, attempt.nonce);
+    let moved = new.idp(&new.seal("request", world.now(), &request));
+    let (_, back) = through(&world, &old.idp(&request)).await;
+    let before: Value = serde_json::from_slice(&old.info(&back.url)).unwrap();
+    let (_, back) = through(&world, &moved).await;
+    let after = new.identity(&back.url, &attempt);
+    assert!(before["sub"].is_string());
+    assert_eq!(before["sub"], after["sub"], "the account stays the person's");
 }
 
 #[tokio::test]
