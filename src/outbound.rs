@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use rustls::pki_types::CertificateDer;
 use url::{Host, Url};
 
 /// How calls leave.
@@ -23,6 +24,8 @@ pub struct OutboundSettings {
     pub max_body: usize,
     /// An HTTP proxy for all calls but those to loopback; the environment's variables are never read.
     pub proxy: Option<Url>,
+    /// Authorities trusted besides the machine's, such as that of an administration's own network.
+    pub more_roots: Vec<CertificateDer<'static>>,
 }
 
 impl Default for OutboundSettings {
@@ -32,6 +35,7 @@ impl Default for OutboundSettings {
             total: Duration::from_secs(10),
             max_body: 1024 * 1024,
             proxy: None,
+            more_roots: Vec::new(),
         }
     }
 }
@@ -108,6 +112,11 @@ impl Outbound {
             let proxy = reqwest::Proxy::all(proxy.as_str()).map_err(CannotCall)?;
             builder =
                 builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_string("localhost,127.0.0.0/8,::1")));
+        }
+        let roots = settings.more_roots.iter().map(|der| reqwest::Certificate::from_der(der));
+        let roots = roots.collect::<Result<Vec<_>, _>>().map_err(CannotCall)?;
+        if !roots.is_empty() {
+            builder = builder.tls_certs_merge(roots);
         }
         let client = builder.build().map_err(CannotCall)?;
         Ok(Self { client, total: settings.total, max_body: settings.max_body })
@@ -278,6 +287,8 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::testing::{Reply, Server};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     fn outbound() -> Outbound {
@@ -402,7 +413,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_certificate_that_nobody_vouches_for_is_no_connection() {
+    async fn a_certificate_counts_if_somebody_vouches_for_it() {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
         let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -417,13 +428,41 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                assert!(acceptor.accept(stream).await.is_err());
+                let Ok(mut tls) = acceptor.accept(stream).await else { continue };
+                let mut head = [0; 1024];
+                tls.read(&mut head).await.unwrap();
+                tls.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
             }
         });
         let url = Url::parse(&format!("https://localhost:{port}/")).unwrap();
         let error = outbound().get(&url, "*/*", None).await.unwrap_err();
         assert!(matches!(error, OutboundError::Unreachable(_)));
         assert!(chain(&error).contains("certificate"), "{}", chain(&error));
+        let more_roots = vec![made.cert.der().clone()];
+        let trusting =
+            Outbound::new(&OutboundSettings { more_roots, ..OutboundSettings::default() }).unwrap();
+        assert_eq!(trusting.get(&url, "*/*", None).await.unwrap().status, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn calls_go_through_the_proxy_but_those_to_this_machine() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 1024];
+            let length = stream.read(&mut head).await.unwrap();
+            stream.write_all(b"HTTP/1.1 502 X\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            String::from_utf8_lossy(&head[..length]).into_owned()
+        });
+        let settings = OutboundSettings { proxy: Some(proxy), ..OutboundSettings::default() };
+        let through = Outbound::new(&settings).unwrap();
+        let server = Server::start(|_| Reply::json("{}".to_owned())).await;
+        assert_eq!(through.get(&server.base, "*/*", None).await.unwrap().status, StatusCode::OK);
+        let url = Url::parse("https://idp.invalid/token").unwrap();
+        assert!(matches!(through.get(&url, "*/*", None).await, Err(OutboundError::Unreachable(_))));
+        let asked = asked.await.unwrap();
+        assert!(asked.starts_with("CONNECT idp.invalid:443 "), "{asked}");
     }
 
     #[tokio::test]

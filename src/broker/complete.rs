@@ -45,7 +45,7 @@ pub async fn complete(
     let upstream = parties
         .upstream(upstream)
         .ok_or_else(|| Failure::new(PublicMessage::Internal, Some(&app), reasons::broker::APP_GONE))?;
-    match upstream.complete(&login.handshake, response, cx.clock, &cx.trace).await {
+    match upstream.complete(&login.handshake, response, cx.entropy, cx.clock, &cx.trace).await {
         Ok(signed_in) => signed(cx, login, service, upstream, signed_in, sid).await,
         Err(error) => {
             let refusal = error.declined();

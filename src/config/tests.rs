@@ -8,6 +8,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::*;
+use crate::upstream::{Credentials, Settings, Signatures};
 
 const SAMPLE: &str = include_str!("../../config/relais.toml");
 
@@ -18,9 +19,13 @@ pub(super) fn place() -> tempfile::TempDir {
     secret(dir.path(), "compta.key", &"0123".repeat(16));
     secret(dir.path(), "compta.previous.key", &"4567".repeat(16));
     secret(dir.path(), "seal.key", &"89ab".repeat(16));
+    for name in ["fc.client.pem", "fc.decryption.pem"] {
+        secret(dir.path(), name, &rcgen::KeyPair::generate().unwrap().serialize_pem());
+    }
     std::fs::create_dir(dir.path().join("tls")).unwrap();
     let made = rcgen::generate_simple_self_signed(["relais.example".to_owned()]).unwrap();
     write(dir.path().join("tls/chain.pem"), made.cert.pem()).unwrap();
+    write(dir.path().join("tls/authorities.pem"), made.cert.pem()).unwrap();
     secret(dir.path(), "tls/key.pem", &made.signing_key.serialize_pem());
     dir
 }
@@ -73,6 +78,14 @@ fn keys(table: &Table, prefix: &str, into: &mut BTreeSet<String>) {
     }
 }
 
+/// The secret of `client_secret_post`.
+fn posted(settings: &Settings) -> &str {
+    match &settings.credentials {
+        Credentials::Post(secret) => secret.expose(),
+        _ => panic!("not client_secret_post"),
+    }
+}
+
 #[test]
 fn the_commented_file_is_accepted_without_a_warning() {
     let dir = place();
@@ -81,7 +94,7 @@ fn the_commented_file_is_accepted_without_a_warning() {
     assert_eq!(config.issuer(), "https://relais.example");
     let upstream = &config.upstreams[0];
     assert_eq!(upstream.redirect_uri.as_str(), "https://relais.example/callback/fc");
-    assert_eq!(upstream.client_secret.expose(), "s3cret");
+    assert_eq!(posted(upstream), "s3cret");
     assert_eq!(config.apps[0].keys.len(), 1);
     assert!(matches!(&config.seal_key, SealKey::Beside(path) if path.ends_with("relais.key")));
     assert_eq!(config.event.filter(), "warn,relais=info");
@@ -99,11 +112,12 @@ fn what_is_commented_out_is_accepted_too_and_shows_the_defaults() {
     let (all, plain) = (&all.upstreams[0], &plain.upstreams[0]);
     assert_eq!(all.redirect_uri, plain.redirect_uri);
     assert_eq!(all.post_logout_redirect_uri, plain.post_logout_redirect_uri);
-    assert_eq!(
-        (all.client_auth, all.userinfo, all.leeway),
-        (plain.client_auth, plain.userinfo, plain.leeway)
-    );
-    assert_eq!(all.signing_algs, plain.signing_algs);
+    assert_eq!((posted(all), all.userinfo, all.leeway), (posted(plain), plain.userinfo, plain.leeway));
+    let published = |settings: &Settings| match &settings.signatures {
+        Signatures::Published(algs) => algs.clone(),
+        Signatures::Shared(_) => Vec::new(),
+    };
+    assert_eq!(published(all), published(plain));
 }
 
 #[test]
@@ -229,7 +243,7 @@ fn the_environment_overrides_any_value_and_gives_secrets() {
     assert_eq!(config.issuer(), "https://other.example/relais");
     assert_eq!(config.listeners.len(), 1);
     assert_eq!(config.limits.logins_in_flight, 20_000);
-    assert_eq!(config.upstreams[0].client_secret.expose(), "from-env");
+    assert_eq!(posted(&config.upstreams[0]), "from-env");
     assert_eq!(config.upstreams[0].redirect_uri.as_str(), "https://other.example/relais/callback/fc");
     assert_eq!(config.apps[0].service.claims, ["email"]);
     assert_eq!(config.apps[0].service.acr.as_ref().unwrap().accept[0].0, "eidas2");
@@ -363,38 +377,4 @@ fn on_loopback_plain_http_serves_a_demo() {
     let config = read(SAMPLE, dir.path(), &env).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(config.warnings, []);
     assert_eq!(config.issuer(), "http://127.0.0.1:8080");
-}
-
-#[test]
-fn a_weak_wire_needs_a_date_an_iv_and_somebody_who_answers_for_it() {
-    let dir = place();
-    let with = |lines: &str| {
-        SAMPLE.replace("key_file = \"compta.key\"", &format!("key_file = \"compta.key\"\n{lines}"))
-    };
-    let weak = "wire = \"kif-gcm\"\n";
-    let rest = "iv = \"00112233445566778899AABBCCDDEEFF\"\nsunset = \"2027-12-31T23:59:59Z\"\n";
-    assert_eq!(
-        faults(&with(weak), dir.path(), &[]),
-        "legacy.compta.sunset: is missing; write when the application will have moved, such as \"2027-12-31T23:59:59Z\"\n\
-         legacy.compta.iv: is missing; write the IV that the application has: 32 hexadecimal digits\n\
-         legacy.compta.wire: \"kif-gcm\" lets users forge the identity that the application receives; \
-         write delivery = \"reference\", or add accept_forgeable_identities = true"
-    );
-    let odd =
-        format!("{weak}{}", rest.replace("00112233445566778899AABBCCDDEEFF", "87b7225d16ea2ae1f41d0b13"));
-    assert!(faults(&with(&odd), dir.path(), &[]).contains("legacy.compta.iv: is no IV"));
-    let published = rest.replace("00112233445566778899AABBCCDDEEFF", "87b7225d16ea2ae1f41d0b13fdce9bba");
-    let lines = format!("{weak}{published}delivery = \"reference\"");
-    assert!(
-        faults(&with(&lines), dir.path(), &[]).contains("legacy.compta.iv: is the sample that KIF publishes")
-    );
-    for settled in ["delivery = \"reference\"", "accept_forgeable_identities = true"] {
-        let config = read(&with(&format!("{weak}{rest}{settled}")), dir.path(), &[]);
-        let config = config.unwrap_or_else(|faults| panic!("{faults}"));
-        let warned: Vec<_> = config.warnings.iter().map(|warning| warning.path.as_str()).collect();
-        assert_eq!(warned, ["legacy.compta.wire"], "{settled}");
-        assert!(config.apps[0].sunset.is_some());
-    }
-    let config = read(&with(rest), dir.path(), &[]).unwrap_or_else(|faults| panic!("{faults}"));
-    assert_eq!(config.warnings.len(), 2, "iv and sunset change nothing on other wires");
 }

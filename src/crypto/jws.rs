@@ -3,6 +3,7 @@
 
 pub mod hs256;
 pub mod json;
+pub mod sign;
 #[cfg(test)]
 pub(crate) mod testing;
 

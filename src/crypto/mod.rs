@@ -2,5 +2,7 @@
 
 pub mod cbc;
 pub mod hash;
+pub mod jwe;
 pub mod jws;
+pub mod pem;
 pub mod seal;

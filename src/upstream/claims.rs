@@ -50,6 +50,23 @@ pub enum JwtError {
         /// Its key id.
         kid: Option<String>,
     },
+    /// It came in clear where it must be encrypted.
+    #[error("it is not encrypted")]
+    NotEncrypted,
+    /// Its encryption algorithms may not be used.
+    #[error("its encryption may not be used")]
+    EncryptionAlg(Option<String>),
+    /// None of our keys fits.
+    #[error("none of our decryption keys fits its kid and alg")]
+    DecryptionKeyUnknown {
+        /// Its algorithm.
+        alg: String,
+        /// Its key id.
+        kid: Option<String>,
+    },
+    /// It was encrypted for somebody else, or changed.
+    #[error("it does not decrypt")]
+    DoesNotDecrypt,
     /// `iss`.
     #[error("iss is missing or another")]
     Issuer,
@@ -85,6 +102,10 @@ impl JwtError {
             Self::Header => upstream::JWT_HEADER,
             Self::KeyUnknown { .. } => upstream::KEY_UNKNOWN,
             Self::Signature { .. } => upstream::SIGNATURE,
+            Self::NotEncrypted => upstream::NOT_ENCRYPTED,
+            Self::EncryptionAlg(_) => upstream::ENCRYPTION_ALG,
+            Self::DecryptionKeyUnknown { .. } => upstream::DECRYPTION_KEY,
+            Self::DoesNotDecrypt => upstream::DECRYPTION,
             Self::Issuer => upstream::ISSUER_CLAIM,
             Self::Audience => upstream::AUDIENCE,
             Self::Expired(_) => upstream::EXPIRED,
@@ -99,7 +120,11 @@ impl JwtError {
     /// Adds what the operator may know of it.
     pub(super) fn describe(&self, facts: &mut Facts) {
         match self {
-            Self::Alg(alg) => facts.alg.clone_from(alg),
+            Self::Alg(alg) | Self::EncryptionAlg(alg) => facts.alg.clone_from(alg),
+            Self::DecryptionKeyUnknown { alg, kid } => {
+                facts.alg = Some(alg.clone());
+                facts.kid.clone_from(kid);
+            }
             Self::KeyUnknown { alg, kid } | Self::Signature { alg, kid } => {
                 facts.alg = Some((*alg).to_owned());
                 facts.kid.clone_from(kid);
@@ -108,6 +133,8 @@ impl JwtError {
             Self::ClaimType(name) => facts.names = Some((*name).to_owned()),
             Self::Malformed
             | Self::Header
+            | Self::NotEncrypted
+            | Self::DoesNotDecrypt
             | Self::Issuer
             | Self::Audience
             | Self::Nonce

@@ -1,14 +1,13 @@
 //! The browser is back: code for tokens, `id_token`, userinfo (OpenID Connect Core, sections 3.1.3 and 5.3).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 use url::Url;
-use url::form_urlencoded::{Serializer, byte_serialize};
+use url::form_urlencoded::Serializer;
 
 use crate::clock::Clock;
 use crate::crypto::jws::json;
+use crate::entropy::Entropy;
 use crate::event::{Facts, Step, Trace};
 use crate::identity::{Acr, Identity, Retention, Subject};
 use crate::login::Handshake;
@@ -16,18 +15,19 @@ use crate::outbound::Answer;
 use crate::secret::{Secret, same};
 
 use super::claims::{self, Expected, IdToken, JwtError};
+use super::client_auth::Call;
 use super::error::{Endpoint, Jwt, UpstreamError};
 use super::metadata::{DiscoveryError, Metadata};
 use super::profiles::ErrorMeaning;
 use super::response::AuthorizationResponse;
 use super::verifier::Verified;
-use super::{ClientAuth, Settings, Upstream, UserinfoKind};
+use super::{Upstream, UserinfoKind};
 
 /// A person who signed in at the upstream. No `Debug`.
 pub struct SignedIn {
     /// Who they are.
     pub identity: Identity,
-    /// The `id_token` as it came, for `id_token_hint` at logout.
+    /// The signed `id_token`, decrypted if it came encrypted, for `id_token_hint` at logout: providers take no other.
     pub id_token: Secret<String>,
     /// The scopes that were granted.
     pub scopes: Vec<String>,
@@ -64,6 +64,7 @@ impl Upstream {
         &self,
         handshake: &Handshake,
         response: AuthorizationResponse,
+        entropy: &dyn Entropy,
         clock: &dyn Clock,
         trace: &Trace,
     ) -> Result<SignedIn, UpstreamError> {
@@ -71,30 +72,42 @@ impl Upstream {
             return Err(UpstreamError::State);
         }
         let metadata = &*self.metadata.get(clock, trace).await.map_err(UpstreamError::Discovery)?;
-        let completion = Completion { upstream: self, metadata, handshake, clock, trace };
+        let completion = Completion { upstream: self, metadata, handshake, entropy, clock, trace };
         completion.check_issuer(response.iss.as_deref())?;
         let code = response.outcome.map_err(|error| self.refusal(error))?;
 
         let tokens = completion.redeem(&code).await?;
-        let (id_token, token_claims) = completion.check_id_token(&tokens).await?;
+        let signed = completion.open(Jwt::IdToken, self.decrypts(Jwt::IdToken), tokens.id_token.expose())?;
+        let signed = signed.unwrap_or_else(|| tokens.id_token.clone());
+        let (id_token, token_claims) = completion.check_id_token(&signed, &tokens).await?;
         let userinfo = match self.settings.userinfo {
             UserinfoKind::Off => Map::new(),
             UserinfoKind::Json => completion.userinfo(&tokens, &id_token.sub, "application/json").await?,
-            UserinfoKind::SignedJwt => completion.userinfo(&tokens, &id_token.sub, "application/jwt").await?,
+            UserinfoKind::SignedJwt | UserinfoKind::EncryptedJwt => {
+                completion.userinfo(&tokens, &id_token.sub, "application/jwt").await?
+            }
         };
 
         let IdToken { sub, acr, auth_time, auth_time_told, .. } = id_token;
         let identity = Identity {
             issuer: handshake.issuer.clone(),
             subject: Subject::Issued(sub),
-            claims: merge(userinfo, token_claims),
+            claims: (self.settings.profile.claims)(merge(userinfo, token_claims)),
             acr: acr.map(Acr),
             auth_time,
             auth_time_told,
             retention: Retention::Session,
         };
         let scopes = tokens.scopes.unwrap_or_else(|| handshake.scopes.clone());
-        Ok(SignedIn { identity, id_token: tokens.id_token, scopes })
+        Ok(SignedIn { identity, id_token: signed, scopes })
+    }
+
+    /// Whether this JWT comes encrypted.
+    fn decrypts(&self, jwt: Jwt) -> bool {
+        match jwt {
+            Jwt::IdToken => !self.settings.decryption_keys.is_empty(),
+            Jwt::Userinfo => self.settings.userinfo == UserinfoKind::EncryptedJwt,
+        }
     }
 
     fn refusal(&self, error: String) -> UpstreamError {
@@ -113,6 +126,7 @@ struct Completion<'a> {
     upstream: &'a Upstream,
     metadata: &'a Metadata,
     handshake: &'a Handshake,
+    entropy: &'a dyn Entropy,
     clock: &'a dyn Clock,
     trace: &'a Trace,
 }
@@ -134,7 +148,7 @@ impl<'a> Completion<'a> {
     async fn redeem(&self, code: &Secret<String>) -> Result<Tokens, UpstreamError> {
         let Upstream { outbound, basic, .. } = self.upstream;
         let url = &self.metadata.endpoints.token;
-        let form = self.token_request(code);
+        let form = self.token_request(code)?;
         let answer = outbound.post_form(url, form, basic.clone()).await;
         let answer = answer.map_err(|source| UpstreamError::Call { endpoint: Endpoint::Token, source })?;
         if answer.status != StatusCode::OK {
@@ -146,8 +160,15 @@ impl<'a> Completion<'a> {
     }
 
     /// The form of the token request; the serializer is not `Send`, and so stays out of the call.
-    fn token_request(&self, code: &Secret<String>) -> String {
+    fn token_request(&self, code: &Secret<String>) -> Result<String, UpstreamError> {
         let settings = &self.upstream.settings;
+        let call = Call {
+            client_id: &settings.client_id,
+            issuer: &self.handshake.issuer,
+            token_endpoint: &self.metadata.endpoints.token,
+            now: self.clock.now(),
+            entropy: self.entropy,
+        };
         let mut form = Serializer::new(String::with_capacity(512));
         form.append_pair("grant_type", "authorization_code")
             .append_pair("code", code.expose())
@@ -155,15 +176,28 @@ impl<'a> Completion<'a> {
         if let Some(verifier) = &self.handshake.code_verifier {
             form.append_pair("code_verifier", verifier);
         }
-        if settings.client_auth == ClientAuth::SecretPost {
-            form.append_pair("client_id", &settings.client_id)
-                .append_pair("client_secret", settings.client_secret.expose());
+        for (name, value) in settings.credentials.fields(&call).map_err(UpstreamError::Assertion)? {
+            form.append_pair(name, value.expose());
         }
-        form.finish()
+        Ok(form.finish())
     }
 
-    async fn check_id_token(&self, tokens: &Tokens) -> Result<(IdToken, Map<String, Value>), UpstreamError> {
-        let Verified { alg, kid, claims } = self.verify(Jwt::IdToken, tokens.id_token.expose()).await?;
+    /// The signed JWT inside an encrypted one; `None` where nothing is encrypted.
+    fn open(&self, jwt: Jwt, encrypted: bool, text: &str) -> Result<Option<Secret<String>>, UpstreamError> {
+        if !encrypted {
+            return Ok(None);
+        }
+        let settings = &self.upstream.settings;
+        let opened = settings.decryption_keys.open(text, &self.handshake.issuer, &settings.client_id);
+        opened.map(Some).map_err(|source| UpstreamError::Jwt { jwt, source })
+    }
+
+    async fn check_id_token(
+        &self,
+        signed: &Secret<String>,
+        tokens: &Tokens,
+    ) -> Result<(IdToken, Map<String, Value>), UpstreamError> {
+        let Verified { alg, kid, claims } = self.verify(Jwt::IdToken, signed.expose()).await?;
         let at_hash = alg.left_half_hash(tokens.access_token.expose().as_bytes());
         let id_token = claims::id_token(&claims, &self.expected(), &self.handshake.nonce, &at_hash)
             .map_err(|source| UpstreamError::Jwt { jwt: Jwt::IdToken, source })?;
@@ -219,6 +253,8 @@ impl<'a> Completion<'a> {
     async fn signed_userinfo(&self, body: &[u8]) -> Result<Map<String, Value>, UpstreamError> {
         let refused = |source| UpstreamError::Jwt { jwt: Jwt::Userinfo, source };
         let text = std::str::from_utf8(body.trim_ascii()).map_err(|_| refused(JwtError::Malformed))?;
+        let inside = self.open(Jwt::Userinfo, self.upstream.decrypts(Jwt::Userinfo), text)?;
+        let text = inside.as_ref().map_or(text, |inside| inside.expose());
         let Verified { claims, .. } = self.verify(Jwt::Userinfo, text).await?;
         let strict = self.upstream.settings.profile.userinfo_iss_aud;
         claims::userinfo(&claims, &self.expected(), strict).map_err(refused)?;
@@ -227,9 +263,8 @@ impl<'a> Completion<'a> {
 
     /// The signature of a JWT; then, and only then, its claims.
     async fn verify(&self, jwt: Jwt, text: &str) -> Result<Verified, UpstreamError> {
-        let Upstream { settings, verifier, .. } = self.upstream;
         let jwks = self.metadata.endpoints.jwks.as_ref();
-        verifier.verify(jwt, text, &settings.signing_algs, jwks, self.clock, self.trace).await
+        self.upstream.verifier.verify(jwt, text, jwks, self.clock, self.trace).await
     }
 
     fn expected(&self) -> Expected<'a> {
@@ -242,18 +277,6 @@ impl<'a> Completion<'a> {
             sub_fits: settings.profile.sub_fits,
         }
     }
-}
-
-/// The `Authorization` header of HTTP Basic, each half form-encoded first (RFC 6749, section 2.3.1).
-pub(super) fn basic(settings: &Settings) -> Option<HeaderValue> {
-    if settings.client_auth != ClientAuth::SecretBasic {
-        return None;
-    }
-    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = format!("{}:{}", encoded(&settings.client_id), encoded(settings.client_secret.expose()));
-    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// What the relay takes of a token answer.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::crypto::jws::sign::CannotSign;
 use crate::event::reasons::{broker, upstream};
 use crate::event::{Facts, Reason};
 use crate::message::PublicMessage;
@@ -81,6 +82,9 @@ pub enum UpstreamError {
     /// Our authentication was refused (RFC 6749, section 5.2).
     #[error("the token endpoint refused our authentication")]
     InvalidClient,
+    /// Our assertion could not be signed.
+    #[error("our client assertion could not be signed")]
+    Assertion(#[source] CannotSign),
     /// `token_type` is not Bearer.
     #[error("the token type is not Bearer")]
     TokenType,
@@ -164,7 +168,7 @@ impl UpstreamError {
             Self::Status { .. } => upstream::HTTP_STATUS,
             Self::NotJson { .. } => upstream::NOT_JSON,
             Self::InvalidGrant => upstream::INVALID_GRANT,
-            Self::InvalidClient => upstream::INVALID_CLIENT,
+            Self::InvalidClient | Self::Assertion(_) => upstream::INVALID_CLIENT,
             Self::TokenType => upstream::TOKEN_TYPE,
             Self::IdTokenMissing => upstream::ID_TOKEN_MISSING,
             Self::Jwt { source, .. } => source.reason(),
@@ -216,6 +220,7 @@ impl UpstreamError {
             | Self::NotJson { .. }
             | Self::InvalidGrant
             | Self::InvalidClient
+            | Self::Assertion(_)
             | Self::TokenType
             | Self::IdTokenMissing
             | Self::Jwt { .. }

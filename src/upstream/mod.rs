@@ -5,7 +5,9 @@
 
 mod begin;
 mod claims;
+mod client_auth;
 mod complete;
+mod encryption;
 mod error;
 mod logout;
 mod metadata;
@@ -28,7 +30,9 @@ use verifier::Verifier;
 pub use crate::crypto::jws::Alg;
 pub use begin::{Ask, Begun, Step};
 pub use claims::JwtError;
+pub use client_auth::{AssertionAudience, ClientAuth, Credentials};
 pub use complete::SignedIn;
+pub use encryption::DecryptionKeys;
 pub use error::{Endpoint, Jwt, UpstreamError};
 pub use metadata::DiscoveryError;
 pub use profiles::{ErrorMeaning, PROFILES, Profile, Signer};
@@ -47,16 +51,16 @@ pub struct Settings {
     pub endpoints: Option<Endpoints>,
     /// Our client id.
     pub client_id: String,
-    /// Our client secret.
-    pub client_secret: Secret<String>,
     /// How we authenticate at the token endpoint.
-    pub client_auth: ClientAuth,
+    pub credentials: Credentials,
     /// Where the browser comes back, exactly as registered; its path is our callback.
     pub redirect_uri: Url,
     /// Where the browser comes back after a logout, exactly as registered.
     pub post_logout_redirect_uri: Option<Url>,
-    /// The algorithms that may sign `id_token` and userinfo; of no account where the client secret signs.
-    pub signing_algs: Vec<Alg>,
+    /// Who signs `id_token` and userinfo.
+    pub signatures: Signatures,
+    /// What decrypts them, where they come encrypted; then they must.
+    pub decryption_keys: DecryptionKeys,
     /// In which form userinfo is registered.
     pub userinfo: UserinfoKind,
     /// Whether `iss` (RFC 9207) must come back even if neither profile nor metadata say so.
@@ -83,15 +87,13 @@ pub struct Endpoints {
     pub end_session: Option<Url>,
 }
 
-/// How the relay authenticates at a token endpoint (OpenID Connect Core, section 9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum ClientAuth {
-    /// In the form.
-    #[serde(rename = "client_secret_post")]
-    SecretPost,
-    /// By HTTP Basic, each half form-encoded first (RFC 6749, section 2.3.1).
-    #[serde(rename = "client_secret_basic")]
-    SecretBasic,
+/// Whose signatures count; nothing that a token says turns one into the other.
+#[derive(Clone)]
+pub enum Signatures {
+    /// The provider's published keys', by these algorithms.
+    Published(Vec<Alg>),
+    /// The client secret's, by HS256 (RFC 7518, section 3.2).
+    Shared(Secret<String>),
 }
 
 /// In which form userinfo comes (OpenID Connect Core, section 5.3.2).
@@ -102,6 +104,8 @@ pub enum UserinfoKind {
     Json,
     /// `application/jwt`, signed.
     SignedJwt,
+    /// `application/jwt`, signed, then encrypted for us.
+    EncryptedJwt,
     /// Not asked: the `id_token` says it all.
     Off,
 }
@@ -122,7 +126,7 @@ impl Upstream {
         Self {
             metadata: MetadataSource::new(&settings, outbound.clone()),
             verifier: Verifier::new(&settings, outbound),
-            basic: complete::basic(&settings),
+            basic: settings.credentials.header(&settings.client_id),
             outbound: outbound.clone(),
             settings,
         }

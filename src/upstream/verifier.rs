@@ -14,12 +14,12 @@ use crate::remote_jwks::{NotVerified, RemoteJwks};
 use super::claims::JwtError;
 use super::error::{Jwt, UpstreamError};
 use super::metadata::DiscoveryError;
-use super::{Settings, Signer};
+use super::{Settings, Signatures};
 
 /// What verifies an upstream's JWTs.
 pub(super) enum Verifier {
-    /// Its published keys.
-    Published(RemoteJwks),
+    /// Its published keys, by these algorithms.
+    Published { keys: RemoteJwks, allowed: Vec<Alg> },
     /// The client secret; `None` if it is too short to be a key, which the configuration refuses before.
     Shared(Option<Box<SharedKey>>),
 }
@@ -62,27 +62,28 @@ impl SignedBy {
 
 impl Verifier {
     pub(super) fn new(settings: &Settings, outbound: &Outbound) -> Self {
-        match settings.profile.signer {
-            Signer::Provider(_) => Self::Published(RemoteJwks::new(outbound.clone())),
-            Signer::ClientSecret => {
-                Self::Shared(SharedKey::new(settings.client_secret.expose().as_bytes()).ok().map(Box::new))
+        match &settings.signatures {
+            Signatures::Published(algs) => {
+                Self::Published { keys: RemoteJwks::new(outbound.clone()), allowed: algs.clone() }
+            }
+            Signatures::Shared(secret) => {
+                Self::Shared(SharedKey::new(secret.expose().as_bytes()).ok().map(Box::new))
             }
         }
     }
 
-    /// Verifies a JWT. `allowed` and `jwks` are for published keys alone.
+    /// Verifies a JWT. `jwks` is for published keys alone.
     pub(super) async fn verify(
         &self,
         jwt: Jwt,
         text: &str,
-        allowed: &[Alg],
         jwks: Option<&Url>,
         clock: &dyn Clock,
         trace: &Trace,
     ) -> Result<Verified, UpstreamError> {
         let refused = |source| UpstreamError::Jwt { jwt, source };
-        let keys = match self {
-            Self::Published(keys) => keys,
+        let (keys, allowed) = match self {
+            Self::Published { keys, allowed } => (keys, allowed),
             Self::Shared(key) => return shared(key.as_deref(), text).map_err(refused),
         };
         let jws = Jws::parse(text, allowed).map_err(|error| refused(error.into()))?;

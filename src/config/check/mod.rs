@@ -1,7 +1,9 @@
 //! All faults at once: each section is read to its end whatever was found before, then what concerns several.
 
 mod alias;
+mod credentials;
 mod legacy;
+mod outbound;
 mod secrets;
 mod server;
 mod upstream;
@@ -21,7 +23,7 @@ pub(super) fn check(document: &Document, base: &Path, purpose: Purpose) -> Resul
     let seal_key = server::seal_key(root.section("keys"), base, &store.path);
     let session = server::session(root.section("session"));
     let limits = server::limits(root.section("limit"));
-    let outbound = server::outbound(root.section("outbound"));
+    let outbound = outbound::outbound(root.section("outbound"), base);
     let event = server::event(root.section("event"));
     let upstreams = upstream::upstreams(root.named("upstream"), base, server.public_url.as_ref());
     let around =

@@ -1,4 +1,4 @@
-//! `[server] [store] [keys] [session] [limit] [outbound] [event]`: the process, and what it keeps and takes.
+//! `[server] [store] [keys] [session] [limit] [event]`: the process, and what it keeps and takes.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,6 @@ use crate::config::{
 };
 use crate::event::{Area, Level};
 use crate::message::Lang;
-use crate::outbound::OutboundSettings;
 use crate::secret::Secret;
 
 /// What `[server]` says.
@@ -184,7 +183,7 @@ fn tls(section: Section<'_>, base: &Path) -> Option<Tls> {
     Some(Tls { certificate: certificate?, key: key? })
 }
 
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Wrong> {
+pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Wrong> {
     let right = "name a PEM file that holds the certificate, then its chain";
     let shown = path.display();
     let chain = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
@@ -292,35 +291,6 @@ pub(super) fn limits(section: Section<'_>) -> Limits {
     };
     section.finish();
     limits
-}
-
-pub(super) fn outbound(section: Section<'_>) -> OutboundSettings {
-    let default = OutboundSettings::default();
-    let millis = |key, default: Duration| {
-        let default = u64::try_from(default.as_millis()).unwrap_or(u64::MAX);
-        Duration::from_millis(section.or(key, default, whole(100..=60_000)))
-    };
-    let (connect, total) =
-        (millis("connect_milliseconds", default.connect), millis("total_milliseconds", default.total));
-    if connect > total {
-        let wrong = Wrong::new("is longer than total_milliseconds", "write a shorter time");
-        section.fault("connect_milliseconds", wrong);
-    }
-    let outbound = OutboundSettings {
-        connect,
-        total,
-        max_body: section.or("max_body_bytes", default.max_body, whole(65_536..=16_777_216)),
-        proxy: section.optional("proxy", proxy),
-    };
-    section.finish();
-    outbound
-}
-
-/// An HTTP proxy; plain http is how most are spoken to.
-fn proxy(raw: &Raw<'_>) -> Result<Url, Wrong> {
-    let url = Url::parse(&text(raw)?).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    let url = url.filter(|url| url.has_host() && url.password().is_none() && url.query().is_none());
-    url.ok_or_else(|| Wrong::new("is no proxy", "write \"http://proxy.example:3128\", without a password"))
 }
 
 pub(super) fn event(section: Section<'_>) -> EventConfig {

@@ -5,16 +5,12 @@ use std::path::Path;
 
 use url::Url;
 
+use super::credentials::{credentials, decryption_keys};
 use super::one_of;
-use super::secrets::{self, Names};
 use crate::config::file::Section;
 use crate::config::value::{Raw, Wrong, boolean, choice, plain_url, text, texts, web_url, whole};
-use crate::crypto::jws::hs256::MIN_SECRET;
-use crate::secret::Secret;
 use crate::service::{AppId, UpstreamName};
-use crate::upstream::{
-    Alg, ClientAuth, Endpoints, LEEWAY, PROFILES, Profile, Settings, Signer, UserinfoKind,
-};
+use crate::upstream::{Endpoints, LEEWAY, PROFILES, Profile, Settings, Signatures, Signer, UserinfoKind};
 
 /// What the sections say.
 pub(super) struct Upstreams<'d> {
@@ -61,7 +57,6 @@ fn one(
     public_url: Option<&Url>,
     paths: &mut BTreeMap<String, String>,
 ) -> Option<Settings> {
-    const SECRET: Names = Names { direct: "client_secret", file: "client_secret_file" };
     if AppId::parse(name).is_none() {
         let right = "name it [a-z0-9][a-z0-9_-]{0,63}, and not \"claim\"";
         section.fault("", Wrong::new("is no name for an upstream", right));
@@ -73,14 +68,10 @@ fn one(
     }
     let issuers = section.required("issuer", "write the provider's issuer, an https URL", issuers);
     let client_id = section.required("client_id", "write the id that the provider gave", text);
-    let client_secret = secrets::required(section, &SECRET, base);
-    let client_auth = section.optional("client_auth", choice(&AUTHS)).or(standard.map(|p| p.client_auth));
-    let signing_algs = section.optional("signing_algs", algs).or(standard.map(|p| p.signing_algs().to_vec()));
-    let by_secret = profile.is_some_and(|p| p.signer == Signer::ClientSecret);
-    if by_secret {
-        check_secret_signs(section, client_secret.as_ref());
-    }
+    let (credentials, signatures) = credentials(section, profile, base);
+    let shared = matches!(signatures, Some(Signatures::Shared(_)));
     let userinfo = section.optional("userinfo", choice(&USERINFO)).or(standard.map(|p| p.userinfo));
+    let decryption_keys = decryption_keys(section, profile, userinfo, base);
     let require_iss = section.or("require_iss", false, boolean);
     let leeway = section.or("leeway_seconds", LEEWAY, whole(0..=300));
     let redirect_uri = section.optional("redirect_uri", plain_url);
@@ -102,7 +93,7 @@ fn one(
         let right = format!("write [{}] with each of its addresses", section.path_of("endpoints"));
         section.fault("endpoints", Wrong { wrong, right });
     }
-    let written = endpoints_of(section.section("endpoints"), endpoints, wants_userinfo, profile);
+    let written = endpoints_of(section.section("endpoints"), endpoints, wants_userinfo, shared, profile);
     let endpoints = if endpoints { Some(written?) } else { None };
     Some(Settings {
         name: UpstreamName(name.to_owned()),
@@ -110,22 +101,23 @@ fn one(
         issuers: issuers?,
         endpoints,
         client_id: client_id?,
-        client_secret: client_secret?,
-        client_auth: client_auth?,
+        credentials: credentials?,
         redirect_uri: redirect_uri?,
         post_logout_redirect_uri: after_logout,
-        signing_algs: signing_algs?,
+        signatures: signatures?,
+        decryption_keys: decryption_keys?,
         userinfo: userinfo?,
         require_iss,
         leeway,
     })
 }
 
-const AUTHS: [(&str, ClientAuth); 2] =
-    [("client_secret_post", ClientAuth::SecretPost), ("client_secret_basic", ClientAuth::SecretBasic)];
-
-const USERINFO: [(&str, UserinfoKind); 3] =
-    [("json", UserinfoKind::Json), ("signed_jwt", UserinfoKind::SignedJwt), ("off", UserinfoKind::Off)];
+const USERINFO: [(&str, UserinfoKind); 4] = [
+    ("json", UserinfoKind::Json),
+    ("signed_jwt", UserinfoKind::SignedJwt),
+    ("encrypted_jwt", UserinfoKind::EncryptedJwt),
+    ("off", UserinfoKind::Off),
+];
 
 fn issuers(raw: &Raw<'_>) -> Result<Vec<String>, Wrong> {
     let list = texts(raw)?;
@@ -136,16 +128,11 @@ fn issuers(raw: &Raw<'_>) -> Result<Vec<String>, Wrong> {
     Ok(list)
 }
 
-fn algs(raw: &Raw<'_>) -> Result<Vec<Alg>, Wrong> {
-    let list = Alg::ALL.map(|alg| (alg.as_str(), alg));
-    let one = |name: String| choice(&list)(&Raw { value: &name.into(), env: raw.env });
-    texts(raw)?.into_iter().map(one).collect()
-}
-
 fn endpoints_of(
     section: Section<'_>,
     written: bool,
     wants_userinfo: bool,
+    shared: bool,
     profile: Option<&Profile>,
 ) -> Option<Endpoints> {
     const RIGHT: &str = "write an https URL, or leave out all endpoints for discovery";
@@ -154,7 +141,7 @@ fn endpoints_of(
         if written { section.required(key, right, web_url) } else { section.optional(key, web_url) }
     };
     let (authorization, token) = (needed("authorization"), needed("token"));
-    let jwks = if profile.is_some_and(|p| p.signer == Signer::ClientSecret) {
+    let jwks = if shared || profile.is_some_and(|p| p.signer == Signer::ClientSecret) {
         if section.has("jwks") {
             section.fault("jwks", Wrong::new("is of no use: the client secret signs", "leave it out"));
         }
@@ -175,20 +162,6 @@ fn endpoints_of(
         None => None,
     };
     Some(Endpoints { authorization: authorization?, token: token?, userinfo, jwks, end_session })
-}
-
-/// Where the client secret signs: it must be a key, and there is nothing to choose.
-fn check_secret_signs(section: &Section<'_>, secret: Option<&Secret<String>>) {
-    if section.has("signing_algs") {
-        let wrong = Wrong::new("is of no use: the client secret signs, by HS256", "leave it out");
-        section.fault("signing_algs", wrong);
-    }
-    if secret.is_some_and(|secret| secret.expose().len() < MIN_SECRET) {
-        let wrong = format!("is shorter than {MIN_SECRET} bytes, and signs");
-        let right = "have the provider give a longer one".to_owned();
-        let at = if section.has("client_secret") { "client_secret" } else { "client_secret_file" };
-        section.fault(at, Wrong { wrong, right });
-    }
 }
 
 /// `url` with more segments.
@@ -265,9 +238,5 @@ mod tests {
         assert!(warned.is_some_and(|warning| warning.text.contains("retired")));
         let settings = config.upstreams.iter().find(|settings| settings.name.as_str() == "v1").unwrap();
         assert_eq!(settings.endpoints.as_ref().unwrap().jwks, None);
-        // HS256 cannot be asked of the others.
-        let wrong = include_str!("../../../config/relais.toml")
-            .replace("#signing_algs = [\"ES256\", \"RS256\"]", "signing_algs = [\"HS256\"]");
-        assert!(faults(&wrong, dir.path(), &[]).starts_with("upstream.fc.signing_algs: "));
     }
 }

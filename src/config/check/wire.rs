@@ -99,3 +99,44 @@ fn relay_claims(raw: &Raw<'_>) -> Result<Vec<RelayClaim>, Wrong> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::{faults, place, read};
+
+    #[test]
+    fn a_weak_wire_needs_a_date_an_iv_and_somebody_who_answers_for_it() {
+        let dir = place();
+        let with = |lines: &str| {
+            include_str!("../../../config/relais.toml")
+                .replace("key_file = \"compta.key\"", &format!("key_file = \"compta.key\"\n{lines}"))
+        };
+        let weak = "wire = \"kif-gcm\"\n";
+        let rest = "iv = \"00112233445566778899AABBCCDDEEFF\"\nsunset = \"2027-12-31T23:59:59Z\"\n";
+        assert_eq!(
+            faults(&with(weak), dir.path(), &[]),
+            "legacy.compta.sunset: is missing; write when the application will have moved, such as \"2027-12-31T23:59:59Z\"\n\
+             legacy.compta.iv: is missing; write the IV that the application has: 32 hexadecimal digits\n\
+             legacy.compta.wire: \"kif-gcm\" lets users forge the identity that the application receives; \
+             write delivery = \"reference\", or add accept_forgeable_identities = true"
+        );
+        let odd =
+            format!("{weak}{}", rest.replace("00112233445566778899AABBCCDDEEFF", "87b7225d16ea2ae1f41d0b13"));
+        assert!(faults(&with(&odd), dir.path(), &[]).contains("legacy.compta.iv: is no IV"));
+        let published = rest.replace("00112233445566778899AABBCCDDEEFF", "87b7225d16ea2ae1f41d0b13fdce9bba");
+        let lines = format!("{weak}{published}delivery = \"reference\"");
+        assert!(
+            faults(&with(&lines), dir.path(), &[])
+                .contains("legacy.compta.iv: is the sample that KIF publishes")
+        );
+        for settled in ["delivery = \"reference\"", "accept_forgeable_identities = true"] {
+            let config = read(&with(&format!("{weak}{rest}{settled}")), dir.path(), &[]);
+            let config = config.unwrap_or_else(|faults| panic!("{faults}"));
+            let warned: Vec<_> = config.warnings.iter().map(|warning| warning.path.as_str()).collect();
+            assert_eq!(warned, ["legacy.compta.wire"], "{settled}");
+            assert!(config.apps[0].sunset.is_some());
+        }
+        let config = read(&with(rest), dir.path(), &[]).unwrap_or_else(|faults| panic!("{faults}"));
+        assert_eq!(config.warnings.len(), 2, "iv and sunset change nothing on other wires");
+    }
+}

@@ -33,5 +33,9 @@ super::reasons! {
     CLAIM_TYPE = "U029", "upstream.claim_type", Error, "un claim a un type inattendu", "a claim has the wrong type, or a member is given twice", "A faulty upstream.", "";
     JWT_HEADER = "U030", "upstream.jwt_header", Error, "en-tête JWT refusé", "a JWT's header names a critical extension or a type that is not accepted", "A faulty or hostile upstream.", "";
     LOGIN_REQUIRED = "U031", "upstream.login_required", Info, "le fournisseur devrait afficher une page", "a page would be due at the upstream, and `prompt=none` forbids it", "The application may start again without `prompt=none`.", "";
+    NOT_ENCRYPTED = "U033", "upstream.not_encrypted", Error, "JWT en clair alors que le chiffrement est convenu", "a JWT came in clear where the registration encrypts", "Compare the registration's encryption with `decryption_keys`.", "";
+    ENCRYPTION_ALG = "U034", "upstream.encryption_alg", Error, "algorithme de chiffrement non permis", "a JWT's key management or content encryption is not RSA-OAEP-256 or ECDH-ES with A256GCM", "Register one of these.", "";
+    DECRYPTION_KEY = "U035", "upstream.decryption_key", Error, "aucune clé de déchiffrement ne convient", "none of our decryption keys has the JWT's `kid` and fits its `alg`", "Compare the `kid`s of `decryption_keys` with the key set that the upstream has of us.", "";
+    DECRYPTION = "U036", "upstream.decryption", Error, "un JWT ne se déchiffre pas", "a JWT does not decrypt under the key that it names", "The upstream has another public key of us under this `kid`, or somebody changes what it sends.", "";
     LEVEL_REFUSED = "U032", "upstream.level_refused", Warn, "le fournisseur refuse le niveau demandé", "the upstream refused the level that was asked", "Compare `acr_asked` with the levels of the registration.", "";
 }

@@ -1,8 +1,8 @@
 //! FranceConnect v1, which KIF spoke and which is retired: no discovery, no JWK Set, `id_token` signed by the
 //! client secret (HS256), userinfo as JSON, logout without `state`. For stubs of pre-production.
 
-use super::super::{ClientAuth, UserinfoKind};
-use super::{Profile, Signer};
+use super::super::{AssertionAudience, ClientAuth, UserinfoKind};
+use super::{Profile, Signer, as_they_are};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "franceconnect_v1",
@@ -29,11 +29,15 @@ pub(super) const PROFILE: Profile = Profile {
     userinfo: UserinfoKind::Json,
     client_auth: ClientAuth::SecretPost,
     signer: Signer::ClientSecret,
+    secret_may_sign: false,
+    encrypted: false,
+    assertion_audience: AssertionAudience::TokenEndpoint,
     discovery: false,
     warning: Some(
         "is a retired service whose tokens are signed by the client secret: whoever reads it can sign in as anybody. \
          For stubs and tests",
     ),
+    claims: as_they_are,
     sub_fits,
     // It need not return a `state`.
     logout_parameters: &["id_token_hint", "post_logout_redirect_uri"],

@@ -6,8 +6,8 @@
 
 use crate::service::Prompt;
 
-use super::super::{Alg, ClientAuth, UserinfoKind};
-use super::{ErrorMeaning, Profile, Signer};
+use super::super::{Alg, AssertionAudience, ClientAuth, UserinfoKind};
+use super::{ErrorMeaning, Profile, Signer, as_they_are};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "franceconnect_v2",
@@ -37,8 +37,12 @@ pub(super) const PROFILE: Profile = Profile {
     userinfo: UserinfoKind::SignedJwt,
     client_auth: ClientAuth::SecretPost,
     signer: Signer::Provider(&[Alg::Es256, Alg::Rs256]),
+    secret_may_sign: true,
+    encrypted: false,
+    assertion_audience: AssertionAudience::TokenEndpoint,
     discovery: true,
     warning: None,
+    claims: as_they_are,
     sub_fits,
     logout_parameters: &["id_token_hint", "post_logout_redirect_uri", "state"],
     logout_needs_hint: true,

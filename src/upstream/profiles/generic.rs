@@ -2,8 +2,8 @@
 
 use crate::service::Prompt;
 
-use super::super::{Alg, ClientAuth, UserinfoKind};
-use super::{Profile, Signer};
+use super::super::{Alg, AssertionAudience, ClientAuth, UserinfoKind};
+use super::{Profile, Signer, as_they_are};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "generic",
@@ -21,8 +21,12 @@ pub(super) const PROFILE: Profile = Profile {
     userinfo: UserinfoKind::Json,
     client_auth: ClientAuth::SecretBasic,
     signer: Signer::Provider(&[Alg::Rs256, Alg::Es256]),
+    secret_may_sign: true,
+    encrypted: false,
+    assertion_audience: AssertionAudience::TokenEndpoint,
     discovery: true,
     warning: None,
+    claims: as_they_are,
     sub_fits,
     logout_parameters: &["id_token_hint", "client_id", "post_logout_redirect_uri", "state"],
     logout_needs_hint: false,
@@ -30,7 +34,7 @@ pub(super) const PROFILE: Profile = Profile {
 };
 
 /// OpenID Connect Core, section 2: at most 255 ASCII characters.
-fn sub_fits(sub: &str) -> bool {
+pub(super) fn sub_fits(sub: &str) -> bool {
     (1..=255).contains(&sub.len()) && sub.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
 }
 

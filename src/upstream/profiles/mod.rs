@@ -1,17 +1,31 @@
 //! How providers differ from the standard and from one another: one file each, one line in [`PROFILES`].
 
+mod franceconnect_plus;
 mod franceconnect_v1;
 mod franceconnect_v2;
 mod generic;
+mod proconnect;
+
+use serde_json::{Map, Value};
 
 use crate::entropy::Entropy;
 use crate::service::Prompt;
 
-use super::{Alg, ClientAuth, UserinfoKind};
+use super::{Alg, AssertionAudience, ClientAuth, UserinfoKind};
 
 /// Every profile.
-pub const PROFILES: &[&Profile] =
-    &[&generic::PROFILE, &franceconnect_v2::PROFILE, &franceconnect_v1::PROFILE];
+pub const PROFILES: &[&Profile] = &[
+    &generic::PROFILE,
+    &franceconnect_v2::PROFILE,
+    &franceconnect_plus::PROFILE,
+    &proconnect::PROFILE,
+    &franceconnect_v1::PROFILE,
+];
+
+/// The claims as they are: nothing to bring to the standard's names.
+fn as_they_are(claims: Map<String, Value>) -> Map<String, Value> {
+    claims
+}
 
 /// What one kind of provider demands and forbids. It outranks the provider's metadata.
 #[derive(Debug)]
@@ -45,14 +59,22 @@ pub struct Profile {
     pub userinfo: UserinfoKind,
     /// How the relay authenticates by default.
     pub client_auth: ClientAuth,
-    /// Who signs. Nothing in the configuration can turn one into the other.
+    /// Who signs.
     pub signer: Signer,
+    /// Whether the client secret may sign instead of the provider's keys, if it is so registered.
+    pub secret_may_sign: bool,
+    /// Whether `id_token` and userinfo always come encrypted.
+    pub encrypted: bool,
+    /// For whom a client assertion is by default.
+    pub assertion_audience: AssertionAudience,
     /// Whether it publishes its metadata; where not, its endpoints must be written.
     pub discovery: bool,
     /// What the operator should know of it at every start.
     pub warning: Option<&'static str>,
     /// Whether a `sub` has the provider's shape.
     pub sub_fits: fn(&str) -> bool,
+    /// Brings the provider's own names of claims to the standard's, and loses none.
+    pub claims: fn(Map<String, Value>) -> Map<String, Value>,
     /// The only parameters that may be sent to the logout endpoint.
     pub logout_parameters: &'static [&'static str],
     /// Whether logout needs `id_token_hint`.

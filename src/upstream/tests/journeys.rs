@@ -6,7 +6,13 @@ use super::*;
 fn a_login_can_be_spawned() {
     fn is_send<T: Send>(_: T) {}
     let _ = |upstream: &Upstream, handshake: &Handshake, response, trace: &Trace| {
-        is_send(upstream.complete(handshake, response, &crate::clock::SystemClock, trace));
+        is_send(upstream.complete(
+            handshake,
+            response,
+            &SystemEntropy::new(),
+            &crate::clock::SystemClock,
+            trace,
+        ));
     };
     let _ = |upstream: &Upstream, ask: &Ask<'_>, entropy: &SystemEntropy, trace: &Trace| {
         is_send(upstream.begin(ask, entropy, &crate::clock::SystemClock, trace));

@@ -1,6 +1,7 @@
 //! A small provider that misbehaves on demand, and the helpers of the tests that use it.
 
 mod answers;
+mod encrypted;
 mod journeys;
 
 use std::sync::{Arc, Mutex};
@@ -34,6 +35,8 @@ struct Script {
     header: String,
     id_token: Value,
     userinfo: Value,
+    /// Wraps whatever was signed.
+    encrypt: Option<Box<dyn Fn(String) -> String + Send>>,
     /// Instead of what follows from the above.
     token_reply: Option<fn() -> Reply>,
     token_more: Value,
@@ -73,6 +76,7 @@ fn answer(script: &mut Script, got: &Got) -> Reply {
                 return reply();
             }
             let id_token = script.key.sign(Alg::Es256, &script.header, &script.id_token.to_string());
+            let id_token = wrapped(script, id_token);
             let mut answer =
                 json!({"access_token": "at", "expires_in": 60, "id_token": id_token, "token_type": "bearer"});
             for (name, value) in script.token_more.as_object().unwrap() {
@@ -87,13 +91,20 @@ fn answer(script: &mut Script, got: &Got) -> Reply {
             }
             if signed {
                 let text = script.userinfo.to_string();
-                let jwt = script.key.sign(Alg::Es256, &script.header, &text);
+                let jwt = wrapped(script, script.key.sign(Alg::Es256, &script.header, &text));
                 Reply::Full(200, "application/jwt; charset=utf-8", jwt)
             } else {
                 Reply::json(script.userinfo.to_string())
             }
         }
         other => Reply::Full(404, "text/html", other.to_owned()),
+    }
+}
+
+fn wrapped(script: &Script, jwt: String) -> String {
+    match &script.encrypt {
+        Some(encrypt) => encrypt(jwt),
+        None => jwt,
     }
 }
 
@@ -104,6 +115,7 @@ impl Provider {
             header: r#"{"alg":"ES256","kid":"k"}"#.to_owned(),
             id_token: Value::Null,
             userinfo: Value::Null,
+            encrypt: None,
             token_reply: None,
             token_more: json!({}),
             userinfo_reply: None,
@@ -135,17 +147,17 @@ impl Provider {
             issuers: vec![base.to_owned()],
             endpoints: None,
             client_id: "client id".into(),
-            client_secret: Secret::new("s3cr&t:é".into()),
-            client_auth: ClientAuth::SecretBasic,
+            credentials: Credentials::Basic(Secret::new("s3cr&t:é".into())),
             redirect_uri: Url::parse("https://relay.example/cb/idp").unwrap(),
             post_logout_redirect_uri: Some(Url::parse("https://relay.example/out").unwrap()),
-            signing_algs: vec![Alg::Es256],
+            signatures: Signatures::Published(vec![Alg::Es256]),
+            decryption_keys: DecryptionKeys::default(),
             userinfo: UserinfoKind::Json,
             require_iss: false,
             leeway: LEEWAY,
         };
         change(&mut settings);
-        if settings.profile.name == "franceconnect_v2" {
+        if settings.profile.name.starts_with("franceconnect") {
             settings.endpoints = Some(Endpoints {
                 authorization: server.url("authorize"),
                 token: server.url("token"),
@@ -170,7 +182,7 @@ impl Provider {
         Self::start(|settings| {
             settings.profile = Profile::find("franceconnect_v2").unwrap();
             settings.userinfo = settings.profile.userinfo;
-            settings.client_auth = settings.profile.client_auth;
+            settings.credentials = Credentials::Post(Secret::new("s3cr&t:é".into()));
         })
         .await
     }
@@ -199,7 +211,7 @@ impl Provider {
 
     async fn complete(&self, handshake: &Handshake, query: &str) -> Result<SignedIn, UpstreamError> {
         let response = AuthorizationResponse::parse(query)?;
-        self.upstream.complete(handshake, response, &self.clock, &self.trace).await
+        self.upstream.complete(handshake, response, &SystemEntropy::new(), &self.clock, &self.trace).await
     }
 
     fn good_return(&self, handshake: &Handshake) -> String {

@@ -1,0 +1,300 @@
+//! What `[upstream.<name>]` says of keys: how we authenticate, who signs for us, what decrypts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::secrets::{self, Names};
+use crate::config::file::{Element, Section};
+use crate::config::value::{Raw, Wrong, choice, text, texts};
+use crate::crypto::jwe::DecryptionKey;
+use crate::crypto::jws::hs256::{HS256, MIN_SECRET};
+use crate::crypto::jws::sign::SigningKey;
+use crate::secret::Secret;
+use crate::upstream::{
+    Alg, AssertionAudience, ClientAuth, Credentials, DecryptionKeys, Profile, Signatures, Signer,
+    UserinfoKind,
+};
+
+const SECRET: Names = Names { direct: "client_secret", file: "client_secret_file" };
+const KEY: Names = Names { direct: "key", file: "key_file" };
+
+const AUTHS: [(&str, ClientAuth); 3] = [
+    ("client_secret_post", ClientAuth::SecretPost),
+    ("client_secret_basic", ClientAuth::SecretBasic),
+    ("private_key_jwt", ClientAuth::PrivateKeyJwt),
+];
+
+const AUDIENCES: [(&str, AssertionAudience); 2] =
+    [("token_endpoint", AssertionAudience::TokenEndpoint), ("issuer", AssertionAudience::Issuer)];
+
+/// How we authenticate, and whose signatures count; `None` for what is wrong.
+pub(super) fn credentials(
+    section: &Section<'_>,
+    profile: Option<&'static Profile>,
+    base: &Path,
+) -> (Option<Credentials>, Option<Signatures>) {
+    // A default of the profile is asked for in any case, so that the key is known.
+    let standard = profile.or_else(|| Profile::find("generic"));
+    let auth = section.optional("client_auth", choice(&AUTHS)).or(standard.map(|p| p.client_auth));
+    let by_key = auth == Some(ClientAuth::PrivateKeyJwt);
+    let signer = signer(section, profile);
+    let shared = signer == Some(Chosen::ClientSecret);
+    let secret = if by_key && !shared {
+        for key in [SECRET.direct, SECRET.file] {
+            if section.has(key) {
+                let wrong = Wrong::new("is of no use: private_key_jwt shares no secret", "leave it out");
+                section.fault(key, wrong);
+            }
+        }
+        secrets::optional(section, &SECRET, base)
+    } else {
+        secrets::required(section, &SECRET, base)
+    };
+    if shared {
+        check_secret_signs(section, profile, secret.as_ref());
+    }
+    let assertion = assertion(section.section("client_key"), by_key, standard, base);
+    let credentials = match auth {
+        Some(ClientAuth::SecretPost) => secret.clone().map(Credentials::Post),
+        Some(ClientAuth::SecretBasic) => secret.clone().map(Credentials::Basic),
+        Some(ClientAuth::PrivateKeyJwt) => assertion,
+        None => None,
+    };
+    let signatures = match signer {
+        Some(Chosen::Provider(algs)) => Some(Signatures::Published(algs)),
+        Some(Chosen::ClientSecret) => secret.map(Signatures::Shared),
+        None => None,
+    };
+    (credentials, signatures)
+}
+
+/// Our signing key, where we authenticate by it.
+fn assertion(
+    section: Section<'_>,
+    wanted: bool,
+    profile: Option<&Profile>,
+    base: &Path,
+) -> Option<Credentials> {
+    let right = "write the key's id in the key set that the provider has of us";
+    let kid = if wanted { section.required("kid", right, text) } else { section.optional("kid", text) };
+    let pem = if wanted {
+        secrets::required(&section, &KEY, base)
+    } else {
+        secrets::optional(&section, &KEY, base)
+    };
+    let alg = section.optional("alg", alg);
+    let audience = section.optional("audience", choice(&AUDIENCES)).or(profile.map(|p| p.assertion_audience));
+    let key = match SigningKey::from_pem(kid?, alg, &pem?) {
+        Ok(key) => Some(key),
+        Err(error) => {
+            let right = "make one: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256".to_owned();
+            section.fault(KEY.file, Wrong { wrong: format!("holds no key to sign with ({error})"), right });
+            None
+        }
+    };
+    section.finish();
+    Some(Credentials::PrivateKeyJwt(Arc::new(key?), audience?))
+}
+
+/// Who shall sign.
+#[derive(PartialEq, Eq)]
+enum Chosen {
+    Provider(Vec<Alg>),
+    ClientSecret,
+}
+
+fn signer(section: &Section<'_>, profile: Option<&'static Profile>) -> Option<Chosen> {
+    let standard = profile.or_else(|| Profile::find("generic"))?;
+    let by_profile = match standard.signer {
+        Signer::Provider(algs) => Chosen::Provider(algs.to_vec()),
+        Signer::ClientSecret => Chosen::ClientSecret,
+    };
+    let may = profile.is_none_or(|profile| profile.secret_may_sign);
+    let read = |raw: &Raw<'_>| {
+        let names = texts(raw)?;
+        if may && names == [HS256] {
+            return Ok(Chosen::ClientSecret);
+        }
+        if may && names.iter().any(|name| name == HS256) {
+            let right = "write [\"HS256\"] alone, or the provider's algorithms without it";
+            return Err(Wrong::new(
+                "mixes HS256, which the client secret signs, with the provider's keys",
+                right,
+            ));
+        }
+        let one = |name: String| alg(&Raw { value: &name.into(), env: raw.env });
+        Ok(Chosen::Provider(names.into_iter().map(one).collect::<Result<_, _>>()?))
+    };
+    if by_profile == Chosen::ClientSecret {
+        if section.has("signing_algs") {
+            let wrong = Wrong::new("is of no use: the client secret signs, by HS256", "leave it out");
+            section.fault("signing_algs", wrong);
+        }
+        section.optional("signing_algs", |_| Ok(()));
+        return Some(by_profile);
+    }
+    section.optional("signing_algs", read).or(Some(by_profile))
+}
+
+fn alg(raw: &Raw<'_>) -> Result<Alg, Wrong> {
+    choice(&Alg::ALL.map(|alg| (alg.as_str(), alg)))(raw)
+}
+
+/// Where the client secret signs it must be a key, and the operator knows that it is one.
+fn check_secret_signs(section: &Section<'_>, profile: Option<&Profile>, secret: Option<&Secret<String>>) {
+    if profile.is_some_and(|profile| profile.secret_may_sign) {
+        section.warn(
+            "signing_algs",
+            "the client secret signs (HS256): whoever reads it can sign anybody in; ES256 needs no secret",
+        );
+    }
+    if secret.is_some_and(|secret| secret.expose().len() < MIN_SECRET) {
+        let wrong = format!("is shorter than {MIN_SECRET} bytes, and signs");
+        let right = "have the provider give a longer one".to_owned();
+        let at = if section.has(SECRET.direct) { SECRET.direct } else { SECRET.file };
+        section.fault(at, Wrong { wrong, right });
+    }
+}
+
+/// The keys that decrypt `id_token`s and userinfo.
+pub(super) fn decryption_keys(
+    section: &Section<'_>,
+    profile: Option<&Profile>,
+    userinfo: Option<UserinfoKind>,
+    base: &Path,
+) -> Option<DecryptionKeys> {
+    const RIGHT: &str = "list them: [{ kid = \"…\", key_file = \"…\" }]";
+    let elements = section.elements("decryption_keys").unwrap_or_default();
+    if elements.is_empty() {
+        if let Some(profile) = profile.filter(|profile| profile.encrypted) {
+            let wrong = format!("is missing: {} encrypts everything for us", profile.name);
+            section.fault("decryption_keys", Wrong { wrong, right: RIGHT.to_owned() });
+        } else if userinfo == Some(UserinfoKind::EncryptedJwt) {
+            let wrong = Wrong::new("is missing, while userinfo = \"encrypted_jwt\"", RIGHT);
+            section.fault("decryption_keys", wrong);
+        }
+    }
+    let mut keys: Vec<DecryptionKey> = Vec::new();
+    let mut whole = true;
+    for element in elements {
+        match key(section, element, base) {
+            Some(key) if keys.iter().any(|other| other.kid() == key.kid()) => {
+                let wrong = format!("has two keys with the kid {:?}", key.kid());
+                let right = "give each its own: it is how a message names its key".to_owned();
+                section.fault("decryption_keys", Wrong { wrong, right });
+            }
+            Some(key) => keys.push(key),
+            None => whole = false,
+        }
+    }
+    whole.then(|| DecryptionKeys::new(keys))
+}
+
+fn key(section: &Section<'_>, element: Element<'_>, base: &Path) -> Option<DecryptionKey> {
+    let Some(table) = element.section else {
+        section.fault(&element.path, Wrong::new("is no key", "write { kid = \"…\", key_file = \"…\" }"));
+        return None;
+    };
+    let right = "write the key's id in the key set that the provider has of us";
+    let kid = table.required("kid", right, text);
+    let pem = secrets::required(&table, &KEY, base);
+    let (kid, pem) = (kid?, pem?);
+    let key = match DecryptionKey::from_pem(kid, &pem) {
+        Ok(key) => Some(key),
+        Err(error) => {
+            let right = "make one: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256".to_owned();
+            table.fault(KEY.file, Wrong { wrong: format!("holds no decryption key ({error})"), right });
+            None
+        }
+    };
+    table.finish();
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::{faults, place, read, secret};
+    use crate::upstream::{Credentials, Signatures};
+
+    /// The commented file with another section for its registration.
+    fn with(lines: &str) -> String {
+        let sample = include_str!("../../../config/relais.toml");
+        let (before, rest) = sample.split_once("[upstream.fc]").unwrap();
+        let (_, after) = rest.split_once("\n[legacy.compta]").unwrap();
+        format!(
+            "{before}[upstream.fc]\nissuer = \"https://i.example\"\nclient_id = \"x\"\n{lines}\n[legacy.compta]{after}"
+        )
+    }
+
+    const DECRYPTS: &str = "decryption_keys = [{ kid = \"e\", key_file = \"fc.decryption.pem\" }]";
+
+    #[test]
+    fn a_key_of_our_own_instead_of_a_secret() {
+        let dir = place();
+        let generic = "profile = \"generic\"\nclient_auth = \"private_key_jwt\"";
+        let key = "[upstream.fc.client_key]\nkid = \"s\"\nkey_file = \"fc.client.pem\"";
+        let config =
+            read(&with(&format!("{generic}\n{key}")), dir.path(), &[]).unwrap_or_else(|f| panic!("{f}"));
+        assert!(matches!(config.upstreams[0].credentials, Credentials::PrivateKeyJwt(..)));
+        let fault = |lines: &str| faults(&with(lines), dir.path(), &[]);
+        assert!(fault(generic).starts_with("upstream.fc.client_key.kid: is missing; "), "{}", fault(generic));
+        assert_eq!(
+            fault(&format!("{generic}\nclient_secret_file = \"fc.secret\"\n{key}")),
+            "upstream.fc.client_secret_file: is of no use: private_key_jwt shares no secret; leave it out"
+        );
+        assert_eq!(
+            fault(&format!("{generic}\n{key}\nalg = \"RS256\"")),
+            "upstream.fc.client_key.key_file: holds no key to sign with (not a key for RS256); \
+             make one: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
+        );
+        secret(dir.path(), "fc.client.pem", "no key");
+        assert!(fault(&format!("{generic}\n{key}")).contains("no PKCS#8 private key in PEM"));
+    }
+
+    #[test]
+    fn the_client_secret_signs_alone_or_not_at_all() {
+        let dir = place();
+        let lines = |profile: &str, algs: &str| {
+            let line =
+                format!("profile = \"{profile}\"\nclient_secret_file = \"fc.secret\"\nsigning_algs = {algs}");
+            with(&if profile == "franceconnect_plus" { format!("{line}\n{DECRYPTS}") } else { line })
+        };
+        let hs256 = "[\"HS256\"]";
+        let short = faults(&lines("generic", hs256), dir.path(), &[]);
+        assert!(short.contains("client_secret_file: is shorter than 32 bytes, and signs"), "{short}");
+        secret(dir.path(), "fc.secret", &"2".repeat(32));
+        for profile in ["generic", "franceconnect_v2", "proconnect"] {
+            let config = read(&lines(profile, hs256), dir.path(), &[]).unwrap_or_else(|f| panic!("{f}"));
+            assert!(matches!(config.upstreams[0].signatures, Signatures::Shared(_)));
+            assert!(config.warnings.iter().any(|warning| warning.path == "upstream.fc.signing_algs"), "weak");
+            let mixed = faults(&lines(profile, "[\"ES256\", \"HS256\"]"), dir.path(), &[]);
+            assert!(mixed.contains("mixes HS256"), "{mixed}");
+        }
+        let plus = faults(&lines("franceconnect_plus", hs256), dir.path(), &[]);
+        assert!(plus.starts_with("upstream.fc.signing_algs: "), "{plus}");
+    }
+
+    #[test]
+    fn what_is_encrypted_needs_a_key() {
+        let dir = place();
+        let start = "client_secret_file = \"fc.secret\"\nprofile = ";
+        let fault = |lines: &str| faults(&with(&format!("{start}{lines}")), dir.path(), &[]);
+        assert_eq!(fault(&format!("\"franceconnect_plus\"\n{DECRYPTS}")), "");
+        assert_eq!(
+            fault("\"franceconnect_plus\""),
+            "upstream.fc.decryption_keys: is missing: franceconnect_plus encrypts everything for us; \
+             list them: [{ kid = \"…\", key_file = \"…\" }]"
+        );
+        assert!(
+            fault("\"generic\"\nuserinfo = \"encrypted_jwt\"")
+                .starts_with("upstream.fc.decryption_keys: is missing")
+        );
+        let twice = DECRYPTS.replace("[{", "[{ kid = \"e\", key_file = \"fc.client.pem\" }, {");
+        assert!(fault(&format!("\"generic\"\n{twice}")).contains("has two keys with the kid \"e\""));
+        secret(dir.path(), "fc.decryption.pem", "no key");
+        assert!(
+            fault(&format!("\"generic\"\n{DECRYPTS}"))
+                .contains("decryption_keys[0].key_file: holds no decryption key")
+        );
+    }
+}

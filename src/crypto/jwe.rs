@@ -1,0 +1,359 @@
+//! JSON Web Encryption (RFC 7516), decrypting side: compact form, a closed list of algorithms (RFC 7518):
+//! `RSA-OAEP-256` (section 4.3) or `ECDH-ES` on P-256 (section 4.6), content by `A256GCM` (section 5.3).
+//! A key is for one algorithm, and what is inside must be a JWT (RFC 7519, section 5.2).
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+use aws_lc_rs::agreement::{self, ECDH_P256, UnparsedPublicKey};
+use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::hash::sha256;
+use super::jws::{MAX_KID, json};
+use super::pem::{self, NotPkcs8};
+use super::seal::{IV, SealKey, TAG};
+use crate::secret::Secret;
+
+/// The longest compact form that is looked at, in bytes: a signed JWT of the greatest length, and what wraps it.
+pub const MAX_LENGTH: usize = 96 * 1024;
+
+/// The only content encryption.
+const ENC: &str = "A256GCM";
+/// Its key's length, in bytes.
+const KEY: usize = 32;
+
+/// A private key that decrypts what was encrypted for its `kid`.
+pub struct DecryptionKey {
+    kid: String,
+    key: Private,
+}
+
+enum Private {
+    Rsa(OaepPrivateDecryptingKey),
+    Ec(agreement::PrivateKey),
+}
+
+/// Why a text is no decryption key.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub enum NotADecryptionKey {
+    /// It is no PKCS#8.
+    #[error(transparent)]
+    Pem(#[from] NotPkcs8),
+    /// It is of another kind or size.
+    #[error("neither an RSA key of 2048 to 4096 bits nor a key on P-256")]
+    Kind,
+}
+
+impl DecryptionKey {
+    /// A PKCS#8 key in PEM: RSA for `RSA-OAEP-256`, P-256 for `ECDH-ES`. `kid` is its id in the JWK Set that the
+    /// sender has.
+    pub fn from_pem(kid: String, text: &Secret<String>) -> Result<Self, NotADecryptionKey> {
+        let der = pem::pkcs8(text.expose())?;
+        let der = der.secret_pkcs8_der();
+        if let Ok(key) = PrivateDecryptingKey::from_pkcs8(der) {
+            let key = OaepPrivateDecryptingKey::new(key).map_err(|_| NotADecryptionKey::Kind)?;
+            if !(2048..=4096).contains(&key.key_size_bits()) {
+                return Err(NotADecryptionKey::Kind);
+            }
+            return Ok(Self { kid, key: Private::Rsa(key) });
+        }
+        let key = agreement::PrivateKey::from_private_key_der(&ECDH_P256, der);
+        Ok(Self { kid, key: Private::Ec(key.map_err(|_| NotADecryptionKey::Kind)?) })
+    }
+
+    /// Its id.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// The one algorithm that it decrypts.
+    pub fn alg(&self) -> &'static str {
+        match self.key {
+            Private::Rsa(_) => "RSA-OAEP-256",
+            Private::Ec(_) => "ECDH-ES",
+        }
+    }
+}
+
+/// Why a text was not decrypted.
+#[derive(Debug, thiserror::Error)]
+pub enum JweError {
+    /// Not five parts of base64url, or the header is no JSON object with each member once.
+    #[error("not a compact JWE")]
+    Malformed,
+    /// `alg` or `enc` is not on the list.
+    #[error("the encryption algorithm is not allowed")]
+    Alg(Option<String>),
+    /// `crit` or `zip` is present, or `cty` does not say that a JWT is inside.
+    #[error("the header names an extension, a compression or another content")]
+    Header,
+    /// No key has its `kid` and `alg`.
+    #[error("no decryption key fits its kid and alg")]
+    KeyUnknown {
+        /// Its algorithm.
+        alg: String,
+        /// Its key id.
+        kid: Option<String>,
+    },
+    /// It was not encrypted for this key, or was changed.
+    #[error("it does not decrypt")]
+    DoesNotOpen,
+}
+
+/// What was inside.
+pub struct Decrypted {
+    /// The JWT.
+    pub jwt: Secret<String>,
+    /// The key that opened it.
+    pub kid: String,
+    /// `iss` and `aud`, where the header repeats them (RFC 7519, section 5.3).
+    pub replicated: Map<String, Value>,
+}
+
+/// Decrypts `compact` by the one key of `keys` that its header names.
+pub fn decrypt(keys: &[DecryptionKey], compact: &str) -> Result<Decrypted, JweError> {
+    if compact.len() > MAX_LENGTH {
+        return Err(JweError::Malformed);
+    }
+    let parts: Vec<&str> = compact.splitn(6, '.').collect();
+    let [protected, wrapped, iv, ciphertext, tag] = parts[..] else { return Err(JweError::Malformed) };
+    let mut header = json::object(&bytes(protected)?).map_err(|_| JweError::Malformed)?;
+    let alg = allowed(&header)?;
+    let key = choose(keys, &header, alg)?;
+    let wrapped = bytes(wrapped)?;
+    let content_key = match &key.key {
+        Private::Rsa(private) => unwrap(private, &wrapped)?,
+        Private::Ec(private) => agree(private, &header, &wrapped)?,
+    };
+    let iv: [u8; IV] = bytes(iv)?.try_into().map_err(|_| JweError::Malformed)?;
+    let mut sealed = bytes(ciphertext)?;
+    let tag = bytes(tag)?;
+    if tag.len() != TAG {
+        return Err(JweError::Malformed);
+    }
+    sealed.extend_from_slice(&tag);
+    let plaintext = SealKey::new(&content_key).open(&iv, protected.as_bytes(), &sealed);
+    let plaintext = plaintext.map_err(|_| JweError::DoesNotOpen)?;
+    let jwt = String::from_utf8(plaintext).map_err(|_| JweError::Malformed)?;
+    header.retain(|name, _| name == "iss" || name == "aud");
+    Ok(Decrypted { jwt: Secret::new(jwt), kid: key.kid.clone(), replicated: header })
+}
+
+fn bytes(part: &str) -> Result<Vec<u8>, JweError> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| JweError::Malformed)
+}
+
+/// The header's `alg`, if everything in it is on the lists.
+fn allowed(header: &Map<String, Value>) -> Result<&str, JweError> {
+    let refused = |name: Option<&str>| JweError::Alg(name.map(|name| name.chars().take(32).collect()));
+    let text = |name| header.get(name).and_then(Value::as_str);
+    let alg = text("alg");
+    let alg = alg.filter(|alg| ["RSA-OAEP-256", "ECDH-ES"].contains(alg)).ok_or_else(|| refused(alg))?;
+    if text("enc") != Some(ENC) {
+        return Err(refused(text("enc")));
+    }
+    let is_jwt = text("cty").is_some_and(|cty| cty.eq_ignore_ascii_case("JWT"));
+    if header.contains_key("crit") || header.contains_key("zip") || !is_jwt {
+        return Err(JweError::Header);
+    }
+    Ok(alg)
+}
+
+/// The key of that `kid`; without one, the only key that fits.
+fn choose<'k>(
+    keys: &'k [DecryptionKey],
+    header: &Map<String, Value>,
+    alg: &str,
+) -> Result<&'k DecryptionKey, JweError> {
+    let kid = match header.get("kid") {
+        None => None,
+        Some(Value::String(kid)) if kid.len() <= MAX_KID => Some(kid),
+        Some(_) => return Err(JweError::Malformed),
+    };
+    let mut fit = keys.iter().filter(|key| key.alg() == alg && kid.is_none_or(|kid| *kid == key.kid));
+    match (fit.next(), fit.next()) {
+        (Some(key), None) => Ok(key),
+        _ => Err(JweError::KeyUnknown { alg: alg.to_owned(), kid: kid.cloned() }),
+    }
+}
+
+/// The content key under RSA (RFC 8017, section 7.1).
+fn unwrap(private: &OaepPrivateDecryptingKey, wrapped: &[u8]) -> Result<Zeroizing<[u8; KEY]>, JweError> {
+    let mut room = Zeroizing::new(vec![0; private.min_output_size()]);
+    let opened = private.decrypt(&OAEP_SHA256_MGF1SHA256, wrapped, &mut room, None);
+    let opened: &[u8] = opened.map_err(|_| JweError::DoesNotOpen)?;
+    opened.try_into().map(Zeroizing::new).map_err(|_| JweError::DoesNotOpen)
+}
+
+/// The content key agreed with the header's `epk` (RFC 7518, section 4.6); nothing is wrapped.
+fn agree(
+    private: &agreement::PrivateKey,
+    header: &Map<String, Value>,
+    wrapped: &[u8],
+) -> Result<Zeroizing<[u8; KEY]>, JweError> {
+    if !wrapped.is_empty() {
+        return Err(JweError::Malformed);
+    }
+    let part = |name| match header.get(name) {
+        None => Ok(Vec::new()),
+        Some(Value::String(text)) if text.len() <= MAX_KID => bytes(text),
+        Some(_) => Err(JweError::Malformed),
+    };
+    let (apu, apv) = (part("apu")?, part("apv")?);
+    let point = point(header.get("epk")).ok_or(JweError::Malformed)?;
+    let theirs = UnparsedPublicKey::new(&ECDH_P256, point);
+    // A point off the curve is refused here.
+    agreement::agree(private, theirs, JweError::DoesNotOpen, |shared| {
+        Ok(Zeroizing::new(concat_kdf(shared, ENC, 256, &apu, &apv)))
+    })
+}
+
+/// The uncompressed point of a JWK on P-256 (RFC 7518, section 6.2.1: coordinates of full length).
+fn point(epk: Option<&Value>) -> Option<Vec<u8>> {
+    let text = |name| epk?.get(name)?.as_str();
+    if (text("kty"), text("crv")) != (Some("EC"), Some("P-256")) {
+        return None;
+    }
+    let coordinate = |name| bytes(text(name)?).ok().filter(|bytes| bytes.len() == 32);
+    Some([vec![4], coordinate("x")?, coordinate("y")?].concat())
+}
+
+/// Concat KDF (NIST SP 800-56A, section 5.8.1) with SHA-256, as RFC 7518, section 4.6.2, has it for direct
+/// agreement on a key of `bits` for the content encryption `enc`; one round is enough.
+fn concat_kdf(shared: &[u8], enc: &str, bits: u32, apu: &[u8], apv: &[u8]) -> [u8; KEY] {
+    let length = |part: &[u8]| u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes();
+    sha256(&[
+        &1_u32.to_be_bytes(),
+        shared,
+        &length(enc.as_bytes()),
+        enc.as_bytes(),
+        &length(apu),
+        apu,
+        &length(apv),
+        apv,
+        &bits.to_be_bytes(),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{Recipient, Wrap, seal};
+    use super::*;
+
+    fn keys() -> (Vec<DecryptionKey>, Recipient, Recipient) {
+        let (rsa, ec) = (Recipient::rsa(), Recipient::ec());
+        let read =
+            |kid: &str, one: &Recipient| DecryptionKey::from_pem(kid.to_owned(), &one.pem()).ok().unwrap();
+        (vec![read("r", &rsa), read("e", &ec)], rsa, ec)
+    }
+
+    #[test]
+    fn the_key_derivation_of_rfc_7518_appendix_c() {
+        let z = [
+            158, 86, 217, 29, 129, 113, 53, 211, 114, 131, 66, 131, 191, 132, 38, 156, 251, 49, 110, 163,
+            218, 128, 106, 72, 246, 218, 167, 121, 140, 254, 144, 196,
+        ];
+        let key = concat_kdf(&z, "A128GCM", 128, b"Alice", b"Bob");
+        assert_eq!(URL_SAFE_NO_PAD.encode(&key[..16]), "VqqN6vgjbSBcIijNcacQGg");
+    }
+
+    #[test]
+    fn each_algorithm_opens_by_its_own_key() {
+        let (keys, rsa, ec) = keys();
+        for (kid, to, alg) in [("r", &rsa, "RSA-OAEP-256"), ("e", &ec, "ECDH-ES")] {
+            let jwe = seal(to, &Wrap::new(alg, kid), "a.b.c");
+            let opened = decrypt(&keys, &jwe).ok().unwrap();
+            assert_eq!((opened.jwt.expose().as_str(), opened.kid.as_str()), ("a.b.c", kid));
+            let without = seal(to, &Wrap { kid: None, ..Wrap::new(alg, kid) }, "a.b.c");
+            assert!(decrypt(&keys, &without).is_ok(), "the only key that fits");
+            let stranger = if alg == "ECDH-ES" { Recipient::ec() } else { Recipient::rsa() };
+            let jwe = seal(&stranger, &Wrap::new(alg, kid), "a.b.c");
+            assert!(matches!(decrypt(&keys, &jwe), Err(JweError::DoesNotOpen)), "{alg}");
+        }
+        let told = seal(
+            &ec,
+            &Wrap { more: "\"iss\":\"i\",\"aud\":\"a\",\"sub\":\"s\",", ..Wrap::new("ECDH-ES", "e") },
+            "x",
+        );
+        let told = decrypt(&keys, &told).ok().unwrap().replicated;
+        assert_eq!(told.keys().collect::<Vec<_>>(), ["iss", "aud"]);
+    }
+
+    #[test]
+    fn what_the_header_may_not_say() {
+        let (keys, rsa, ec) = keys();
+        let refused =
+            |to: &Recipient, wrap: Wrap<'_>| decrypt(&keys, &seal(to, &wrap, "a.b.c")).err().unwrap();
+        let on_ec = || Wrap::new("ECDH-ES", "e");
+        for alg in ["RSA-OAEP", "RSA1_5", "dir", "ECDH-ES+A256KW", "PBES2-HS256+A128KW", "none", ""] {
+            assert!(matches!(refused(&rsa, Wrap::new(alg, "r")), JweError::Alg(Some(_))), "{alg}");
+        }
+        for enc in ["A128GCM", "A256CBC-HS512", ""] {
+            assert!(matches!(refused(&ec, Wrap { enc, ..on_ec() }), JweError::Alg(Some(_))), "{enc}");
+        }
+        for more in ["\"zip\":\"DEF\",", "\"crit\":[],"] {
+            assert!(matches!(refused(&ec, Wrap { more, ..on_ec() }), JweError::Header), "{more}");
+        }
+        assert!(
+            matches!(refused(&ec, Wrap { cty: None, ..on_ec() }), JweError::Header),
+            "a JWT must be inside"
+        );
+        for kid in ["other", "r"] {
+            let unknown = refused(&ec, Wrap { kid: Some(kid), ..on_ec() });
+            assert!(matches!(unknown, JweError::KeyUnknown { .. }), "{kid}: a key is for one algorithm");
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_and_a_point_off_the_curve_do_not_open() {
+        let (keys, rsa, ec) = keys();
+        for jwe in [
+            seal(&rsa, &Wrap::new("RSA-OAEP-256", "r"), "a.b.c"),
+            seal(&ec, &Wrap::new("ECDH-ES", "e"), "a.b.c"),
+        ] {
+            let parts: Vec<&str> = jwe.split('.').collect();
+            for (at, part) in parts.iter().enumerate().skip(1).filter(|(_, part)| !part.is_empty()) {
+                let mut changed: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
+                let other = if part.starts_with('A') { "B" } else { "A" };
+                changed[at].replace_range(..1, other);
+                assert!(decrypt(&keys, &changed.join(".")).is_err(), "part {at}");
+            }
+        }
+        let off = "\"epk\":{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"y\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE\"},";
+        let off = seal(&ec, &Wrap { epk: Some(off), ..Wrap::new("ECDH-ES", "e") }, "a.b.c");
+        assert!(matches!(decrypt(&keys, &off), Err(JweError::DoesNotOpen)));
+        let none = seal(&ec, &Wrap { epk: Some(""), ..Wrap::new("ECDH-ES", "e") }, "a.b.c");
+        assert!(matches!(decrypt(&keys, &none), Err(JweError::Malformed)));
+    }
+
+    #[test]
+    fn what_is_no_compact_jwe_is_malformed() {
+        let (keys, _, ec) = keys();
+        let good = seal(&ec, &Wrap::new("ECDH-ES", "e"), "a.b.c");
+        for bad in [
+            String::new(),
+            "....".to_owned(),
+            "a.b.c".to_owned(),
+            format!("{good}.x"),
+            format!("{good}="),
+            good.replacen('.', ".AAAA", 1),
+            "x".repeat(MAX_LENGTH + 1),
+        ] {
+            assert!(matches!(decrypt(&keys, &bad), Err(JweError::Malformed)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_of_another_kind_are_none() {
+        for text in ["", "no pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
+            assert!(
+                DecryptionKey::from_pem("k".to_owned(), &Secret::new(text.to_owned())).is_err(),
+                "{text}"
+            );
+        }
+    }
+}
