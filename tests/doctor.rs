@@ -1,6 +1,6 @@
 //! `relais doctor` against providers that are well, and each kind of ill.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::fmt::Write as _;
 use std::fs::{Permissions, set_permissions, write};
@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::DATE;
@@ -126,7 +126,7 @@ async fn a_well_provider_is_well() {
         [
             "its endpoints are published under its issuer",
             "the clocks agree",
-            "its published keys sign by RS256, ES256",
+            "its published keys sign by ES256",
             "authorization endpoint answers",
             "token endpoint answers",
             "userinfo endpoint answers",
@@ -228,10 +228,9 @@ async fn each_illness_has_its_name() {
     let strange = provider(0, Some("https://other.example"), "Ed25519").await;
     let keyless = provider(0, None, "X25519").await;
     let http = |address: SocketAddr| format!("http://{address}");
-    // No resolver takes a label of 64 letters, so that nobody is asked.
     let cases = [
         ("http://127.0.0.1:1".to_owned(), EDDSA, "the connection is refused"),
-        (format!("https://{}.invalid", "x".repeat(64)), EDDSA, "its host's name does not resolve"),
+        ("https://nowhere.invalid".to_owned(), EDDSA, "its host's name does not resolve"),
         (format!("https://{well}"), EDDSA, "TLS fails"),
         (format!("http://{well}/slow"), EDDSA, "there is no answer in time"),
         (format!("http://{well}/elsewhere"), EDDSA, "answers 404"),
@@ -240,12 +239,12 @@ async fn each_illness_has_its_name() {
         (http(well), "signing_algs = [\"ES256\"]\n", "and none of signing_algs"),
     ];
     for (issuer, more, expected) in cases {
-        let start = Instant::now();
+        let start = SystemClock.now();
         let (code, lines) = lines(Place::new().upstream("fc", "generic", &issuer, more), "upstream.fc").await;
         let failed: Vec<_> = lines.iter().filter(|line| line.starts_with("fail")).collect();
         assert!(code == 1 && failed.len() == 1 && failed[0].contains(expected), "{expected}: {lines:#?}");
         assert!(failed[0].contains("  → "), "{failed:?}");
-        assert!(start.elapsed() < Duration::from_secs(10), "{expected}");
+        assert!(SystemClock.now().since(start) < Duration::from_secs(10), "{expected}");
     }
 }
 
@@ -316,7 +315,7 @@ fn a_message_tells_its_application_and_nothing_else() {
 
 #[test]
 fn applications_keys_sunsets_and_the_build_are_looked_at() {
-    let soon = SystemClock.now().plus(Duration::from_secs(86_400 * 10 + 60)).seconds();
+    let soon = SystemClock.now().plus(Duration::from_hours(241)).seconds();
     let soon = OffsetDateTime::from_unix_timestamp(i64::try_from(soon).unwrap()).unwrap();
     let soon = soon.format(&time::format_description::well_known::Rfc3339).unwrap();
     let weak = |sunset: &str| format!("iv = \"{IV}\"\nsunset = \"{sunset}\"\ndelivery = \"reference\"\n");

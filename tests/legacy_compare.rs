@@ -1,6 +1,6 @@
 //! `relais legacy compare` over everything that the original KIF was seen to do.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{Permissions, set_permissions, write};
@@ -92,12 +92,13 @@ impl Place {
         place.secret("fc.secret", "s3cret");
         for app in APPS {
             place.secret(&format!("{app}.key"), &key(app));
-            toml += &format!(
+            let section = format!(
                 "[legacy.{app}]\nname = \"{app}\"\nhome_url = \"https://fenyo.net/\"\nupstream = \"fc\"\n\
                  wire = \"kif-{app}\"\niv = \"{IV}\"\nkey_file = \"{app}.key\"\n\
                  sunset = \"2099-01-01T00:00:00Z\"\nmax_answer_query = 4000\n{}",
                 lines.concat()
             );
+            toml += &section;
         }
         write(place.path("relais.toml"), toml).unwrap();
         place

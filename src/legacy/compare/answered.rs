@@ -35,7 +35,7 @@ pub(super) fn compare(
     let userinfo = exchange.userinfo.clone().unwrap_or_else(|| without_ours(&theirs));
     let sub = userinfo.get("sub").and_then(Value::as_str).filter(|sub| !sub.is_empty());
     let Some(sub) = sub else {
-        return refused(exchange, upstream::SUB.into(), b"");
+        return refused(exchange, &upstream::SUB.into(), b"");
     };
     marks.0.push(("sub", sub.to_owned()));
     if exchange.tampered {
@@ -45,11 +45,11 @@ pub(super) fn compare(
     let identity = identity(relay, sub, &userinfo);
     let ours = match answer(app, relay.issuer, request, &identity, relay.now, relay.entropy) {
         Ok(ours) => ours,
-        Err(error) => return refused(exchange, reason(&error).into(), b""),
+        Err(error) => return refused(exchange, &reason(&error).into(), b""),
     };
     let Some(sealed) = opened(app, request, &ours.sealed) else {
         // What was just sealed opens.
-        return refused(exchange, because::DOES_NOT_OPEN.into(), b"");
+        return refused(exchange, &because::DOES_NOT_OPEN.into(), b"");
     };
     let mut findings = Vec::new();
     findings.extend(address(request, &ours.travels, kif));

@@ -195,14 +195,14 @@ impl Relay<'_> {
         let app = self.application(exchange);
         let mut marks = Marks::default();
         let findings = match &exchange.asked {
-            Asked::Otherwise(reason) => refused(exchange, (*reason).into(), b""),
+            Asked::Otherwise(reason) => refused(exchange, &(*reason).into(), b""),
             Asked::Query(query) => {
                 if let Ok(msg) = message::msg(query) {
                     marks.0.push(("msg", msg.to_ascii_lowercase()));
                 }
                 match app.as_ref().map(|id| self.apps.iter().find(|app| app.service.id == *id)) {
-                    None => refused(exchange, because::PATH_WITHOUT_APP.into(), b""),
-                    Some(None) => refused(exchange, because::UNKNOWN_APP.into(), b""),
+                    None => refused(exchange, &because::PATH_WITHOUT_APP.into(), b""),
+                    Some(None) => refused(exchange, &because::UNKNOWN_APP.into(), b""),
                     Some(Some(app)) => self.ask(exchange, app, query, seen, &mut marks),
                 }
             }
@@ -219,11 +219,11 @@ impl Relay<'_> {
         marks: &mut Marks,
     ) -> Vec<Finding> {
         if app.has_set(self.now) {
-            return refused(exchange, because::SUNSET.into(), b"");
+            return refused(exchange, &because::SUNSET.into(), b"");
         }
         let request = match open(app, self.issuer, query, None, self.now) {
             Ok(request) => request,
-            Err(why) => return refused(exchange, why, &self.plaintext(app, query)),
+            Err(why) => return refused(exchange, &why, &self.plaintext(app, query)),
         };
         marks.0.extend([("state", request.state.clone()), ("nonce", request.nonce.clone())]);
         match &exchange.kif {
@@ -236,7 +236,7 @@ impl Relay<'_> {
             Kif::Delivered { info, location } => {
                 let mut findings = Vec::new();
                 if !seen.insert(request.mark) {
-                    findings.extend(refused(exchange, because::REPLAYED.into(), b""));
+                    findings.extend(refused(exchange, &because::REPLAYED.into(), b""));
                 }
                 let kif = answered::Kif { info, location: location.as_deref() };
                 findings.extend(answered::compare(self, app, exchange, &request, &kif, marks));
@@ -275,7 +275,7 @@ impl Relay<'_> {
 }
 
 /// The relay refuses.
-fn refused(exchange: &Exchange, why: Refused, plaintext: &[u8]) -> Vec<Finding> {
+fn refused(exchange: &Exchange, why: &Refused, plaintext: &[u8]) -> Vec<Finding> {
     let row = why.reason.row();
     let names = why.facts.names.as_ref().map(|names| format!(" ({names})")).unwrap_or_default();
     let here = format!("{}: {}{names}", row.slug, row.en);
@@ -286,7 +286,7 @@ fn refused(exchange: &Exchange, why: Refused, plaintext: &[u8]) -> Vec<Finding> 
             Finding::new(Kind::KeyDoesNotOpen, here + "; compare key_file, iv and wire with KIF's", None)
         }
         Kif::Delivered { .. } => {
-            let rule = rules::of_refusal(&why, plaintext);
+            let rule = rules::of_refusal(why, plaintext);
             let advice = if rule.is_none() { format!("; {}", row.advice) } else { String::new() };
             Finding::new(Kind::RefusedHere, here + &advice, rule)
         }
@@ -302,12 +302,12 @@ fn does_not_open(reason: Reason) -> bool {
 fn accepted(said: Option<&str>, plaintext: &[u8], request: &LegacyRequest) -> Finding {
     let said = said.map(|said| format!("; KIF: {said}")).unwrap_or_default();
     let registered = format!("{}/", rules::origin(&request.return_to));
-    if !plaintext.starts_with(registered.as_bytes()) {
-        let why = format!("the callback's host is spelled otherwise than it is registered{said}");
-        Finding::new(Kind::AcceptedHere, why, Some("idp-034"))
-    } else {
+    if plaintext.starts_with(registered.as_bytes()) {
         let why = format!("the callback is registered here, and its message is sound{said}");
         Finding::new(Kind::AcceptedHere, why, None)
+    } else {
+        let why = format!("the callback's host is spelled otherwise than it is registered{said}");
+        Finding::new(Kind::AcceptedHere, why, Some("idp-034"))
     }
 }
 

@@ -153,7 +153,9 @@ impl<'a> Scenario<'a> {
         let mut waiting: Option<(usize, String)> = None;
         for (index, step) in list.iter().enumerate() {
             let Step { method, path, query, status, location } = self.step(index, step)?;
-            let Some(app) = idp(path) else { continue };
+            let Some(below) = path.strip_prefix("/idp").filter(|b| b.is_empty() || b.starts_with('/')) else {
+                continue;
+            };
             let kif = match location {
                 None if status >= 400 => Kif::Refused(said),
                 None => return Err(self.broken(&format!("has a step {} without `location`", index + 1))),
@@ -173,16 +175,15 @@ impl<'a> Scenario<'a> {
                 continue;
             }
             waiting = matches!(kif, Kif::NotSignedIn).then(|| (exchanges.len(), query.to_owned()));
-            let asked = match app {
-                Some(_) if method != "GET" => Asked::Otherwise(NO_SUCH_METHOD),
-                None if method != "GET" => Asked::Otherwise(NO_SUCH_METHOD),
-                Some("") => Asked::Otherwise(NO_SUCH_PAGE),
-                _ => Asked::Query(query.to_owned()),
+            let asked = match (method, below) {
+                ("GET", "/") => Asked::Otherwise(NO_SUCH_PAGE),
+                ("GET", _) => Asked::Query(query.to_owned()),
+                _ => Asked::Otherwise(NO_SUCH_METHOD),
             };
             exchanges.push(Exchange {
                 scenario: self.id.to_owned(),
                 number: exchanges.len() + 1,
-                app: named.clone().or_else(|| app.and_then(AppId::parse)),
+                app: named.clone().or_else(|| AppId::parse(below.trim_start_matches('/'))),
                 asked,
                 userinfo: None,
                 tampered,
@@ -221,10 +222,4 @@ struct Step<'s> {
     query: &'s str,
     status: u64,
     location: Option<&'s str>,
-}
-
-/// Whether a path is KIF's `/idp`, and what stands below it: nothing, `""` for a final slash, or a name.
-fn idp(path: &str) -> Option<Option<&str>> {
-    let rest = path.strip_prefix("/idp")?;
-    if rest.is_empty() { Some(None) } else { rest.strip_prefix('/').map(Some) }
 }
