@@ -8,6 +8,7 @@ mod answer;
 pub mod callback;
 mod claim;
 mod claims;
+pub mod compare;
 mod keys;
 mod message;
 mod usage;

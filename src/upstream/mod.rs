@@ -9,6 +9,7 @@ mod complete;
 mod error;
 mod logout;
 mod metadata;
+mod probe;
 mod profiles;
 mod response;
 #[cfg(test)]
