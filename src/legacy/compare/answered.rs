@@ -6,7 +6,7 @@ use super::{Exchange, Finding, Kind, Marks, Relay, refused, rules};
 use crate::crypto::jws::json;
 use crate::event::Reason;
 use crate::event::reasons::{legacy as because, upstream};
-use crate::identity::{Identity, PROTOCOL_CLAIMS, Retention, Subject};
+use crate::identity::{Acr, Identity, PROTOCOL_CLAIMS, Retention, Subject};
 use crate::legacy::{App, Direction, Return, Unanswerable, answer};
 use crate::request::LegacyRequest;
 
@@ -86,7 +86,7 @@ fn identity(relay: &Relay<'_>, sub: &str, userinfo: &Map<String, Value>) -> Iden
         issuer: String::new(),
         subject: Subject::Issued(sub.to_owned()),
         claims: claims.map(|(name, value)| (name.clone(), value.clone())).collect(),
-        acr: None,
+        acr: userinfo.get("acr").and_then(Value::as_str).map(|acr| Acr(acr.to_owned())),
         auth_time: relay.now,
         auth_time_told: false,
         retention: Retention::None,
@@ -131,7 +131,10 @@ fn members(
         findings.push(Finding::new(Kind::ClaimsDiffer, why, None));
     }
     if !forced.is_empty() {
-        let why = format!("missing here: {}; the relay never hands it on in KIF's wires", list(&forced));
+        let why = format!(
+            "missing here: {}; `relay_claims` can add the level reached, if it needs it",
+            list(&forced)
+        );
         findings.push(Finding::new(Kind::ClaimsDiffer, why, Some("acr")));
     }
     let chosen = |name: &String| app.relay_claims.iter().any(|claim| claim.as_str() == name.as_str());
