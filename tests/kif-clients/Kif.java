@@ -21,6 +21,7 @@ import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
 import java.security.ProviderException;
 import java.security.SecureRandom;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Base64;
 import javax.crypto.Cipher;
@@ -107,7 +108,7 @@ public final class Kif {
 
     // What an application with `reference` delivery does first.
     static String claim(String relay, String app, String claim, String info) throws Exception {
-        HttpResponse<String> claimed = HttpClient.newHttpClient().send(HttpRequest.newBuilder(URI.create(relay + "/idp/claim")).header("Authorization", "Basic " + Base64.getEncoder().encodeToString((app + ":" + claim).getBytes(US_ASCII))).header("Content-Type", "application/x-www-form-urlencoded").POST(BodyPublishers.ofString("ref=" + URLEncoder.encode(info, UTF_8))).build(), BodyHandlers.ofString()); info = claimed.statusCode() == 200 ? claimed.body() : ""; // claims
+        HttpResponse<String> claimed = HttpClient.newHttpClient().send(HttpRequest.newBuilder(URI.create(relay + "/idp/claim")).header("Authorization", "Basic " + Base64.getEncoder().encodeToString((app + ":" + claim).getBytes(US_ASCII))).header("Content-Type", "application/x-www-form-urlencoded").timeout(Duration.ofSeconds(10)).POST(BodyPublishers.ofString("ref=" + URLEncoder.encode(info, UTF_8))).build(), BodyHandlers.ofString()); info = claimed.statusCode() == 200 ? claimed.body() : ""; // claims
         return info;
     }
 

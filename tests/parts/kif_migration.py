@@ -39,8 +39,9 @@ BOUCHON = {  # what the README puts in their place for KIF's simulated provider
     "oidc.logouturi": "https://fenyo.net/fc-idp/logout.cgi",
     "oidc.fcbuttonuri": "https://fenyo.net/franceconnect.js",
 }
-# A registration of one's own, since the README's is nobody's.
+# A registration of one's own, since the README's is nobody's; key and IV as the README says to make them.
 OWN = {"oidc.clientid": "3" * 64, "oidc.clientsecret": "4" * 64}
+OWN_KEYS = {"idp.key": os.urandom(32).hex(), "idp.iv": os.urandom(16).hex()}
 GUIDE = (ROOT / "docs" / "migrating-from-kif.md").read_text()
 
 
@@ -51,11 +52,15 @@ def free_port():
 
 
 class Migration:
-    """One instance of KIF and the relay that takes its place. `franceconnect` is the version that it then speaks."""
+    """One instance of KIF and the relay that takes its place.
 
-    def __init__(self, directory, count, mode, by_reference, franceconnect):
+    `by_reference`: the relay's application has changed by one line, and KIF ran on its published key; otherwise it is
+    as it was, key and IV too. `franceconnect` is the version that the relay speaks; `silent` is KIF's way to sign in.
+    """
+
+    def __init__(self, directory, count, mode, by_reference, franceconnect, silent):
         self.directory, self.count, self.mode = directory, count, mode
-        self.by_reference, self.franceconnect = by_reference, franceconnect
+        self.by_reference, self.franceconnect, self.silent = by_reference, franceconnect, silent
         self.port, self.processes, self.seconds, self.decisions = free_port(), [], 0.0, 0
         self.kif = f"http://127.0.0.1:{self.port}"
         self.log = directory / "relais.log"
@@ -86,15 +91,17 @@ class Migration:
         told = refused.stderr.splitlines()
         self.count.check("the README as it is: one fault, the client id", refused.returncode == 78 and len(told) == 1
                          and told[0].startswith(f"line 4, {P}oidc.clientid: "))
-        self.write_kif(BOUCHON if self.franceconnect == 1 else OWN)
+        changes = {**(BOUCHON if self.franceconnect == 1 else OWN), **({} if self.by_reference else OWN_KEYS)}
+        self.write_kif(changes)
         imported = self.relais(*command)
         self.count.check("imports", imported.returncode == 0 and not imported.stderr)
         self.start_stub()
         text = imported.stdout
         unsettled = re.findall(r"^unsettled_([a-z_]+) = ", text, re.M) + re.findall(r"^(sunset) = \"YYYY", text, re.M)
         provider = "provider" if self.franceconnect == 1 else "registration"
+        samples = ["iv", "key"] if self.by_reference else []
         self.count.check("leaves the choices that it should", sorted(unsettled) == sorted(
-            [provider, "logout_return", "name", "iv", "key", "delivery", "sunset", "sso", "claims"]))
+            [provider, "logout_return", "name", *samples, "delivery", "sunset", "sso", "claims"]))
         (self.directory / "relais.toml").write_text(text)
         checked = self.relais("check-config", "relais.toml")
         left = [name if name == "sunset" else f"unsettled_{name}" for name in unsettled]
@@ -110,6 +117,9 @@ class Migration:
         self.count.check("check-config is content: " + checked.stderr, checked.returncode == 0)
         self.key = (self.directory / "secrets/compta.key").read_text().strip()
         self.iv = re.search(r'^iv = "([0-9a-f]{32})"$', text, re.M)[1]
+        kept = (self.key, self.iv) == (OWN_KEYS["idp.key"], OWN_KEYS["idp.iv"])
+        self.count.check("key and IV are those of KIF unless it published them", kept != self.by_reference)
+        assert "relais legacy keys --app compta --key-file secrets/compta.key" in GUIDE
         keys = self.relais("legacy", "keys", "--app", "compta", "--key-file", "secrets/compta.key").stdout
         self.claim = re.search(r"^claim\tpassword\t([0-9a-f]{64})$", keys, re.M)[1]
 
@@ -151,7 +161,9 @@ class Migration:
         return text.replace("YYYY-MM-DD", f"{time.gmtime().tm_year + 1}-06-30")
 
     def settle_sso(self, text):
-        return text
+        if not self.silent:
+            return text
+        return text.replace('sso = "confirm"', 'sso = "silent"\naccept_forced_login = true')
 
     def settle_claims(self, text):
         return text
