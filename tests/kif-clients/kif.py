@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 
 def hexadecimal(text):
-    if not text.isascii() or len(text) % 2:
+    if len(text) % 2 or text.strip("0123456789abcdefABCDEF"):
         raise ValueError("not hexadecimal")
-    return bytes.fromhex(text) if " " not in text else bytes.fromhex("?")
+    return bytes.fromhex(text)
 
 
 def encrypt(mode, key, iv, plaintext):

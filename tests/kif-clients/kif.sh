@@ -3,6 +3,8 @@
 # wire `jwe`; `openssl enc` has no GCM. Commands: README.md. Keys stand on command lines here, as they did in KIF's
 # scripts: other users of the machine can read them while a command runs.
 
+# The octal digits become the format on purpose: that is how a POSIX shell writes any byte.
+# shellcheck disable=SC2046,SC2059
 binary() { printf "$(printf '\\%03o' $(printf %s "$1" | sed 's/../0x& /g'))"; }
 hex() { od -An -v -tx1 | tr -d ' \n'; }
 base64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
