@@ -5,6 +5,28 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 
+/// The claims that belong to the protocol and not to the person.
+pub const PROTOCOL_CLAIMS: [&str; 18] = [
+    "sub",
+    "iss",
+    "aud",
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "azp",
+    "nonce",
+    "state",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "acr",
+    "amr",
+    "auth_time",
+    "sid",
+    "typ",
+];
+
 /// A person as one upstream registration described them. No `Debug`: this is personal data.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Identity {

@@ -1,5 +1,6 @@
 //! The one way out: HTTP calls to configured peers, with limits on time and size, no redirects (RFC 9110).
 
+mod cause;
 pub mod kept;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -8,10 +9,12 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use rustls::pki_types::CertificateDer;
 use url::{Host, Url};
+
+pub use cause::Cause;
 
 /// How calls leave.
 #[derive(Clone, Debug)]
@@ -63,6 +66,8 @@ pub struct Answer {
     pub body: Bytes,
     /// From the call to the last byte.
     pub elapsed: Duration,
+    /// `Date`: what the peer's clock says.
+    pub date: Option<HeaderValue>,
 }
 
 /// Why no answer was had.
@@ -189,6 +194,7 @@ impl Outbound {
         }
         let status = response.status();
         let content_type = media_type(response.headers());
+        let date = response.headers().get(DATE).cloned();
         // Most answers come in one piece, which is then not copied.
         let first = response.chunk().await.map_err(failed)?.unwrap_or_default();
         let body = match response.chunk().await.map_err(failed)? {
@@ -209,7 +215,7 @@ impl Outbound {
         if body.len() > self.max_body {
             return Err(OutboundError::TooLarge);
         }
-        Ok(Answer { status, content_type, body, elapsed: Duration::ZERO })
+        Ok(Answer { status, content_type, body, elapsed: Duration::ZERO, date })
     }
 }
 

@@ -86,6 +86,17 @@ impl RemoteJwks {
         }
     }
 
+    /// The algorithms of the keys at `url`, each once.
+    pub async fn algs(
+        &self,
+        url: &Url,
+        clock: &dyn Clock,
+        trace: &Trace,
+    ) -> Result<Vec<Alg>, Arc<JwksError>> {
+        let keys = self.kept.get(clock, self.fetch(url, trace), |_| {}).await?;
+        Ok(Alg::ALL.into_iter().filter(|alg| keys.keys.iter().any(|key| key.key.alg() == *alg)).collect())
+    }
+
     /// The rare way: the keys are not there, due, or do not fit.
     async fn fetch_and_verify(
         &self,

@@ -5,6 +5,7 @@ mod bench;
 mod check_config;
 #[cfg(feature = "demo")]
 mod demo;
+mod doctor;
 mod import_kif;
 mod keys;
 mod legacy;
@@ -45,6 +46,7 @@ enum Command {
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
     CheckConfig(check_config::CheckConfig),
+    Doctor(doctor::Doctor),
     ImportKif(import_kif::ImportKif),
     Keys(keys::Keys),
     Legacy(legacy::Legacy),
@@ -60,6 +62,7 @@ impl Cli {
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.run(),
             Command::CheckConfig(check) => check.run(),
+            Command::Doctor(doctor) => doctor.run(),
             Command::ImportKif(import) => import.run(),
             Command::Keys(keys) => keys.run(),
             Command::Legacy(legacy) => legacy.run(),

@@ -1,4 +1,4 @@
-//! The provider's section: as it was in KIF, or FranceConnect v2 where it was v1.
+//! The provider's section: as it was in KIF, FranceConnect v2 where it was v1, or a stub's.
 
 use url::Url;
 
@@ -19,7 +19,8 @@ impl Kif {
                 page.note(&format!("KIF's {} was {}.", self.at("oidc.issuer"), self.issuer));
                 page.key("issuer", issuer.as_str());
             }
-            Provider::KifStub | Provider::Other => self.generic(page, provider),
+            Provider::KifStub => self.kif_stub(page),
+            Provider::Other => self.generic(page),
         }
         page.blank();
         page.note(&format!("KIF's {}.", self.at("oidc.clientid")));
@@ -42,6 +43,23 @@ impl Kif {
         let back = format!("{}/logout/return/provider", https(&self.public_url));
         page.raw(&format!("#post_logout_redirect_uri = {}", quoted(&back)));
         page.unsettled("logout_return");
+        if *provider == Provider::KifStub {
+            // A table of its own, so it ends the section.
+            page.raw("[upstream.provider.endpoints]");
+            for (key, url) in self.endpoints() {
+                page.key(key, https(url));
+            }
+        }
+    }
+
+    /// KIF's, by the names that they have here.
+    fn endpoints(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let needed = [
+            ("authorization", self.authorization.as_str()),
+            ("token", self.token.as_str()),
+            ("userinfo", self.userinfo.as_str()),
+        ];
+        needed.into_iter().chain(self.logout.as_ref().map(|url| ("end_session", url.as_str())))
     }
 
     fn franceconnect_v1(&self, page: &mut Page, issuer: &str) {
@@ -76,20 +94,26 @@ impl Kif {
         page.key("issuer", issuer);
     }
 
-    fn generic(&self, page: &mut Page, provider: &Provider) {
-        if *provider == Provider::KifStub {
-            page.note(
-                "This is the simulated provider that KIF came with. It signs with the client secret, and its answers \
-                 are no JSON: the relay takes neither. docs/stub-upstream.md has one to test with.",
-            );
-            page.unsettled("provider");
-        } else {
-            page.note(
-                "KIF checked signatures with the client secret (HS256). The relay wants RS256, PS256, ES256, ES384 or \
-                 EdDSA: have the registration changed at the provider, and choose the form of userinfo.",
-            );
-            page.unsettled("signature");
-        }
+    /// The stub that took KIF's place for tests speaks FranceConnect v1 as KIF did.
+    fn kif_stub(&self, page: &mut Page) {
+        page.note(
+            "This is the simulated provider that KIF came with. Its answers are no JSON, which the relay does not take. \
+             `stub-upstream serve` plays its part, with --client-id, --client-secret-file, --redirect-uri and \
+             --post-logout-redirect-uri as below (docs/stub-upstream.md). Put what it prints in place of the issuer, and \
+             its endpoints below /api/v1 in place of the four: authorize, token, userinfo, logout. For tests only.",
+        );
+        page.unsettled("provider");
+        page.key("profile", "franceconnect_v1");
+        page.note(&format!("KIF's {} was {}.", self.at("oidc.issuer"), self.issuer));
+        page.key("issuer", https(&self.issuer));
+    }
+
+    fn generic(&self, page: &mut Page) {
+        page.note(
+            "KIF checked signatures with the client secret (HS256). The relay wants RS256, PS256, ES256, ES384 or EdDSA: \
+             have the registration changed at the provider, and choose the form of userinfo.",
+        );
+        page.unsettled("signature");
         page.key("profile", "generic");
         page.key("client_auth", "client_secret_post");
         page.note(&format!("KIF's {}.", self.at("oidc.issuer")));
@@ -103,14 +127,12 @@ impl Kif {
              endpoints, and the keys' address, which KIF did not know:",
         );
         page.raw("#[upstream.provider.endpoints]");
-        for (key, url) in [
-            ("authorization", self.authorization.as_str()),
-            ("token", self.token.as_str()),
-            ("userinfo", self.userinfo.as_str()),
-            ("jwks", "https://…"),
-            ("end_session", self.logout.as_ref().map_or("https://…", Url::as_str)),
-        ] {
+        for (key, url) in self.endpoints() {
             page.raw(&format!("#{key} = {}", quoted(url)));
+        }
+        page.raw("#jwks = \"https://…\"");
+        if self.logout.is_none() {
+            page.raw("#end_session = \"https://…\"");
         }
     }
 }

@@ -151,6 +151,7 @@ fn kif_members(
         RelayClaim::Iss => issuer.into(),
         RelayClaim::Aud => app.service.id.as_str().into(),
         RelayClaim::Jti => jti.into(),
+        RelayClaim::Acr => identity.acr.as_ref().map_or(Value::Null, |acr| acr.0.as_str().into()),
     };
     let mut ours: Vec<(&str, Value)> =
         vec![("nonce", request.nonce.as_str().into()), ("state", request.state.as_str().into())];

@@ -120,7 +120,7 @@ pub fn open_logout(
 }
 
 /// The one `msg` of a query string, as sent: names and value are compared raw, other parameters ignored.
-fn msg(query: &str) -> Result<&str, Refused> {
+pub(super) fn msg(query: &str) -> Result<&str, Refused> {
     let mut values = query.split('&').filter_map(|piece| match piece.split_once('=') {
         Some(("msg", value)) => Some(value),
         None if piece == "msg" => Some(""),
@@ -138,7 +138,7 @@ fn msg(query: &str) -> Result<&str, Refused> {
 }
 
 /// Tries the current key, then the previous one while it lives: keys of one application and one wire.
-fn open_under_any<'a>(
+pub(super) fn open_under_any<'a>(
     app: &'a App,
     direction: Direction,
     text: &str,

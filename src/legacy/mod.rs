@@ -8,6 +8,7 @@ mod answer;
 pub mod callback;
 mod claim;
 mod claims;
+pub mod compare;
 mod keys;
 mod message;
 mod usage;
@@ -66,11 +67,13 @@ pub enum RelayClaim {
     Aud,
     /// Which answer it is.
     Jti,
+    /// The level reached; `null` if the upstream named none.
+    Acr,
 }
 
 impl RelayClaim {
     /// Every one, in the order in which they are written.
-    pub const ALL: [Self; 5] = [Self::Iat, Self::Exp, Self::Iss, Self::Aud, Self::Jti];
+    pub const ALL: [Self; 6] = [Self::Iat, Self::Exp, Self::Iss, Self::Aud, Self::Jti, Self::Acr];
 
     /// The member's name.
     pub fn as_str(self) -> &'static str {
@@ -80,6 +83,7 @@ impl RelayClaim {
             Self::Iss => "iss",
             Self::Aud => "aud",
             Self::Jti => "jti",
+            Self::Acr => "acr",
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::crypto::jws::json;
 use crate::entropy::Entropy;
 use crate::event::{Facts, Step, Trace};
-use crate::identity::{Acr, Identity, Retention, Subject};
+use crate::identity::{Acr, Identity, PROTOCOL_CLAIMS, Retention, Subject};
 use crate::login::Handshake;
 use crate::outbound::Answer;
 use crate::secret::{Secret, same};
@@ -32,28 +32,6 @@ pub struct SignedIn {
     /// The scopes that were granted.
     pub scopes: Vec<String>,
 }
-
-/// The claims that belong to the protocol and not to the person.
-const PROTOCOL: [&str; 18] = [
-    "sub",
-    "iss",
-    "aud",
-    "exp",
-    "iat",
-    "nbf",
-    "jti",
-    "azp",
-    "nonce",
-    "state",
-    "at_hash",
-    "c_hash",
-    "s_hash",
-    "acr",
-    "amr",
-    "auth_time",
-    "sid",
-    "typ",
-];
 
 /// The most scopes that are remembered.
 const MAX_SCOPES: usize = 64;
@@ -342,9 +320,9 @@ fn is_error_code(text: &str) -> bool {
 fn merge(userinfo: Map<String, Value>, mut id_token: Map<String, Value>) -> Map<String, Value> {
     let amr = id_token.get_mut("amr").map(Value::take);
     let mut claims = Map::with_capacity(userinfo.len());
-    claims.extend(userinfo.into_iter().filter(|(name, _)| !PROTOCOL.contains(&name.as_str())));
+    claims.extend(userinfo.into_iter().filter(|(name, _)| !PROTOCOL_CLAIMS.contains(&name.as_str())));
     for (name, value) in id_token {
-        if !PROTOCOL.contains(&name.as_str()) && !claims.contains_key(&name) {
+        if !PROTOCOL_CLAIMS.contains(&name.as_str()) && !claims.contains_key(&name) {
             claims.insert(name, value);
         }
     }

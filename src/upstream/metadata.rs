@@ -113,9 +113,7 @@ impl MetadataSource {
 
 impl Discovery {
     async fn fetch(&self, trace: &Trace) -> Result<Metadata, DiscoveryError> {
-        let issuer = self.issuers.first().ok_or(DiscoveryError::Address)?;
-        let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-        let url = Url::parse(&url).map_err(|_| DiscoveryError::Address)?;
+        let url = self.issuers.first().and_then(|issuer| address(issuer)).ok_or(DiscoveryError::Address)?;
         let answer = self.outbound.get(&url, "application/json", None).await.map_err(DiscoveryError::Call)?;
         if answer.status != http::StatusCode::OK {
             return Err(DiscoveryError::Status(answer.status.as_u16()));
@@ -130,6 +128,11 @@ impl Discovery {
         trace.step(Step::UpstreamDiscovery, facts);
         Ok(metadata)
     }
+}
+
+/// Where an issuer publishes its metadata (section 4).
+pub(super) fn address(issuer: &str) -> Option<Url> {
+    Url::parse(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))).ok()
 }
 
 /// The members that the relay reads besides those of `openidconnect`.

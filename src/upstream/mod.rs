@@ -11,6 +11,7 @@ mod encryption;
 mod error;
 mod logout;
 mod metadata;
+mod probe;
 mod profiles;
 mod response;
 #[cfg(test)]

@@ -35,7 +35,7 @@ impl From<Refusal> for Stop {
 pub(super) fn check(visit: &Visit) -> Result<(), Stop> {
     host(visit)?;
     cookies(visit)?;
-    if visit.headers.contains_key(header::UPGRADE) {
+    if asks_for_another_protocol(visit) {
         let upgrade =
             Refusal::new(PublicMessage::InvalidRequest, Step::RequestRefused, reasons::server::UPGRADE);
         return Err(upgrade.with(header::CONNECTION, HeaderValue::from_static("close")).into());
@@ -45,6 +45,12 @@ pub(super) fn check(visit: &Visit) -> Result<(), Stop> {
         return Err(too_large(announced).into());
     }
     Ok(())
+}
+
+/// Java's own client offers HTTP/2 (`h2c`) with every request by plain http: RFC 9110, section 7.8, lets a server
+/// pass over an offer.
+fn asks_for_another_protocol(visit: &Visit) -> bool {
+    visit.headers.get_all(header::UPGRADE).iter().any(|protocol| protocol != "h2c")
 }
 
 pub(super) fn too_large(announced: Option<u64>) -> Refusal {

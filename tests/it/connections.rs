@@ -85,6 +85,13 @@ async fn heads_are_bounded() {
         let answer = exchange(&served, bytes).await;
         assert_eq!(status(&answer), expected, "{row}: {answer}");
     }
+    let offer =
+        "Connection: Upgrade, HTTP2-Settings, close\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\nUpgrade: h2c";
+    let answer = exchange(&served, format!("GET / HTTP/1.1\r\n{host}{offer}\r\n\r\n").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "what Java's HttpClient sends: {answer}");
+    let answer =
+        exchange(&served, format!("GET / HTTP/1.1\r\n{host}{offer}, websocket\r\n\r\n").as_bytes()).await;
+    assert_eq!(status(&answer), "400", "{answer}");
     let good = format!("GET / HTTP/1.1\r\n{host}{}Connection: close\r\n\r\n", "X: 1\r\n".repeat(90));
     assert_eq!(status(&exchange(&served, good.as_bytes()).await), "200");
 }

@@ -228,7 +228,7 @@ async fn a_kif_application_as_it_is() {
 /// configuration says, after `nonce` and `state`.
 #[tokio::test]
 async fn kif_marks_are_durable_and_answers_may_say_more() {
-    let more = "relay_claims = [\"iat\", \"exp\", \"iss\", \"aud\", \"jti\"]".to_owned();
+    let more = "relay_claims = [\"iat\", \"exp\", \"iss\", \"aud\", \"acr\", \"jti\"]\nacr = { accept = [\"eidas1\"] }".to_owned();
     let world = World::with(Setup { app: [("vieux-cbc", more)].into(), ..Setup::default() }).await;
     let app = Other::new("vieux-cbc");
     let url = app.idp("http://127.0.0.1:9000/vieux-cbc/retour.cgi?state=s&nonce=n");
@@ -236,7 +236,7 @@ async fn kif_marks_are_durable_and_answers_may_say_more() {
     let text = String::from_utf8(app.info(&back.url)).unwrap();
     let now = world.now();
     let expected = format!(
-        ",\"nonce\":\"n\",\"state\":\"s\",\"iat\":{now},\"exp\":{},\"iss\":\"{RELAY}\",\"aud\":\"vieux-cbc\",\"jti\":\"",
+        ",\"nonce\":\"n\",\"state\":\"s\",\"iat\":{now},\"exp\":{},\"iss\":\"{RELAY}\",\"aud\":\"vieux-cbc\",\"acr\":\"eidas1\",\"jti\":\"",
         now + 300
     );
     assert!(text.contains(&expected), "{text}");

@@ -1,7 +1,7 @@
 # What the tests need beside the toolchain: where it is, and how it comes here. Sourced by tests/run.
 # shellcheck shell=bash
 
-# Sets RELAIS_TEST_PHP, RELAIS_TEST_PYTHON and RELAIS_TEST_CHROMIUM to what there is; unset: missing.
+# Sets RELAIS_TEST_PHP, RELAIS_TEST_PYTHON, RELAIS_TEST_GSON and RELAIS_TEST_CHROMIUM to what there is; unset: missing.
 find_tools() {
   local candidate
   : "${RELAIS_TEST_PHP:=$(command -v php || true)}"
@@ -13,8 +13,9 @@ find_tools() {
       fi
     done
   fi
+  if [ -z "${RELAIS_TEST_GSON:-}" ] && [ -e /usr/share/java/gson.jar ]; then RELAIS_TEST_GSON=/usr/share/java/gson.jar; fi
   : "${RELAIS_TEST_CHROMIUM:=$(command -v chromium || true)}"
-  for candidate in RELAIS_TEST_PHP RELAIS_TEST_PYTHON RELAIS_TEST_CHROMIUM; do
+  for candidate in RELAIS_TEST_PHP RELAIS_TEST_PYTHON RELAIS_TEST_GSON RELAIS_TEST_CHROMIUM; do
     if [ -n "${!candidate:-}" ]; then export "${candidate?}"; else unset "$candidate"; fi
   done
 }
@@ -24,6 +25,10 @@ has() {
     cargo) { command -v cargo && command -v cc && cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1 ;;
     php) [ -n "${RELAIS_TEST_PHP:-}" ] ;;
     python) [ -n "${RELAIS_TEST_PYTHON:-}" ] ;;
+    java) { javac -version && [ -n "${RELAIS_TEST_GSON:-}" ]; } >/dev/null 2>&1 ;;
+    perl) perl -MCryptX -MCrypt::JWT -e 1 2>/dev/null ;;
+    openssl) command -v openssl >/dev/null ;;
+    cgi) has perl && has openssl && command -v curl >/dev/null && command -v jq >/dev/null ;;
     browser) [ -n "${RELAIS_TEST_CHROMIUM:-}" ] && command -v node >/dev/null &&
       [ -d tests/browser/node_modules/playwright-core ] ;;
   esac
@@ -34,6 +39,10 @@ missing() {
     cargo) echo "Rust with rustfmt and clippy (https://rustup.rs), and a C compiler (Debian: gcc libc6-dev)" ;;
     php) echo "PHP (Debian: php-cli)" ;;
     python) echo "Python with cryptography (Debian: python3-cryptography)" ;;
+    java) echo "Java 11 with Gson (Debian: default-jdk-headless libgoogle-gson-java)" ;;
+    perl) echo "Perl with CryptX and Crypt::JWT (Debian: libcryptx-perl libcrypt-jwt-perl)" ;;
+    openssl) echo "the openssl command (Debian: openssl)" ;;
+    cgi) echo "what KIF's scripts call (Debian: openssl curl jq libcryptx-perl libcrypt-jwt-perl)" ;;
     browser) echo "chromium and Node (Debian: chromium nodejs npm), then: cd tests/browser && npm ci" ;;
   esac
 }
@@ -56,6 +65,13 @@ install_tools() {
         cargo) command -v cc >/dev/null || packages+=(gcc libc6-dev) ;;
         php) packages+=(php-cli) ;;
         python) packages+=(python3-cryptography) ;;
+        java)
+          command -v javac >/dev/null || packages+=(default-jdk-headless)
+          packages+=(libgoogle-gson-java)
+          ;;
+        perl) packages+=(libcryptx-perl libcrypt-jwt-perl) ;;
+        openssl) packages+=(openssl) ;;
+        cgi) packages+=(openssl curl jq) ;;
         browser)
           [ -n "${RELAIS_TEST_CHROMIUM:-}" ] || packages+=(chromium fonts-dejavu-core)
           command -v npm >/dev/null || packages+=(nodejs npm)

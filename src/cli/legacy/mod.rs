@@ -2,6 +2,7 @@
 //! whoever debugs one.
 
 mod claim;
+mod compare;
 mod decode;
 mod encode;
 mod keys;
@@ -17,7 +18,7 @@ use crate::legacy::wires::{FIXED_IV, Keyed, WIRES, Wire, find};
 use crate::legacy::{Direction, MasterKey};
 use crate::service::AppId;
 
-/// Seal, open and fetch the messages of legacy applications.
+/// Seal, open, fetch and compare the messages of legacy applications.
 #[derive(Debug, Args)]
 pub(super) struct Legacy {
     #[command(subcommand)]
@@ -30,6 +31,7 @@ enum Command {
     Decode(decode::Decode),
     Keys(keys::Keys),
     Claim(claim::Claim),
+    Compare(compare::Compare),
 }
 
 impl Legacy {
@@ -39,6 +41,7 @@ impl Legacy {
             Command::Decode(decode) => decode.run(),
             Command::Keys(keys) => keys.run(),
             Command::Claim(claim) => claim.run(),
+            Command::Compare(compare) => compare.run(),
         }
     }
 }

@@ -94,7 +94,7 @@ fn relay_claims(raw: &Raw<'_>) -> Result<Vec<RelayClaim>, Wrong> {
         .map(|name| {
             known(name).ok_or_else(|| Wrong {
                 wrong: format!("names {name:?}"),
-                right: "list some of \"iat\", \"exp\", \"iss\", \"aud\", \"jti\"".to_owned(),
+                right: "list some of \"iat\", \"exp\", \"iss\", \"aud\", \"jti\", \"acr\"".to_owned(),
             })
         })
         .collect()

@@ -1,0 +1,147 @@
+//! `relais doctor`: whether a relay with this configuration would work here and now. One file per check, one
+//! line in [`CHECKS`]. No server is started.
+
+mod apps;
+mod configuration;
+mod message;
+mod upstreams;
+mod wires;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use clap::Args;
+use serde::Serialize;
+
+use super::{Failure, environment, in_runtime, input, output};
+use crate::config::{self, Config, Purpose};
+
+/// Every check, in the order of the report.
+const CHECKS: &[&dyn Check] =
+    &[&configuration::Configuration, &wires::Wires, &apps::Apps, &message::Message, &upstreams::Upstreams];
+
+/// The longest recorded message, in bytes.
+const CEILING: u64 = 64 * 1024;
+
+/// Check that a relay with this configuration would work here and now.
+///
+/// Checks the configuration and each application's keys, calls each upstream, and compares the clocks; serves
+/// nobody. One line per check: `ok`, `warn` or `fail`, what it is about, what was found, and what to do. Takes
+/// less than 30 seconds. Exits with 0, with 1 if a check failed, with 78 if the configuration has a fault.
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// The configuration
+    #[arg(value_name = "FILE")]
+    config: PathBuf,
+    /// A `msg` or `info` of a running KIF or application, to find whose key opens it; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    message: Option<PathBuf>,
+    /// Print one JSON list
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is checked.
+struct Patient {
+    config: Config,
+    message: Option<String>,
+}
+
+/// One check.
+#[async_trait]
+trait Check: Sync {
+    /// What it finds; nothing if it does not apply.
+    async fn run(&self, patient: &Patient) -> Vec<Finding>;
+}
+
+/// How it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// One line of the report. Holds no secret and nobody's identity.
+#[derive(Serialize)]
+struct Finding {
+    state: State,
+    area: String,
+    what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
+}
+
+impl Finding {
+    fn ok(area: &str, what: impl Into<String>) -> Self {
+        Self { state: State::Ok, area: area.to_owned(), what: what.into(), advice: None }
+    }
+
+    fn warn(area: &str, what: impl Into<String>, advice: impl Into<String>) -> Self {
+        let advice = Some(advice.into()).filter(|advice| !advice.is_empty());
+        Self { state: State::Warn, area: area.to_owned(), what: what.into(), advice }
+    }
+
+    fn fail(area: &str, what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { state: State::Fail, ..Self::warn(area, what, advice) }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Ok => "ok  ",
+            State::Warn => "warn",
+            State::Fail => "fail",
+        };
+        write!(f, "{state}  {}  {}", self.area, self.what)?;
+        match &self.advice {
+            Some(advice) => write!(f, "  → {advice}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Doctor {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let config = config::load(&self.config, environment(), Purpose::Serve).map_err(Failure::Config)?;
+        let patient = Patient { config, message: self.message()? };
+        let findings = in_runtime(async {
+            let mut findings = Vec::new();
+            for check in CHECKS {
+                findings.extend(check.run(&patient).await);
+            }
+            Ok(findings)
+        })?;
+        let text = if self.json {
+            serde_json::to_string(&findings).map_err(|error| Failure::caused(&error))?
+        } else {
+            findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("\n")
+        };
+        output(format!("{text}\n").as_bytes())?;
+        match findings.iter().filter(|finding| finding.state == State::Fail).count() {
+            0 => Ok(()),
+            1 => Err(Failure::Runtime("1 check failed".to_owned())),
+            count => Err(Failure::Runtime(format!("{count} checks failed"))),
+        }
+    }
+
+    /// The recorded message, white space around it left out.
+    fn message(&self) -> Result<Option<String>, Failure> {
+        let Some(path) = &self.message else { return Ok(None) };
+        let shown = path.display();
+        let failed = |error| Failure::Usage(format!("cannot read {shown}: {error}"));
+        let bytes = if path.as_os_str() == "-" {
+            input()?
+        } else if std::fs::metadata(path).map_err(failed)?.len() > CEILING {
+            return Err(Failure::Usage(format!("{shown} is longer than any message")));
+        } else {
+            std::fs::read(path).map_err(failed)?
+        };
+        let text =
+            String::from_utf8(bytes).map_err(|_| Failure::Usage(format!("{shown} holds no message")))?;
+        Ok(Some(text.trim().to_owned()))
+    }
+}

@@ -1,0 +1,43 @@
+//! What `relais doctor` asks of an upstream: the same calls that a login makes, without one.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use super::verifier::Verifier;
+use super::{Alg, DiscoveryError, Endpoints, Upstream, metadata};
+use crate::clock::Clock;
+use crate::event::Trace;
+use crate::remote_jwks::JwksError;
+
+impl Upstream {
+    /// The first address that a login needs: its discovery document, or its authorization endpoint.
+    pub fn first_address(&self) -> Option<Url> {
+        match &self.settings.endpoints {
+            Some(endpoints) => Some(endpoints.authorization.clone()),
+            None => self.settings.issuers.first().and_then(|issuer| metadata::address(issuer)),
+        }
+    }
+
+    /// Where it answers, as written or as it publishes under one of its issuers.
+    pub async fn endpoints(
+        &self,
+        clock: &dyn Clock,
+        trace: &Trace,
+    ) -> Result<Endpoints, Arc<DiscoveryError>> {
+        Ok(self.metadata.get(clock, trace).await?.endpoints.clone())
+    }
+
+    /// The algorithms of the keys that it publishes at `jwks`; `None` where the client secret signs.
+    pub async fn key_algs(
+        &self,
+        jwks: &Url,
+        clock: &dyn Clock,
+        trace: &Trace,
+    ) -> Option<Result<Vec<Alg>, Arc<JwksError>>> {
+        match &self.verifier {
+            Verifier::Published(keys) => Some(keys.algs(jwks, clock, trace).await),
+            Verifier::Shared(_) => None,
+        }
+    }
+}
