@@ -64,7 +64,7 @@ faults! {
     DiscoverySlow "discovery_slow" Discovery "The right answer, 30 seconds late" => "Time out, and keep the last good metadata";
     DiscoveryHuge "discovery_huge" Discovery "200 with 10 MiB of JSON" => "Stop reading at a limit";
     DiscoveryIssuer "discovery_issuer" Discovery "issuer is another" => "Compare issuer with the configured one and refuse";
-    DiscoveryNoToken "discovery_no_token_endpoint" Discovery "token_endpoint is missing" => "Refuse the document, keep the last good one";
+    DiscoveryNoToken "discovery_no_token_endpoint" Discovery "`token_endpoint` is missing" => "Refuse the document, keep the last good one";
     DiscoveryOtherHost "discovery_other_host" Discovery "The endpoints lie on another host" => "Accept endpoints on allowed hosts only";
     Jwks500 "jwks_500" Jwks "500 with an HTML page" => "Keep the last good set; a key that is not in it does not verify";
     JwksSlow "jwks_slow" Jwks "The right set, 30 seconds late" => "Time out and refuse the token";
@@ -140,7 +140,7 @@ faults! {
     SubEmpty "sub_empty" IdToken "sub is empty" => "Refuse: everybody would be the same";
     SubLong "sub_long" IdToken "sub has 300 characters" => "Refuse more than 255 (Core, section 2)";
     SubNumber "sub_number" IdToken "sub is a number" => "Refuse wrong types, without a crash";
-    AtHashWrong "at_hash_wrong" IdToken "at_hash belongs to another access token" => "Check at_hash wherever it is present";
+    AtHashWrong "at_hash_wrong" IdToken "`at_hash` belongs to another access token" => "Check `at_hash` wherever it is present";
     BadSignature "bad_signature" IdToken "The last bytes of the signature are altered" => "Verify the signature";
     AlgNone "alg_none" IdToken "alg is none, the signature empty" => "Pin the registered algorithm";
     AlgConfusion "alg_confusion" IdToken "HS256, keyed by the text of the public key" => "Pin the registered algorithm; never let the header choose";

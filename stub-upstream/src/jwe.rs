@@ -70,7 +70,7 @@ pub(crate) fn encrypt(
             match fault {
                 // Whoever else's key it was sealed to, this one does not open it.
                 Some(Fault::JweWrongRecipient) => {
-                    chance.rng().fill(sealed_key.get_mut(1..).unwrap_or_default())?
+                    chance.rng().fill(sealed_key.get_mut(1..).unwrap_or_default())?;
                 }
                 Some(Fault::JweBadPoint) => sealed_key.fill(0xff),
                 Some(Fault::JweNoKey) => sealed_key.clear(),

@@ -120,12 +120,12 @@ fn public(key: &Value) -> Result<Public, &'static str> {
 impl Kind {
     fn new(public: Public, alg: Option<&str>) -> Result<Self, &'static str> {
         match (public, alg) {
-            (Public::Ec(point), None | Some("ECDH-ES")) => Ok(Self::EcdhEs(point)),
-            (Public::Rsa { n, e }, None | Some("RSA-OAEP-256")) => Ok(Self::RsaOaep256(oaep(n, e)?)),
+            // A key without `use` may be one for signatures.
+            (Public::Ec(point), None | Some("ECDH-ES" | "ES256")) => Ok(Self::EcdhEs(point)),
+            (Public::Rsa { n, e }, None | Some("RSA-OAEP-256" | "RS256")) => {
+                Ok(Self::RsaOaep256(oaep(n, e)?))
+            }
             (Public::Rsa { n, e }, Some("RSA-OAEP")) => Ok(Self::RsaOaep(oaep(n, e)?)),
-            // A key without `use` may be for signatures.
-            (Public::Ec(point), Some("ES256")) => Ok(Self::EcdhEs(point)),
-            (Public::Rsa { n, e }, Some("RS256")) => Ok(Self::RsaOaep256(oaep(n, e)?)),
             _ => Err("alg must be RSA-OAEP-256, RSA-OAEP or ECDH-ES"),
         }
     }

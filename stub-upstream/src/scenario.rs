@@ -109,7 +109,7 @@ impl Scenario {
     }
 }
 
-/// A number from 0 up to 1, always the same for the same seed and count (SplitMix64).
+/// A number from 0 up to 1, always the same for the same seed and count (`SplitMix64`).
 fn fraction(seed: u64, count: u64) -> f64 {
     let mut z = seed.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,5 +1,5 @@
 //! The control API, `/_stub/api/v1` in every namespace: what a test changes and reads. One line per operation;
-//! the OpenAPI document is made from the same list.
+//! the `OpenAPI` document is made from the same list.
 
 use std::sync::Arc;
 

@@ -37,6 +37,7 @@ pub(crate) fn router(stub: &Stub) -> Router {
     Router::new()
         .merge(all.clone())
         .nest("/ns/{ns}", all)
+        .route("/ns/{ns}/", get(root))
         .fallback(async || not_found())
         .layer(DefaultBodyLimit::max(256 * 1024))
         .with_state(default)

@@ -115,8 +115,7 @@ pub(super) fn authorization(realm: &Realm, params: &Params) -> Vec<Check> {
 }
 
 /// What is expected of a token request.
-pub(super) fn token(result: &Result<(), TokenError>) -> Vec<Check> {
-    let error = result.err();
+pub(super) fn token(error: Option<TokenError>) -> Vec<Check> {
     let not = |errors: &[TokenError]| error.is_none_or(|error| !errors.contains(&error));
     let client = error.is_none_or(|error| error.error() != "invalid_client");
     vec![

@@ -1,4 +1,4 @@
-//! The control API described for machines (OpenAPI 3.1), from the list that its router is made of.
+//! The control API described for machines (`OpenAPI` 3.1), from the list that its router is made of.
 
 use serde_json::{Map, Value, json};
 

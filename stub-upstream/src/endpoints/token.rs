@@ -42,20 +42,19 @@ pub(super) async fn token(realm: Realm, headers: HeaderMap, body: Bytes) -> Resp
     let fault = realm.fault_at(of_login, STAGES, &client);
     realm.delay(fault).await;
     let pairs = params.as_ref().map(Params::pairs).unwrap_or_default();
-    let (response, checks) = match fault.and_then(transport::instead) {
-        Some(response) => (response, Vec::new()),
-        None => {
-            let redeemed =
-                params.ok_or(TokenError::NotAForm).and_then(|params| realm.redeem(&headers, &params, fault));
-            let checks = observe::token(&redeemed.as_ref().map(|_| ()).map_err(|error| *error));
-            let response = match redeemed {
-                Ok(redeemed) => {
-                    realm.tokens(&redeemed, fault).unwrap_or_else(|Unspecified| transport::server_error())
-                }
-                Err(error) => realm.refuse(error, &headers),
-            };
-            (response, checks)
-        }
+    let (response, checks) = if let Some(response) = fault.and_then(transport::instead) {
+        (response, Vec::new())
+    } else {
+        let redeemed =
+            params.ok_or(TokenError::NotAForm).and_then(|params| realm.redeem(&headers, &params, fault));
+        let checks = observe::token(redeemed.as_ref().err().copied());
+        let response = match redeemed {
+            Ok(redeemed) => {
+                realm.tokens(&redeemed, fault).unwrap_or_else(|Unspecified| transport::server_error())
+            }
+            Err(error) => realm.refuse(error, &headers),
+        };
+        (response, checks)
     };
     let flow = match flow {
         0 => realm.stub.space.journal.begin(realm.profile.name, &client, realm.stub.now()),
@@ -218,7 +217,9 @@ impl Realm {
         if of_login.or(live).is_some() {
             // The set must be asked for anew.
             self.keys.rotate()?;
-            of_login.into_iter().for_each(|fault| self.stub.space.arm(fault));
+            if let Some(fault) = of_login {
+                self.stub.space.arm(fault);
+            }
         }
         let client = &grant.request.client;
         let jws = lies::sign(fault, self.profile.alg_for(client), &claims, (&self.keys, client, chance))?;

@@ -193,7 +193,7 @@ pub(super) fn token_error(error: TokenError, chance: &Chance) -> Map<String, Val
         TokenError::Repeated => ("parameters must not be provided twice", "Y04F3D90"),
         TokenError::Missing("code") => ("missing required parameter 'code' (undefined)", "Y048017B"),
         TokenError::Missing(_) => ("missing required parameter (undefined)", "Y048017B"),
-        TokenError::GrantType => ("unsupported grant_type requested", "Y04C2D5E"),
+        TokenError::GrantType | TokenError::RefreshToken => ("unsupported grant_type requested", "Y04C2D5E"),
         TokenError::ClientUnknown => ("client authentication failed (client not found)", "Y04EA6EF"),
         TokenError::ClientMethod => {
             ("client authentication failed (no client authentication mechanism provided)", "Y040001")
@@ -202,7 +202,6 @@ pub(super) fn token_error(error: TokenError, chance: &Chance) -> Map<String, Val
         TokenError::ClientAssertion => {
             ("client authentication failed (invalid client assertion)", "Y0434A7B")
         }
-        TokenError::RefreshToken => ("unsupported grant_type requested", "Y04C2D5E"),
         TokenError::CodeUnknown => ("grant request is invalid (authorization code not found)", "Y049E20B"),
         TokenError::CodeSpent => {
             ("grant request is invalid (authorization code already consumed)", "Y0416228")

@@ -46,7 +46,7 @@ pub(in crate::endpoints) fn jwks(fault: Fault, set: &mut Value) {
         Fault::JwksWrongUse => each(keys, "use", |_| json!("enc")),
         // It looks like one, and is none.
         Fault::JwksPrivate => {
-            each(keys, "d", |key| json!(URL_SAFE_NO_PAD.encode(digest(&SHA256, key.to_string().as_bytes()))))
+            each(keys, "d", |key| json!(URL_SAFE_NO_PAD.encode(digest(&SHA256, key.to_string().as_bytes()))));
         }
         _ => {}
     }
