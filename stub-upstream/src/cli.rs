@@ -3,20 +3,22 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
+use crate::builder::BuildError;
 use crate::client::Client;
 use crate::fault::{FAULTS, Fault};
 use crate::keys::Alg;
 use crate::persona::Personas;
 use crate::profiles::PROFILES;
+use crate::scenario::Scenario;
 use crate::serve::serve;
-use crate::stub::{BuildError, Stub};
+use crate::stub::Stub;
 
 const CLIENT_ID: &str = "relais";
 /// Public on purpose: it protects invented people only.
@@ -38,9 +40,29 @@ enum Command {
     /// Serve every profile, each under its own issuer
     Serve(Box<Serve>),
     /// List the people who can sign in
-    Personas,
-    /// List what can be broken
-    Faults,
+    Personas {
+        #[command(flatten)]
+        people: People,
+        /// As a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// List what can be broken, and what a client should do about it
+    Faults {
+        /// As a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args)]
+struct People {
+    /// Take these people (TOML) instead of its own
+    #[arg(long = "personas", value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Take these people (TOML) too
+    #[arg(long = "extra-personas", value_name = "FILE")]
+    extra: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -73,7 +95,24 @@ struct Serve {
     /// What `id_token`s of `franceconnect_v1` name as issuer [default: the base URL, without a path]
     #[arg(long, value_name = "URL")]
     v1_issuer: Option<String>,
-    /// Sign this person in without showing a page
+    /// The client's public keys, a JWK set: for encryption (`use` enc) and for `private_key_jwt` (`use` sig)
+    #[arg(long, value_name = "FILE")]
+    client_jwks: Option<PathBuf>,
+    #[command(flatten)]
+    people: People,
+    /// Drop parameters that a strict provider refuses
+    #[arg(long)]
+    lenient: bool,
+    /// What the first logins meet (TOML)
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+    /// Keep no journal of logins
+    #[arg(long)]
+    no_journal: bool,
+    /// Make codes and tokens repeatable
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Sign this person in without showing a page; `load` is somebody else each time. No journal is kept
     #[arg(long, value_name = "PERSONA")]
     auto_login: Option<String>,
     /// Break every login this way
@@ -101,13 +140,13 @@ enum Failure {
     )]
     NotLoopback(SocketAddr),
     #[error("cannot read {}: {source}", path.display())]
-    Secret { path: PathBuf, source: io::Error },
+    Read { path: PathBuf, source: io::Error },
+    #[error("{}: {reason}", path.display())]
+    Content { path: PathBuf, reason: String },
     #[error(transparent)]
     Build(#[from] BuildError),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: io::Error },
-    #[error("the personas cannot be read: {0}")]
-    Personas(#[from] toml::de::Error),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -123,8 +162,8 @@ pub fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Serve(arguments) => run(&arguments),
-        Command::Personas => personas(),
-        Command::Faults => say(&faults()),
+        Command::Personas { people, json } => list_people(&people, json),
+        Command::Faults { json } => say(&faults(json)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -140,7 +179,13 @@ impl Failure {
         let usage = matches!(
             self,
             Self::NotLoopback(_)
-                | Self::Build(BuildError::Base(_) | BuildError::RedirectUri(_) | BuildError::Persona(_))
+                | Self::Content { .. }
+                | Self::Build(
+                    BuildError::Base(_)
+                        | BuildError::RedirectUri(_)
+                        | BuildError::Persona(_)
+                        | BuildError::Jwks(_)
+                )
         );
         if usage { 2 } else { 1 }
     }
@@ -163,7 +208,17 @@ fn run(arguments: &Serve) -> Result<(), Failure> {
         };
         let client = client(arguments)?;
         let hello = |stub: &Stub| hello(stub, &base, &client, arguments);
-        let stub = Stub::builder(&base)
+        let personas = people(&arguments.people)?;
+        let scenario = arguments.scenario.as_deref().map(|path| scenario(path, &personas)).transpose()?;
+        let mut builder = Stub::builder(&base);
+        if let Some(seed) = arguments.seed {
+            builder = builder.seed(seed);
+        }
+        let stub = builder
+            .personas(personas)
+            .scenario(scenario)
+            .lenient(arguments.lenient)
+            .journal(!arguments.no_journal)
             .register(client.clone())
             .v1_issuer(arguments.v1_issuer.as_deref())
             .auto_login(arguments.auto_login.as_deref())
@@ -178,17 +233,22 @@ fn run(arguments: &Serve) -> Result<(), Failure> {
 fn client(arguments: &Serve) -> Result<Client, Failure> {
     let secret = match (&arguments.client_secret, &arguments.client_secret_file) {
         (Some(secret), _) => secret.clone(),
-        (None, Some(path)) => {
-            let text = std::fs::read_to_string(path);
-            let text = text.map_err(|source| Failure::Secret { path: path.clone(), source })?;
-            text.trim_end_matches(['\r', '\n']).to_owned()
-        }
+        (None, Some(path)) => read(path)?.trim_end_matches(['\r', '\n']).to_owned(),
         (None, None) => CLIENT_SECRET.to_owned(),
     };
     let or_default = |given: &[String], default: [&str; 2]| {
         if given.is_empty() { default.map(str::to_owned).to_vec() } else { given.to_vec() }
     };
+    let jwks = match &arguments.client_jwks {
+        None => None,
+        Some(path) => {
+            let reason =
+                |error: serde_json::Error| Failure::Content { path: path.clone(), reason: error.to_string() };
+            Some(serde_json::from_str(&read(path)?).map_err(reason)?)
+        }
+    };
     Ok(Client {
+        jwks,
         redirect_uris: or_default(&arguments.redirect_uri, REDIRECT_URIS),
         post_logout_redirect_uris: or_default(&arguments.post_logout_redirect_uri, POST_LOGOUT_REDIRECT_URIS),
         id_token_signed_response_alg: if arguments.rs256 { Alg::Rs256 } else { Alg::Es256 },
@@ -221,21 +281,53 @@ fn hello(stub: &Stub, base: &str, client: &Client, arguments: &Serve) -> String 
     text
 }
 
-fn personas() -> Result<(), Failure> {
-    let personas = Personas::bundled()?;
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|source| Failure::Read { path: path.to_owned(), source })
+}
+
+/// The people of the files, or those that come with the program.
+fn people(arguments: &People) -> Result<Personas, Failure> {
+    let from = |path: &PathBuf| {
+        let content = |reason| Failure::Content { path: path.clone(), reason };
+        Personas::parse(&read(path)?).map_err(content)
+    };
+    let own = match &arguments.file {
+        Some(path) => from(path)?,
+        None => Personas::bundled().map_err(BuildError::Personas)?,
+    };
+    match &arguments.extra {
+        Some(path) => Ok(own.and(&from(path)?)),
+        None => Ok(own),
+    }
+}
+
+fn scenario(path: &Path, people: &Personas) -> Result<Scenario, Failure> {
+    let content = |reason| Failure::Content { path: path.to_owned(), reason };
+    Scenario::parse(&read(path)?, |id| people.find(id).is_some()).map_err(content)
+}
+
+fn list_people(arguments: &People, json: bool) -> Result<(), Failure> {
+    let people = people(arguments)?;
+    if json {
+        let all: Vec<_> = people.iter().map(|persona| serde_json::json!(**persona)).collect();
+        return say(&format!("{}\n", serde_json::Value::from(all)));
+    }
     let mut text = String::new();
-    for persona in personas.iter() {
+    for persona in people.iter() {
         let _ =
             writeln!(text, "{:<18} {}\n{:<18} {}", persona.id, persona.display_name(), "", persona.about.en);
     }
     say(&text)
 }
 
-fn faults() -> String {
+fn faults(json: bool) -> String {
+    if json {
+        let all: Vec<_> = FAULTS.iter().map(|fault| fault.described()).collect();
+        return format!("{}\n", serde_json::Value::from(all));
+    }
     let mut text = String::new();
     for fault in FAULTS {
-        let stage = format!("{:?}", fault.stage());
-        let _ = writeln!(text, "{:<24} {stage:<9} {}", fault.name(), fault.about());
+        let _ = writeln!(text, "{:<24} {:<10} {}", fault.name(), fault.stage().name(), fault.about());
     }
     text
 }

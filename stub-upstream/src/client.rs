@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use crate::jwk::ClientKeys;
 use crate::keys::Alg;
 
 /// One client. Every profile knows every client.
@@ -16,13 +19,16 @@ pub struct Client {
     pub redirect_uris: Vec<String>,
     /// Where logout may return to; compared byte for byte.
     pub post_logout_redirect_uris: Vec<String>,
-    /// How the `generic` profile signs for this client. `franceconnect_v2` always takes ES256,
-    /// `franceconnect_v1` HS256.
+    /// How the profiles `generic` and `proconnect` sign for this client. `franceconnect_v2` and
+    /// `franceconnect_plus` always take ES256, `franceconnect_v1` HS256.
     pub id_token_signed_response_alg: Alg,
     /// What pairwise subjects are derived for (`FranceConnect`: the entity); the `client_id` where `None`.
     pub sector: Option<String>,
     /// The scopes it may ask for; all where `None`.
     pub scopes: Option<Vec<String>>,
+    /// Its public keys as a JWK set: for encryption (`use` `enc`; `alg` RSA-OAEP-256, RSA-OAEP or ECDH-ES), and for
+    /// `private_key_jwt` (`use` `sig`).
+    pub jwks: Option<Value>,
 }
 
 impl Client {
@@ -36,6 +42,7 @@ impl Client {
             id_token_signed_response_alg: Alg::Es256,
             sector: None,
             scopes: None,
+            jwks: None,
         }
     }
 
@@ -51,19 +58,30 @@ impl Client {
 
 /// The clients by `client_id`.
 #[derive(Default)]
-pub(crate) struct Clients(HashMap<String, Arc<Client>>);
+pub(crate) struct Clients(HashMap<String, (Arc<Client>, ClientKeys)>);
 
 impl Clients {
-    pub(crate) fn new(clients: Vec<Client>) -> Self {
-        Self(clients.into_iter().map(|client| (client.id.clone(), Arc::new(client))).collect())
+    /// Refuses a JWK set that cannot be used, with the reason.
+    pub(crate) fn new(clients: Vec<Client>) -> Result<Self, String> {
+        let mut all = HashMap::new();
+        for client in clients {
+            let keys = client.jwks.as_ref().map(ClientKeys::parse).transpose()?.unwrap_or_default();
+            all.insert(client.id.clone(), (Arc::new(client), keys));
+        }
+        Ok(Self(all))
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<&Arc<Client>> {
-        self.0.get(id)
+        self.0.get(id).map(|(client, _)| client)
+    }
+
+    /// The public keys of a client.
+    pub(crate) fn keys(&self, id: &str) -> Option<&ClientKeys> {
+        self.0.get(id).map(|(_, keys)| keys)
     }
 
     pub(crate) fn all(&self) -> Vec<&Arc<Client>> {
-        let mut all: Vec<_> = self.0.values().collect();
+        let mut all: Vec<_> = self.0.values().map(|(client, _)| client).collect();
         all.sort_by(|a, b| a.id.cmp(&b.id));
         all
     }

@@ -54,12 +54,14 @@ pub(crate) struct Grant {
     pub(crate) auth_time: u64,
     /// The fault chosen for this login alone.
     pub(crate) fault: Option<Fault>,
+    /// Its place in the journal.
+    pub(crate) flow: u64,
 }
 
 /// A code: single use, and it remembers its use (RFC 6749, section 4.1.2).
 pub(crate) enum Code {
     Fresh(Arc<Grant>),
-    Spent { access_token: String },
+    Spent { access_token: String, refresh_token: Option<String>, flow: u64 },
 }
 
 impl Grant {

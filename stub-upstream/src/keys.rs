@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hmac;
 use aws_lc_rs::rsa::KeySize;
@@ -11,7 +11,7 @@ use aws_lc_rs::signature::{
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey,
 };
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -41,13 +41,13 @@ const KEPT: usize = 3;
 
 /// The keys of one issuer: the newest of each algorithm signs, the last few are published.
 pub(crate) struct KeyRing {
-    algs: Vec<Alg>,
     kid: fn(Alg, u32) -> String,
     keys: RwLock<Arc<Keys>>,
 }
 
 struct Keys {
     generation: u32,
+    algs: Vec<Alg>,
     /// Newest first.
     all: Vec<Arc<Key>>,
     jwks: Bytes,
@@ -67,15 +67,27 @@ enum Pair {
 
 impl KeyRing {
     pub(crate) fn new(algs: Vec<Alg>, kid: fn(Alg, u32) -> String) -> Result<Self, Unspecified> {
-        let keys = Keys::new(1, &algs, kid, Vec::new())?;
-        Ok(Self { algs, kid, keys: RwLock::new(Arc::new(keys)) })
+        let keys = Keys::new(1, algs, kid, Vec::new())?;
+        Ok(Self { kid, keys: RwLock::new(Arc::new(keys)) })
     }
 
     /// New keys sign; the old ones stay published for a while.
     pub(crate) fn rotate(&self) -> Result<(), Unspecified> {
-        let old = self.keys();
-        let new = Keys::new(old.generation.saturating_add(1), &self.algs, self.kid, old.all.clone())?;
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let generation = keys.generation.saturating_add(1);
+        *keys = Arc::new(Keys::new(generation, keys.algs.clone(), self.kid, keys.all.clone())?);
+        Ok(())
+    }
+
+    /// Has a published key for this algorithm from now on.
+    pub(crate) fn add(&self, alg: Alg) -> Result<(), Unspecified> {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        if !keys.algs.contains(&alg) {
+            let key = Arc::new(Key::generate(alg, (self.kid)(alg, keys.generation))?);
+            let algs = keys.algs.iter().copied().chain([alg]).collect();
+            let all = keys.all.iter().cloned().chain([key]).collect();
+            *keys = Arc::new(Keys::of(keys.generation, algs, all));
+        }
         Ok(())
     }
 
@@ -84,22 +96,45 @@ impl KeyRing {
         self.keys().jwks.clone()
     }
 
-    /// Signs `claims`; header exactly `alg` and `kid`.
+    /// Signs `claims`; header exactly `alg` and `kid`, but for what `edit` does to it. It also sees the key.
     pub(crate) fn sign(
         &self,
         alg: Alg,
-        kid: Option<&str>,
         claims: &Map<String, Value>,
         chance: &Chance,
+        edit: impl FnOnce(&mut Map<String, Value>, &Value),
+    ) -> Result<String, Unspecified> {
+        self.sign_text(alg, &serde_json::to_string(claims).map_err(|_| Unspecified)?, chance, edit)
+    }
+
+    /// Signs what may be odd JSON.
+    pub(crate) fn sign_text(
+        &self,
+        alg: Alg,
+        payload: &str,
+        chance: &Chance,
+        edit: impl FnOnce(&mut Map<String, Value>, &Value),
     ) -> Result<String, Unspecified> {
         let keys = self.keys();
-        let key = keys.all.iter().find(|key| key.alg == alg).ok_or(Unspecified)?;
-        let header = json!({ "alg": alg.name(), "kid": kid.unwrap_or(&key.kid) });
-        let mut jws = unsigned(&header, claims);
+        let key = keys.newest(alg)?;
+        let mut header = Map::new();
+        header.insert("alg".to_owned(), json!(alg.name()));
+        header.insert("kid".to_owned(), json!(key.kid));
+        edit(&mut header, &key.jwk);
+        let mut jws = signing_input(&Value::Object(header), payload);
         let signature = key.pair.sign(jws.as_bytes(), chance)?;
         jws.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut jws);
         Ok(jws)
+    }
+
+    /// HS256 keyed by the text of the public key: what a verifier that lets the header choose would accept.
+    pub(crate) fn confuse(&self, alg: Alg, claims: &Map<String, Value>) -> Result<String, Unspecified> {
+        let keys = self.keys();
+        let key = keys.newest(alg)?;
+        let pem = STANDARD.encode(key.pair.spki()?);
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{pem}\n-----END PUBLIC KEY-----\n");
+        Ok(shared(&json!({ "alg": "HS256", "kid": key.kid }), &pem, claims))
     }
 
     /// The claims of a JWS that one of the published keys signed; expiry is not looked at.
@@ -129,7 +164,11 @@ pub(crate) fn alg_none(claims: &Map<String, Value>) -> String {
 
 /// A JWS by a shared secret: HS256 (RFC 7518, section 3.2), header as `FranceConnect` v1 had it.
 pub(crate) fn sign_shared(secret: &str, claims: &Map<String, Value>) -> String {
-    let mut jws = unsigned(&json!({ "typ": "JWT", "alg": "HS256" }), claims);
+    shared(&json!({ "typ": "JWT", "alg": "HS256" }), secret, claims)
+}
+
+fn shared(header: &Value, secret: &str, claims: &Map<String, Value>) -> String {
+    let mut jws = unsigned(header, claims);
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), jws.as_bytes());
     jws.push('.');
     URL_SAFE_NO_PAD.encode_string(tag, &mut jws);
@@ -149,31 +188,43 @@ pub(crate) fn verify_shared(secret: &str, jws: &str) -> bool {
     hmac::verify(&key, input.as_bytes(), &signature).is_ok()
 }
 
-/// The JWS signing input (RFC 7515, section 5.1).
 fn unsigned(header: &Value, claims: &Map<String, Value>) -> String {
+    signing_input(header, &serde_json::to_string(claims).unwrap_or_default())
+}
+
+/// The JWS signing input (RFC 7515, section 5.1).
+fn signing_input(header: &Value, payload: &str) -> String {
     let mut jws = String::with_capacity(1024);
     URL_SAFE_NO_PAD.encode_string(header.to_string(), &mut jws);
     jws.push('.');
-    URL_SAFE_NO_PAD.encode_string(serde_json::to_vec(claims).unwrap_or_default(), &mut jws);
+    URL_SAFE_NO_PAD.encode_string(payload, &mut jws);
     jws
 }
 
 impl Keys {
     fn new(
         generation: u32,
-        algs: &[Alg],
+        algs: Vec<Alg>,
         kid: fn(Alg, u32) -> String,
         old: Vec<Arc<Key>>,
     ) -> Result<Self, Unspecified> {
         let mut all = Vec::new();
-        for alg in algs {
+        for alg in &algs {
             all.push(Arc::new(Key::generate(*alg, kid(*alg, generation))?));
         }
         all.extend(old);
         all.truncate(algs.len() * (KEPT + 1));
+        Ok(Self::of(generation, algs, all))
+    }
+
+    fn of(generation: u32, algs: Vec<Alg>, all: Vec<Arc<Key>>) -> Self {
         let keys: Vec<_> = all.iter().map(|key| key.jwk.clone()).collect();
         let jwks = Bytes::from(json!({ "keys": keys }).to_string());
-        Ok(Self { generation, all, jwks })
+        Self { generation, algs, all, jwks }
+    }
+
+    fn newest(&self, alg: Alg) -> Result<&Arc<Key>, Unspecified> {
+        self.all.iter().find(|key| key.alg == alg).ok_or(Unspecified)
     }
 }
 
@@ -215,12 +266,21 @@ impl Pair {
         }
     }
 
+    /// The public key as `SubjectPublicKeyInfo` (RFC 5280, section 4.1).
+    fn spki(&self) -> Result<Vec<u8>, Unspecified> {
+        let der: PublicKeyX509Der<'_> = match self {
+            Self::Ec(pair) => pair.public_key().as_der()?,
+            Self::Rsa(pair) => pair.public_key().as_der()?,
+        };
+        Ok(der.as_ref().to_vec())
+    }
+
     fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Unspecified> {
         match self {
             Self::Ec(pair) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref())
                 .verify(message, signature),
             Self::Rsa(pair) => {
-                let key = pair.public_key().as_der()?;
+                let key: PublicKeyX509Der<'_> = pair.public_key().as_der()?;
                 UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key.as_ref()).verify(message, signature)
             }
         }
@@ -260,9 +320,18 @@ mod tests {
         let mut claims = Map::new();
         claims.insert("sub".to_owned(), json!("é"));
         for alg in [Alg::Es256, Alg::Rs256] {
-            let jws = ring.sign(alg, None, &claims, &chance).unwrap();
+            let jws = ring.sign(alg, &claims, &chance, |_, _| ()).unwrap();
             assert_eq!(ring.verify(&jws), Some(claims.clone()));
-            assert_eq!(ring.verify(&ring.sign(alg, Some("x"), &claims, &chance).unwrap()), None);
+            assert_eq!(
+                ring.verify(
+                    &ring
+                        .sign(alg, &claims, &chance, |header, _| drop(
+                            header.insert("kid".into(), json!("x"))
+                        ))
+                        .unwrap()
+                ),
+                None
+            );
             let payload = jws.split('.').nth(1).unwrap();
             assert_eq!(ring.verify(&jws.replace(payload, &URL_SAFE_NO_PAD.encode("{}"))), None);
         }
@@ -274,7 +343,7 @@ mod tests {
             assert_eq!(ring.verify(bad), None, "{bad}");
         }
         assert!(!verify_shared("secret", "") && !verify_shared("secret", &alg_none(&claims)));
-        let old = ring.sign(Alg::Es256, None, &claims, &chance).unwrap();
+        let old = ring.sign(Alg::Es256, &claims, &chance, |_, _| ()).unwrap();
         for rotations in 1..=4 {
             ring.rotate().unwrap();
             assert_eq!(ring.verify(&old).is_some(), rotations <= 3);

@@ -1,9 +1,11 @@
 //! What a person sees: who asks for what, as whom to sign in (OpenID Connect Core, section 3.1.2.3), and what
 //! the simulator is. French first, English beside it.
 
+pub(crate) mod inspector;
+
 use maud::{DOCTYPE, Markup, html};
 
-use crate::fault::FAULTS;
+use crate::fault::{FAULTS, Stage};
 use crate::grant::AuthorizationRequest;
 use crate::profiles::{PROFILES, PageError, Profile};
 use crate::stub::Stub;
@@ -45,7 +47,7 @@ pub(crate) fn login(
     request: &AuthorizationRequest,
     problem: Option<&str>,
 ) -> Markup {
-    let action = format!("{}/interaction/{id}", profile.path);
+    let action = format!("{}{}/interaction/{id}", stub.space.prefix, profile.path);
     let hint = problem.or(request.login_hint.as_deref());
     layout(
         "Choisir une identité",
@@ -68,14 +70,31 @@ pub(crate) fn login(
                     legend { (both("Par son identifiant", "By login name")) }
                     label for="login" { (both("Identifiant", "Login name")) }
                     input id="login" name="login" value=[hint] autocomplete="off" autocapitalize="none" spellcheck="false";
-                    " " button type="submit" { (both("Se connecter", "Sign in")) }
+                    p {
+                        (both("Une personne, une panne, ou les deux :", "A person, a fault, or both:")) " "
+                        code { "angela:wrong_nonce" } ". "
+                        (both("Ou un code d’erreur :", "Or an error code:")) " " code { "E010004" } "."
+                    }
+                    button type="submit" { (both("Se connecter", "Sign in")) }
                 }
                 fieldset {
                     legend { (both("Panne à simuler", "Fault to simulate")) }
+                    label for="acr" { (both("acr de la réponse", "acr of the answer")) }
+                    select id="acr" name="acr" {
+                        option value="" { (request.acr.as_deref().unwrap_or("—")) }
+                        @for level in profile.levels { option value=(level) { (level) } }
+                        option value="inconnu" { "inconnu" }
+                    }
                     label for="fault" { (both("Pour cette connexion seulement", "For this login only")) }
                     select id="fault" name="fault" {
                         option value="" { "aucune · none" }
-                        @for fault in FAULTS { option value=(fault.name()) { (fault.name()) " — " (fault.about()) } }
+                        @for stage in Stage::ALL {
+                            optgroup label=(stage.name()) {
+                                @for fault in FAULTS.iter().filter(|fault| fault.stage() == *stage) {
+                                    option value=(fault.name()) { (fault.name()) " — " (fault.about()) }
+                                }
+                            }
+                        }
                     }
                 }
                 fieldset {
@@ -93,14 +112,45 @@ pub(crate) fn login(
     )
 }
 
-/// The browser stays here.
-pub(crate) fn error(error: &PageError) -> Markup {
+/// The browser stays here, unless there is a way back.
+pub(crate) fn error(error: &PageError, back: Option<&str>) -> Markup {
     layout(
         "Erreur",
         &html! {
             h1 { (both("Une erreur est survenue", "Something went wrong")) }
             p { "Code " code { (error.code) } }
             p lang="en" { (error.text) }
+            @if let Some(back) = back {
+                p { a href=(back) { (both("Revenir au service", "Back to the service")) } }
+            }
+        },
+    )
+}
+
+/// An answer that the person must send by hand, as often as there are links.
+pub(crate) fn by_hand(url: &str, links: usize) -> Markup {
+    layout(
+        "Réponse en attente",
+        &html! {
+            h1 { (both("La réponse attend", "The answer waits")) }
+            p { (both("Elle part quand vous suivez le lien.", "It leaves when you follow the link.")) }
+            @for number in 1..=links {
+                p { a href=(url) { (both("Répondre", "Answer")) " (" (number) ")" } }
+            }
+        },
+    )
+}
+
+/// An answer as a form (OAuth 2.0 Form Post Response Mode).
+pub(crate) fn form_post(action: &str, parameters: &[(&str, &str)]) -> Markup {
+    layout(
+        "Réponse par formulaire",
+        &html! {
+            h1 { (both("La réponse est un formulaire", "The answer is a form")) }
+            form method="post" action=(action) {
+                @for (name, value) in parameters { input type="hidden" name=(name) value=(value); }
+                button type="submit" { (both("Répondre", "Answer")) }
+            }
         },
     )
 }
@@ -127,6 +177,11 @@ pub(crate) fn root(stub: &Stub) -> Markup {
                     "It speaks OpenID Connect with made-up people, and breaks on demand.",
                 ))
             }
+            p {
+                a href={ (stub.space.prefix) "/_stub/logins" } { (both("Les dernières connexions", "The last logins")) }
+                " · "
+                a href={ (stub.space.prefix) "/_stub/api/v1/openapi.json" } { (both("API de pilotage", "Control API")) }
+            }
             h2 { (both("Émetteurs", "Issuers")) }
             @for profile in PROFILES {
                 @let issuer = stub.issuer(profile);
@@ -138,7 +193,7 @@ pub(crate) fn root(stub: &Stub) -> Markup {
                         a href=(discovery) { (discovery) }
                     } @else {
                         (both("sans découverte : adresses sous", "no discovery: addresses below")) " "
-                        code { (profile.path) }
+                        code { (stub.space.prefix) (profile.path) }
                     }
                 }
             }
@@ -149,7 +204,7 @@ pub(crate) fn root(stub: &Stub) -> Markup {
                     "Give your application an issuer, and the id and secret printed at the start.",
                 ))
             }
-            @for client in stub.0.clients.all() {
+            @for client in stub.inner.clients.all() {
                 h3 { code { (client.id) } }
                 ul {
                     @for uri in &client.redirect_uris { li { "redirect_uri " code { (uri) } } }

@@ -19,6 +19,22 @@ impl Params {
         kind.eq_ignore_ascii_case("application/x-www-form-urlencoded").then(|| Self::parse(body))
     }
 
+    /// Only those that `known` lists, and of each the first.
+    pub(crate) fn only(&self, known: &[&str]) -> Self {
+        let mut kept: Vec<(String, String)> = Vec::new();
+        for (name, value) in &self.0 {
+            if known.contains(&name.as_str()) && !kept.iter().any(|(other, _)| other == name) {
+                kept.push((name.clone(), value.clone()));
+            }
+        }
+        Self(kept)
+    }
+
+    /// As they came, for the journal.
+    pub(crate) fn pairs(&self) -> Vec<(String, String)> {
+        self.0.clone()
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }

@@ -52,6 +52,15 @@ impl<T> Shelf<T> {
         (entry.expires > now).then_some(entry.value)
     }
 
+    /// Takes everything away.
+    pub(crate) fn clear(&self) {
+        for shard in self.others.iter().chain([&self.first]) {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.entries.clear();
+            shard.order.clear();
+        }
+    }
+
     fn in_shard<R>(&self, key: &str, work: impl FnOnce(&mut Shard<T>) -> R) -> R {
         let at = usize::try_from(self.hasher.hash_one(key)).unwrap_or_default() % SHARDS;
         let shard = self.others.get(at).unwrap_or(&self.first);

@@ -1,43 +1,52 @@
 //! The authorization endpoint (RFC 6749, section 3.1; OpenID Connect Core, section 3.1.2).
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 
-use super::{Realm, error_page, page, see_other};
-use crate::fault::Fault;
+use super::broken::response as lies;
+use super::{Realm, error_page, observe, page, see_other};
+use crate::fault::{Fault, Stage};
 use crate::grant::{AuthorizationRequest, Code, Grant, Prompt, ReplyTo};
 use crate::pages;
 use crate::params::Params;
 use crate::persona::Persona;
 use crate::profiles::{PageError, Refusal};
+use crate::space::Interaction;
 
 /// How long a page waits for the person.
 const INTERACTION: u64 = 1800;
 
-pub(super) async fn get(
-    State(realm): State<Realm>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    authorize(&realm, &Params::parse(query.unwrap_or_default().as_bytes()), &headers)
+pub(super) async fn get(realm: Realm, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    authorize(&realm, &Params::parse(query.unwrap_or_default().as_bytes()), &headers).await
 }
 
-pub(super) async fn post(State(realm): State<Realm>, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn post(realm: Realm, headers: HeaderMap, body: Bytes) -> Response {
     match Params::form(&headers, &body) {
-        Some(params) => authorize(&realm, &params, &headers),
+        Some(params) => authorize(&realm, &params, &headers).await,
         None => {
             error_page(StatusCode::BAD_REQUEST, &PageError::new("invalid_request", "the body is not a form"))
         }
     }
 }
 
-fn authorize(realm: &Realm, params: &Params, headers: &HeaderMap) -> Response {
+async fn authorize(realm: &Realm, params: &Params, headers: &HeaderMap) -> Response {
     realm.count(|counts| &counts.authorize);
-    let request = match (realm.profile.authorize)(params, &realm.stub.0.clients) {
+    let client = params.get("client_id").unwrap_or_default();
+    let journal = &realm.stub.space.journal;
+    let flow = journal.begin(realm.profile.name, client, realm.stub.now());
+    let response = decide(realm, params, headers, flow);
+    if flow == 0 {
+        return response;
+    }
+    realm.observe(flow, "authorize", params.pairs(), observe::authorization(realm, params), response).await
+}
+
+fn decide(realm: &Realm, params: &Params, headers: &HeaderMap, flow: u64) -> Response {
+    let request = match (realm.profile.authorize)(&realm.ask(params, false)) {
         Ok(request) => request,
         Err(Refusal::Page(error)) => return error_page(StatusCode::BAD_REQUEST, &error),
         Err(Refusal::Redirect { to, error, description, more, fragment }) => {
@@ -46,11 +55,11 @@ fn authorize(realm: &Realm, params: &Params, headers: &HeaderMap) -> Response {
             return answer(realm, &to, parameters, fragment);
         }
     };
+    let now = realm.stub.now();
     if realm.profile.silent && request.prompt != Prompt::Page {
-        if let Some(sign_in) =
-            realm.sign_in(headers).filter(|sign_in| sign_in.satisfies(&request, realm.stub.now()))
-        {
-            return grant(realm, request, sign_in.persona, sign_in.auth_time, None);
+        if let Some(sign_in) = realm.sign_in(headers).filter(|sign_in| sign_in.satisfies(&request, now)) {
+            let drawn = realm.draw(&request.client.id);
+            return grant(realm, request, sign_in.persona, sign_in.auth_time, drawn.0, flow);
         }
         if request.prompt == Prompt::None {
             let error =
@@ -58,13 +67,19 @@ fn authorize(realm: &Realm, params: &Params, headers: &HeaderMap) -> Response {
             return answer(realm, &request.reply_to, error.to_vec(), false);
         }
     }
-    let now = realm.stub.now();
-    if let Some(persona) = realm.stub.auto_login() {
-        return grant(realm, request, persona, now, None);
+    let (fault, person) = realm.draw(&request.client.id);
+    let hinted = request.login_hint.as_deref().and_then(|hint| realm.typed(hint));
+    if let Some(everybody) = realm.stub.auto_login() {
+        let (person, of_hint) = hinted.unwrap_or_else(|| (person.unwrap_or(everybody), None));
+        return grant(realm, request, person, now, of_hint.or(fault), flow);
     }
-    let id = realm.stub.0.chance.token();
+    if let Some(person) = person {
+        return grant(realm, request, person, now, fault, flow);
+    }
+    let id = realm.stub.inner.chance.token();
     let markup = pages::login(&realm.stub, realm.profile, &id, &request, None);
-    realm.stub.0.interactions.put(id, (realm.profile, request), now, now.saturating_add(INTERACTION));
+    let interaction = Interaction { profile: realm.profile, request, flow, fault };
+    realm.stub.space.interactions.put(id, interaction, now, now.saturating_add(INTERACTION));
     page(StatusCode::OK, &markup)
 }
 
@@ -75,36 +90,30 @@ pub(super) fn grant(
     persona: Arc<Persona>,
     auth_time: u64,
     of_login: Option<Fault>,
+    flow: u64,
 ) -> Response {
-    let mut to = request.reply_to.clone();
-    let fault = realm.fault(of_login);
-    match fault {
-        Some(Fault::AccessDenied) => return denied(realm, &to),
-        Some(Fault::TemporarilyUnavailable) => {
-            let text = "authentication aborted due to a technical error on the authorization server";
-            let error = [("error", "temporarily_unavailable"), ("error_description", text)];
-            return answer(realm, &to, error.to_vec(), false);
-        }
-        Some(Fault::StateMissing) => to.state = None,
-        _ => {}
+    let to = request.reply_to.clone();
+    let (stub, space) = (&realm.stub, &realm.stub.space);
+    let fault = realm.fault_at(of_login, &[Stage::Response], &request.client.id);
+    space.journal.decided(flow, &persona.id, of_login.or(fault).or_else(|| stub.fault()));
+    if let Some(response) = fault.and_then(|fault| lies::instead(realm, &to, fault)) {
+        return response;
     }
-    let stub = &realm.stub.0;
-    let code = stub.chance.token();
-    let now = realm.stub.now();
-    let grant = Grant { profile: realm.profile, request, persona, auth_time, fault: of_login };
-    let expires = now.saturating_add(realm.profile.lifetimes.code);
-    stub.codes.put(code.clone(), Code::Fresh(Arc::new(grant)), now, expires);
-    let mut parameters = vec![("code", code.as_str())];
-    if let Some(state) = &to.state {
-        parameters.push(("state", state));
+    if let Some(fault) = of_login.filter(|fault| fault.stage() == Stage::Discovery) {
+        space.arm(fault);
     }
-    match fault {
-        Some(Fault::IssMissing) => {}
-        Some(Fault::IssWrong) => parameters.push(("iss", "https://another-issuer.example")),
-        _ if realm.profile.response_iss => parameters.push(("iss", &realm.issuer)),
-        _ => {}
+    let code = stub.inner.chance.token();
+    let now = stub.now();
+    let grant = Grant { profile: realm.profile, request, persona, auth_time, fault: of_login, flow };
+    let lifetime = if fault == Some(Fault::CodeExpired) { 0 } else { realm.profile.lifetimes.code };
+    space.codes.put(code.clone(), Code::Fresh(Arc::new(grant)), now, now.saturating_add(lifetime));
+    let mut parameters = vec![("code", code)];
+    parameters.extend(to.state.iter().map(|state| ("state", state.clone())));
+    if realm.profile.response_iss {
+        parameters.push(("iss", realm.issuer.clone()));
     }
-    see_other(&to, &parameters, false)
+    lies::twist(fault, &mut parameters, || stub.inner.chance.token());
+    lies::send(fault, &to, &parameters)
 }
 
 /// The person refused, or was refused.
@@ -113,9 +122,17 @@ pub(super) fn denied(realm: &Realm, to: &ReplyTo) -> Response {
     answer(realm, to, error.to_vec(), false)
 }
 
-/// An error response with `state` and, where the profile has it, `iss` (RFC 6749, section 4.1.2.1; RFC 9207,
-/// section 2).
-fn answer(realm: &Realm, to: &ReplyTo, error: Vec<(&str, &str)>, fragment: bool) -> Response {
+/// An error response (RFC 6749, section 4.1.2.1).
+pub(super) fn answer(realm: &Realm, to: &ReplyTo, error: Vec<(&str, &str)>, fragment: bool) -> Response {
+    see_other(to, &with_state(realm, to, error), fragment)
+}
+
+/// These parameters with `state` and, where the profile has it, `iss` (RFC 9207, section 2).
+pub(super) fn with_state<'a>(
+    realm: &'a Realm,
+    to: &'a ReplyTo,
+    error: Vec<(&'a str, &'a str)>,
+) -> Vec<(&'a str, &'a str)> {
     let mut parameters = error;
     if let Some(state) = &to.state {
         parameters.push(("state", state));
@@ -123,5 +140,30 @@ fn answer(realm: &Realm, to: &ReplyTo, error: Vec<(&str, &str)>, fragment: bool)
     if realm.profile.response_iss {
         parameters.push(("iss", &realm.issuer));
     }
-    see_other(to, &parameters, fragment)
+    parameters
+}
+
+impl Realm {
+    /// What the scenario has for the next login of this client.
+    fn draw(&self, client: &str) -> (Option<Fault>, Option<Arc<Persona>>) {
+        let mut scenario = self.stub.space.scenario.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(draw) = scenario.as_mut().and_then(|scenario| scenario.draw(client)) else {
+            return (None, None);
+        };
+        drop(scenario);
+        (draw.fault, draw.persona.and_then(|id| self.stub.personas().find(&id)))
+    }
+
+    /// Whom a login name means: a person, a fault, or both as `person:fault`. With a fault alone, it is the first
+    /// person of the list.
+    pub(super) fn typed(&self, login: &str) -> Option<(Arc<Persona>, Option<Fault>)> {
+        let people = self.stub.personas();
+        if let Some(person) = people.find(login) {
+            return Some((person, None));
+        }
+        if let Some((person, fault)) = login.split_once(':') {
+            return Some((people.find(person)?, Some(Fault::parse(fault)?)));
+        }
+        Some((people.iter().next().cloned()?, Some(Fault::parse(login)?)))
+    }
 }

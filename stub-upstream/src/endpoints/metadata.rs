@@ -1,24 +1,50 @@
 //! The provider's metadata (OpenID Connect Discovery 1.0, section 4) and its JWK set (RFC 7517, section 5).
 
-use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use serde_json::Value;
 
+use super::broken::{metadata as lies, transport};
 use super::{Realm, not_found};
+use crate::fault::{Fault, Stage};
 
 const KEEP: &str = "public, max-age=600";
 
-pub(super) async fn discovery(State(realm): State<Realm>) -> Response {
+pub(super) async fn discovery(realm: Realm) -> Response {
     realm.count(|counts| &counts.discovery);
-    let Some(document) = realm.profile.discovery.map(|make| make(&realm.issuer, realm.profile)) else {
+    let fault = realm.fault_of(Stage::Discovery);
+    let Some(mut document) = realm.profile.discovery.map(|make| make(&realm.issuer, realm.profile)) else {
         return not_found();
     };
+    realm.delay(fault).await;
+    if let Some(response) = fault.and_then(transport::instead) {
+        return response;
+    }
+    if let Some(fault) = fault {
+        lies::discovery(fault, &mut document);
+    }
     let headers = [(CONTENT_TYPE, "application/json; charset=utf-8"), (CACHE_CONTROL, KEEP)];
     (headers, document.to_string()).into_response()
 }
 
-pub(super) async fn jwks(State(realm): State<Realm>) -> Response {
+pub(super) async fn jwks(realm: Realm) -> Response {
     realm.count(|counts| &counts.jwks);
     let headers = [(CONTENT_TYPE, realm.profile.jwks_type), (CACHE_CONTROL, KEEP)];
-    (headers, realm.keys.jwks()).into_response()
+    let Some(fault) = realm.fault_of(Stage::Jwks) else {
+        return (headers, realm.keys.jwks()).into_response();
+    };
+    realm.delay(Some(fault)).await;
+    if let Some(response) = transport::instead(fault) {
+        return response;
+    }
+    let mut set: Value = serde_json::from_slice(&realm.keys.jwks()).unwrap_or_default();
+    lies::jwks(fault, &mut set);
+    (headers, set.to_string()).into_response()
+}
+
+impl Realm {
+    /// A fault that a login left here, or the one of every exchange.
+    fn fault_of(&self, stage: Stage) -> Option<Fault> {
+        self.stub.space.armed(stage).or_else(|| self.fault_at(None, &[stage], ""))
+    }
 }

@@ -2,17 +2,20 @@
 
 mod authorize;
 mod broken;
+mod client_auth;
+mod control;
 mod end_session;
+mod inspector;
 mod interaction;
 mod metadata;
+mod observe;
+mod openapi;
+mod realm;
 mod token;
 mod userinfo;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, PRAGMA, REFERRER_POLICY};
@@ -21,31 +24,34 @@ use maud::Markup;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::fault::Fault;
 use crate::grant::ReplyTo;
-use crate::keys::KeyRing;
 use crate::pages;
-use crate::profiles::{PageError, Profile};
-use crate::stub::{Counts, Stub};
+use crate::profiles::{PROFILES, PageError};
+use crate::stub::Stub;
 
-/// One profile of one simulator.
-#[derive(Clone)]
-pub(crate) struct Realm {
-    stub: Stub,
-    profile: &'static Profile,
-    issuer: Arc<str>,
-    keys: Arc<KeyRing>,
-}
+use realm::{Here, Mount, Realm};
 
 pub(crate) fn router(stub: &Stub) -> Router {
+    let default = stub.clone();
+    let all = below(stub);
+    Router::new()
+        .merge(all.clone())
+        .nest("/ns/{ns}", all)
+        .route("/ns/{ns}/", get(root))
+        .fallback(async || not_found())
+        .layer(DefaultBodyLimit::max(256 * 1024))
+        .with_state(default)
+}
+
+/// Every path, to be found in every namespace.
+fn below(stub: &Stub) -> Router<Stub> {
     let mut router = Router::new()
         .route("/", get(root))
         .route(pages::STYLE_PATH, get(style))
-        .fallback(async || not_found())
-        .with_state(stub.clone());
-    for (profile, keys) in stub.realms() {
-        let issuer = stub.issuer(profile).into();
-        let realm = Realm { stub: stub.clone(), profile, issuer, keys: Arc::clone(keys) };
+        .merge(inspector::router())
+        .nest("/_stub/api/v1", control::router());
+    for (at, profile) in PROFILES.iter().copied().enumerate() {
+        let mount = Mount { stub: stub.clone(), profile, at };
         let endpoints = profile.endpoints;
         let mut userinfo = get(userinfo::userinfo);
         if profile.userinfo_post {
@@ -54,6 +60,7 @@ pub(crate) fn router(stub: &Stub) -> Router {
         let mut below = Router::new()
             .route(endpoints.authorize, get(authorize::get).post(authorize::post))
             .route("/interaction/{id}", get(interaction::get).post(interaction::post))
+            .route("/interaction/{id}/back", get(interaction::back))
             .route(endpoints.token, axum::routing::post(token::token))
             .route(endpoints.userinfo, userinfo)
             .route(endpoints.end_session, get(end_session::get).post(end_session::post));
@@ -63,12 +70,12 @@ pub(crate) fn router(stub: &Stub) -> Router {
         if profile.publishes() {
             below = below.route("/.well-known/openid-configuration", get(metadata::discovery));
         }
-        router = router.nest(profile.path, below.with_state(realm));
+        router = router.nest(profile.path, below.with_state(mount));
     }
-    router.layer(DefaultBodyLimit::max(64 * 1024))
+    router
 }
 
-async fn root(State(stub): State<Stub>) -> Response {
+async fn root(Here(stub): Here) -> Response {
     page(StatusCode::OK, &pages::root(&stub))
 }
 
@@ -81,24 +88,17 @@ fn not_found() -> Response {
     error_page(StatusCode::NOT_FOUND, &PageError::new("Y000404", "There is nothing here"))
 }
 
-impl Realm {
-    /// The fault of this login, or the one of every exchange.
-    fn fault(&self, of_login: Option<Fault>) -> Option<Fault> {
-        of_login.or_else(|| self.stub.fault())
-    }
-
-    fn count(&self, endpoint: fn(&Counts) -> &AtomicU64) {
-        endpoint(&self.stub.0.counts).fetch_add(1, Ordering::SeqCst);
-    }
-}
-
 /// A page. The policy has no `form-action`: browsers apply it to every redirect after a form, and where those
 /// lead is the clients' business.
 fn page(status: StatusCode, markup: &Markup) -> Response {
     const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+    page_with(status, markup, POLICY)
+}
+
+fn page_with(status: StatusCode, markup: &Markup, policy: &'static str) -> Response {
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CONTENT_SECURITY_POLICY, POLICY),
+        (CONTENT_SECURITY_POLICY, policy),
         (REFERRER_POLICY, "no-referrer"),
         (CACHE_CONTROL, "no-store"),
     ];
@@ -106,17 +106,21 @@ fn page(status: StatusCode, markup: &Markup) -> Response {
 }
 
 fn error_page(status: StatusCode, error: &PageError) -> Response {
-    page(status, &pages::error(error))
+    page(status, &pages::error(error, None))
 }
 
 /// JSON that must not be kept (RFC 6749, section 5.1).
 fn json(status: StatusCode, body: &Map<String, Value>) -> Response {
+    json_text(status, serde_json::to_string(body).unwrap_or_default())
+}
+
+fn json_text(status: StatusCode, body: String) -> Response {
     let headers = [
         (CONTENT_TYPE, "application/json; charset=utf-8"),
         (CACHE_CONTROL, "no-store"),
         (PRAGMA, "no-cache"),
     ];
-    (status, headers, serde_json::to_vec(body).unwrap_or_default()).into_response()
+    (status, headers, body).into_response()
 }
 
 fn with_header(mut response: Response, name: HeaderName, value: &str) -> Response {
@@ -126,17 +130,23 @@ fn with_header(mut response: Response, name: HeaderName, value: &str) -> Respons
     response
 }
 
-/// 303 to the client (RFC 9700, section 4.12) with these parameters.
-fn see_other(to: &ReplyTo, parameters: &[(&str, &str)], fragment: bool) -> Response {
-    let Ok(mut url) = Url::parse(&to.redirect_uri) else {
-        return error_page(StatusCode::INTERNAL_SERVER_ERROR, &PageError::new("Y000000", "redirect_uri"));
-    };
+/// The client's address with these parameters.
+fn to_client(to: &ReplyTo, parameters: &[(&str, &str)], fragment: bool) -> Option<Url> {
+    let mut url = Url::parse(&to.redirect_uri).ok()?;
     if fragment {
         let encoded = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
         url.set_fragment(Some(&encoded));
     } else if !parameters.is_empty() {
         url.query_pairs_mut().extend_pairs(parameters);
     }
+    Some(url)
+}
+
+/// 303 to the client (RFC 9700, section 4.12) with these parameters.
+fn see_other(to: &ReplyTo, parameters: &[(&str, &str)], fragment: bool) -> Response {
+    let Some(url) = to_client(to, parameters, fragment) else {
+        return error_page(StatusCode::INTERNAL_SERVER_ERROR, &PageError::new("Y000000", "redirect_uri"));
+    };
     let headers = [(LOCATION, url.as_str()), (CACHE_CONTROL, "no-store"), (REFERRER_POLICY, "no-referrer")];
     (StatusCode::SEE_OTHER, headers).into_response()
 }

@@ -5,50 +5,78 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::error::Unspecified;
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::response::Response;
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, json};
-use url::form_urlencoded;
 
-use super::{Realm, broken, json, with_header};
-use crate::client::Client;
-use crate::fault::Fault;
+use super::broken::{id_token as lies, transport};
+use super::observe::{self, Inner};
+use super::{Realm, json, with_header};
+use crate::fault::{Fault, Stage};
 use crate::grant::{Code, Grant};
-use crate::keys::{alg_none, sign_shared};
+use crate::jwe;
+use crate::jwk::ClientKeys;
 use crate::params::Params;
-use crate::profiles::{TokenAuth, TokenError};
+use crate::profiles::TokenError;
 
-pub(super) async fn token(State(realm): State<Realm>, headers: HeaderMap, body: Bytes) -> Response {
+/// Everything that may show in a token response.
+const STAGES: &[Stage] = &[Stage::Token, Stage::IdToken, Stage::Encryption];
+
+/// How long a refresh token lives.
+const REFRESH: u64 = 12 * 3600;
+
+/// What a code or a refresh token was turned into.
+struct Redeemed {
+    grant: Arc<Grant>,
+    access_token: String,
+    refresh_token: Option<String>,
+}
+
+pub(super) async fn token(realm: Realm, headers: HeaderMap, body: Bytes) -> Response {
     realm.count(|counts| &counts.token);
     let params = Params::form(&headers, &body);
-    let fault = realm.fault(params.as_ref().and_then(|params| realm.fault_of_code(params)));
-    if let Some(response) = fault.and_then(broken::token) {
-        return response;
-    }
-    if fault == Some(Fault::TokenSlow) {
-        tokio::time::sleep(realm.stub.0.slow).await;
-    }
-    let redeemed =
-        params.ok_or(TokenError::NotAForm).and_then(|params| realm.redeem(&headers, &params, fault));
-    let answer = match redeemed {
-        Ok((grant, access_token)) => realm.tokens(&grant, &access_token, fault),
-        Err(error) => return realm.refuse(error, &headers),
+    let (of_login, client, flow) = params.as_ref().and_then(|params| realm.known(params)).unwrap_or_default();
+    let fault = realm.fault_at(of_login, STAGES, &client);
+    realm.delay(fault).await;
+    let pairs = params.as_ref().map(Params::pairs).unwrap_or_default();
+    let (response, checks) = if let Some(response) = fault.and_then(transport::instead) {
+        (response, Vec::new())
+    } else {
+        let redeemed =
+            params.ok_or(TokenError::NotAForm).and_then(|params| realm.redeem(&headers, &params, fault));
+        let checks = observe::token(redeemed.as_ref().err().copied());
+        let response = match redeemed {
+            Ok(redeemed) => {
+                realm.tokens(&redeemed, fault).unwrap_or_else(|Unspecified| transport::server_error())
+            }
+            Err(error) => realm.refuse(error, &headers),
+        };
+        (response, checks)
     };
-    match answer {
-        Ok(answer) => answer,
-        Err(Unspecified) => broken::server_error(),
-    }
+    let flow = match flow {
+        0 => realm.stub.space.journal.begin(realm.profile.name, &client, realm.stub.now()),
+        flow => flow,
+    };
+    let response = realm.observe(flow, "token", pairs, checks, response).await;
+    transport::dress(fault, response, realm.stub.inner.slow)
 }
 
 impl Realm {
-    fn fault_of_code(&self, params: &Params) -> Option<Fault> {
-        self.stub.0.codes.with(params.get("code")?, self.stub.now(), |entry| match &entry?.value {
-            Code::Fresh(grant) => grant.fault,
-            Code::Spent { .. } => None,
+    /// The fault, the client and the flow of the code, or of the refresh token.
+    fn known(&self, params: &Params) -> Option<(Option<Fault>, String, u64)> {
+        let (space, now) = (&self.stub.space, self.stub.now());
+        let of = |grant: &Grant| (grant.fault, grant.request.client.id.clone(), grant.flow);
+        if let Some(token) = params.get("refresh_token") {
+            return space.refresh_tokens.get(token, now).map(|grant| of(&grant));
+        }
+        space.codes.with(params.get("code")?, now, |entry| {
+            Some(match &entry?.value {
+                Code::Fresh(grant) => of(grant),
+                Code::Spent { flow, .. } => (None, String::new(), *flow),
+            })
         })
     }
 
@@ -57,7 +85,7 @@ impl Realm {
         headers: &HeaderMap,
         params: &Params,
         fault: Option<Fault>,
-    ) -> Result<(Arc<Grant>, String), TokenError> {
+    ) -> Result<Redeemed, TokenError> {
         match fault {
             Some(Fault::TokenInvalidGrant) => return Err(TokenError::CodeUnknown),
             Some(Fault::TokenInvalidClient) => return Err(TokenError::ClientSecret),
@@ -70,18 +98,20 @@ impl Realm {
         match params.filled("grant_type") {
             None => return Err(TokenError::Missing("grant_type")),
             Some("authorization_code") => {}
+            Some("refresh_token") if self.profile.refresh => return self.refresh(&client.id, params),
             Some(_) => return Err(TokenError::GrantType),
         }
         let code = params.filled("code").ok_or(TokenError::Missing("code"))?;
         let now = self.stub.now();
-        let tokens = &self.stub.0.tokens;
-        self.stub.0.codes.with(code, now, |entry| {
+        let space = &self.stub.space;
+        space.codes.with(code, now, |entry| {
             let entry = entry.ok_or(TokenError::CodeUnknown)?;
             let grant = match &entry.value {
                 Code::Fresh(grant) => Arc::clone(grant),
-                Code::Spent { access_token } => {
+                Code::Spent { access_token, refresh_token, .. } => {
                     // RFC 6749, section 4.1.2: a second use revokes what the first one brought.
-                    tokens.take(access_token, now);
+                    space.tokens.take(access_token, now);
+                    refresh_token.as_ref().map(|token| space.refresh_tokens.take(token, now));
                     return Err(TokenError::CodeSpent);
                 }
             };
@@ -97,39 +127,46 @@ impl Realm {
             if !verifier_fits(grant.request.code_challenge.as_deref(), params.filled("code_verifier")) {
                 return Err(TokenError::CodeVerifier);
             }
-            let access_token = self.stub.0.chance.token();
-            let expires = now.saturating_add(self.profile.lifetimes.access_token);
-            tokens.put(access_token.clone(), Arc::clone(&grant), now, expires);
+            let redeemed = self.issue(grant);
             // As long as there is something to revoke, the code is remembered.
-            entry.expires = expires;
-            entry.value = Code::Spent { access_token: access_token.clone() };
-            Ok((grant, access_token))
+            entry.expires = now.saturating_add(self.profile.lifetimes.access_token);
+            entry.value = Code::Spent {
+                access_token: redeemed.access_token.clone(),
+                refresh_token: redeemed.refresh_token.clone(),
+                flow: redeemed.grant.flow,
+            };
+            Ok(redeemed)
         })
     }
 
-    /// Client authentication (RFC 6749, section 2.3.1; OpenID Connect Core, section 9).
-    fn authenticate(&self, headers: &HeaderMap, params: &Params) -> Result<Arc<Client>, TokenError> {
-        let basic = headers.contains_key(AUTHORIZATION);
-        let post = params.filled("client_secret").is_some();
-        let (method, id, secret) = if basic {
-            let (id, secret) = basic_credentials(headers).ok_or(TokenError::ClientMethod)?;
-            (TokenAuth::Basic, id, secret)
-        } else {
-            let id = params.filled("client_id").ok_or(TokenError::Missing("client_id"))?;
-            let secret = params.filled("client_secret").ok_or(TokenError::ClientMethod)?;
-            (TokenAuth::Post, id.to_owned(), secret.to_owned())
-        };
-        // RFC 6749, section 2.3: one method per request, and the one that is registered.
-        if !self.profile.token_auth.contains(&method) || (basic && post) {
-            return Err(TokenError::ClientMethod);
+    /// RFC 6749, section 6. The refresh token is replaced.
+    fn refresh(&self, client: &str, params: &Params) -> Result<Redeemed, TokenError> {
+        let token = params.filled("refresh_token").ok_or(TokenError::Missing("refresh_token"))?;
+        let (space, now) = (&self.stub.space, self.stub.now());
+        let ours =
+            |grant: &Grant| grant.request.client.id == client && grant.profile.name == self.profile.name;
+        let found = space.refresh_tokens.get(token, now).filter(|grant| ours(grant));
+        if found.is_none() || space.refresh_tokens.take(token, now).is_none() {
+            return Err(TokenError::RefreshToken);
         }
-        let client = self.stub.0.clients.find(&id).ok_or(TokenError::ClientUnknown)?;
-        if client.secret == secret { Ok(Arc::clone(client)) } else { Err(TokenError::ClientSecret) }
+        found.map(|grant| self.issue(grant)).ok_or(TokenError::RefreshToken)
+    }
+
+    fn issue(&self, grant: Arc<Grant>) -> Redeemed {
+        let (space, now, chance) = (&self.stub.space, self.stub.now(), &self.stub.inner.chance);
+        let access_token = chance.token();
+        let expires = now.saturating_add(self.profile.lifetimes.access_token);
+        space.tokens.put(access_token.clone(), Arc::clone(&grant), now, expires);
+        let refresh_token = self.profile.refresh.then(|| chance.token());
+        if let Some(token) = &refresh_token {
+            space.refresh_tokens.put(token.clone(), Arc::clone(&grant), now, now.saturating_add(REFRESH));
+        }
+        Redeemed { grant, access_token, refresh_token }
     }
 
     fn refuse(&self, error: TokenError, headers: &HeaderMap) -> Response {
         tracing::debug!(profile = self.profile.name, error = error.error(), "token refused");
-        let body = (self.profile.token_error)(error, &self.stub.0.chance);
+        let body = (self.profile.token_error)(error, &self.stub.inner.chance);
         let response = json(error.status(), &body);
         // RFC 6749, section 5.2: whoever used the header is told its scheme.
         if error.status() == StatusCode::UNAUTHORIZED && headers.contains_key(AUTHORIZATION) {
@@ -138,50 +175,73 @@ impl Realm {
         response
     }
 
-    fn tokens(
-        &self,
-        grant: &Grant,
-        access_token: &str,
-        fault: Option<Fault>,
-    ) -> Result<Response, Unspecified> {
-        let id_token = self.id_token(grant, access_token, fault)?;
+    fn tokens(&self, redeemed: &Redeemed, fault: Option<Fault>) -> Result<Response, Unspecified> {
+        let Redeemed { grant, access_token, refresh_token } = redeemed;
+        let (id_token, inner) = self.id_token(grant, access_token, fault)?;
         let token_type = if fault == Some(Fault::TokenTypeWrong) { "mac" } else { "Bearer" };
         let mut body = Map::new();
-        body.insert("access_token".to_owned(), json!(access_token));
+        if fault != Some(Fault::NoAccessToken) {
+            body.insert("access_token".to_owned(), json!(access_token));
+        }
         body.insert("expires_in".to_owned(), json!(self.profile.lifetimes.access_token));
         if fault != Some(Fault::NoIdToken) {
             body.insert("id_token".to_owned(), json!(id_token));
         }
+        if let Some(token) = refresh_token {
+            body.insert("refresh_token".to_owned(), json!(token));
+        }
         body.insert("scope".to_owned(), json!(grant.request.scopes.join(" ")));
         body.insert("token_type".to_owned(), json!(token_type));
-        Ok(json(StatusCode::OK, &body))
+        let mut response = json(StatusCode::OK, &body);
+        if let Some(inner) = inner {
+            response.extensions_mut().insert(Inner("id_token (inside)", inner));
+        }
+        Ok(response)
     }
 
+    /// The `id_token`, and the JWS inside where it is encrypted.
     fn id_token(
         &self,
         grant: &Grant,
         access_token: &str,
         fault: Option<Fault>,
-    ) -> Result<String, Unspecified> {
-        let chance = &self.stub.0.chance;
+    ) -> Result<(String, Option<String>), Unspecified> {
+        let chance = &self.stub.inner.chance;
         let at_hash = self.profile.at_hash.then(|| at_hash(access_token));
         let mut claims = grant.id_token(&self.issuer, self.stub.now(), at_hash);
-        let mut kid = None;
         if let Some(fault) = fault {
-            broken::claims(fault, &mut claims, chance);
-            match fault {
-                Fault::AlgNone => return Ok(alg_none(&claims)),
-                Fault::KeyRotated => self.keys.rotate()?,
-                Fault::KeyUnknown => kid = Some("unpublished"),
-                _ => {}
+            lies::claims(fault, &mut claims, chance);
+        }
+        let live = self.stub.fault().filter(|fault| fault.stage() == Stage::Jwks);
+        let of_login = grant.fault.filter(|fault| fault.stage() == Stage::Jwks);
+        if of_login.or(live).is_some() {
+            // The set must be asked for anew.
+            self.keys.rotate()?;
+            if let Some(fault) = of_login {
+                self.stub.space.arm(fault);
             }
         }
         let client = &grant.request.client;
-        let jws = match self.profile.alg_for(client) {
-            Some(alg) => self.keys.sign(alg, kid, &claims, chance)?,
-            None => sign_shared(&client.secret, &claims),
-        };
-        Ok(if fault == Some(Fault::BadSignature) { broken::signature(&jws) } else { jws })
+        let jws = lies::sign(fault, self.profile.alg_for(client), &claims, (&self.keys, client, chance))?;
+        self.nested(&client.id, jws, fault, || serde_json::to_string(&claims).unwrap_or_default())
+    }
+
+    /// A JWS in a JWE, where the profile encrypts (RFC 7519, section 5.2).
+    pub(super) fn nested(
+        &self,
+        client: &str,
+        jws: String,
+        fault: Option<Fault>,
+        claims: impl FnOnce() -> String,
+    ) -> Result<(String, Option<String>), Unspecified> {
+        if !self.profile.encrypted || fault == Some(Fault::JwePlain) {
+            return Ok((jws, None));
+        }
+        let key = self.stub.inner.clients.keys(client).and_then(ClientKeys::encryption).ok_or(Unspecified)?;
+        let content = if fault == Some(Fault::JweUnsigned) { claims() } else { jws };
+        let names = (self.issuer.as_str(), client);
+        let jwe = jwe::encrypt(key, &content, names, &self.stub.inner.chance, fault)?;
+        Ok((jwe, Some(content)))
     }
 }
 
@@ -203,20 +263,6 @@ fn at_hash(access_token: &str) -> String {
     URL_SAFE_NO_PAD.encode(hash.as_ref().get(..16).unwrap_or_default())
 }
 
-/// Both parts are form-encoded before they are joined (RFC 6749, section 2.3.1).
-fn basic_credentials(headers: &HeaderMap) -> Option<(String, String)> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, encoded) = value.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    let (id, secret) = decoded.split_once(':')?;
-    let plain =
-        |part: &str| form_urlencoded::parse(part.as_bytes()).next().map(|(name, _)| name.into_owned());
-    Some((plain(id)?, plain(secret).unwrap_or_default()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,17 +275,5 @@ mod tests {
         assert!(!verifier_fits(Some(challenge), Some(challenge)));
         assert!(!verifier_fits(Some(challenge), None));
         assert!(!verifier_fits(None, Some(verifier)));
-    }
-
-    #[test]
-    fn basic_credentials_are_form_encoded() {
-        let mut headers = HeaderMap::new();
-        let value = format!("Basic {}", STANDARD.encode("a%3Ab:c+d%26"));
-        headers.insert(AUTHORIZATION, value.parse().unwrap());
-        assert_eq!(basic_credentials(&headers), Some(("a:b".to_owned(), "c d&".to_owned())));
-        for bad in ["Basic", "Basic !", "Bearer YTpi", "Basic YQ=="] {
-            headers.insert(AUTHORIZATION, bad.parse().unwrap());
-            assert_eq!(basic_credentials(&headers), None, "{bad}");
-        }
     }
 }

@@ -3,11 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Endpoints, HintedClient, Lifetimes, PageError, Profile, Refusal, Signer, TokenAuth, TokenError};
+use super::{
+    Ask, Endpoints, HintedClient, Lifetimes, PageError, Profile, Refusal, Signer, TokenAuth, TokenError,
+};
 use crate::chance::Chance;
-use crate::client::Clients;
 use crate::grant::{AuthorizationRequest, Prompt, ReplyTo};
-use crate::params::Params;
 
 pub(super) const PROFILE: Profile = Profile {
     name: "franceconnect_v1",
@@ -29,6 +29,12 @@ pub(super) const PROFILE: Profile = Profile {
     kid: |alg, generation| format!("unused-{}-{generation}", alg.name()),
     at_hash: false,
     userinfo_signed: false,
+    encrypted: false,
+    refresh: false,
+    pkce: false,
+    levels: &["eidas1", "eidas2", "eidas3"],
+    default_level: Some("eidas2"),
+    parameters: &[],
     userinfo_post: false,
     silent: true,
     jwks_type: "application/json",
@@ -49,12 +55,11 @@ pub(super) const PROFILE: Profile = Profile {
         ("given_name", &["given_name"]),
         ("family_name", &["family_name"]),
         ("email", &["email"]),
-        // Nobody here has one.
-        ("address", &[]),
+        ("address", &["address"]),
         ("preferred_username", &["preferred_username"]),
         ("phone", &["phone_number"]),
     ],
-    sub: super::franceconnect_v2::sub,
+    sub: super::franceconnect::sub,
     authorize,
     cancelled: "User auth aborted",
     token_error,
@@ -70,7 +75,8 @@ fn id_token(claims: &mut Map<String, Value>) {
 }
 
 /// Parameters that it does not know are ignored; KIF sends no `acr_values`.
-fn authorize(params: &Params, clients: &Clients) -> Result<AuthorizationRequest, Refusal> {
+fn authorize(ask: &Ask<'_>) -> Result<AuthorizationRequest, Refusal> {
+    let (params, clients) = (ask.params, ask.clients);
     if let Some(name) = params.repeated() {
         return Err(Refusal::page("invalid_request", format!("{name} is repeated")));
     }
@@ -91,7 +97,7 @@ fn authorize(params: &Params, clients: &Clients) -> Result<AuthorizationRequest,
         return Err(Refusal::redirect(&to, "invalid_request", "response_type is not code"));
     }
     let scopes: Vec<_> =
-        params.words("scope").into_iter().filter(|scope| PROFILE.knows_scope(scope)).collect();
+        params.words("scope").into_iter().filter(|scope| ask.profile.knows_scope(scope)).collect();
     if !scopes.iter().any(|scope| scope == "openid") || !scopes.iter().all(|scope| client.may_ask(scope)) {
         return Err(Refusal::redirect(&to, "invalid_scope", "scope lacks openid or is not allowed"));
     }
@@ -123,7 +129,8 @@ fn token_error(error: TokenError, _: &Chance) -> Map<String, Value> {
 }
 
 /// `state` does not come back.
-fn logout(params: &Params, _: &Clients, hinted: Option<&HintedClient>) -> Result<Option<ReplyTo>, PageError> {
+fn logout(ask: &Ask<'_>, hinted: Option<&HintedClient>) -> Result<Option<ReplyTo>, PageError> {
+    let params = ask.params;
     if params.repeated().is_some() || params.filled("id_token_hint").is_none() {
         return Err(PageError::new(
             "invalid_request",

@@ -4,9 +4,10 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
-use super::{Endpoints, HintedClient, Lifetimes, PageError, Profile, Refusal, Signer, TokenAuth, TokenError};
+use super::{
+    Ask, Endpoints, HintedClient, Lifetimes, PageError, Profile, Refusal, Signer, TokenAuth, TokenError,
+};
 use crate::chance::{Chance, uuid_shape};
-use crate::client::Clients;
 use crate::grant::{AuthorizationRequest, Prompt, ReplyTo};
 use crate::params::Params;
 use crate::persona::Persona;
@@ -24,12 +25,18 @@ pub(super) const PROFILE: Profile = Profile {
         end_session: "/logout",
     },
     lifetimes: Lifetimes { code: 60, access_token: 600, id_token: 600, session: 8 * 3600 },
-    token_auth: &[TokenAuth::Basic, TokenAuth::Post],
+    token_auth: &[TokenAuth::Basic, TokenAuth::Post, TokenAuth::PrivateKeyJwt],
     signer: Signer::AsRegistered,
     response_iss: true,
     kid: |alg, generation| format!("{}-{generation}", alg.name().to_ascii_lowercase()),
     at_hash: true,
     userinfo_signed: false,
+    encrypted: false,
+    refresh: false,
+    pkce: true,
+    levels: &["eidas1", "eidas2", "eidas3"],
+    default_level: None,
+    parameters: &[],
     userinfo_post: true,
     silent: true,
     jwks_type: "application/json",
@@ -37,9 +44,28 @@ pub(super) const PROFILE: Profile = Profile {
     amr: &["pwd"],
     scopes: &[
         ("openid", &[]),
-        ("profile", &["name", "given_name", "family_name", "preferred_username", "gender", "birthdate"]),
+        (
+            "profile",
+            &[
+                "name",
+                "given_name",
+                "family_name",
+                "middle_name",
+                "nickname",
+                "preferred_username",
+                "profile",
+                "picture",
+                "website",
+                "gender",
+                "birthdate",
+                "zoneinfo",
+                "locale",
+                "updated_at",
+            ],
+        ),
+        ("address", &["address"]),
         ("email", &["email", "email_verified"]),
-        ("phone", &["phone_number"]),
+        ("phone", &["phone_number", "phone_number_verified"]),
         ("birth", &["birthplace", "birthcountry"]),
     ],
     sub,
@@ -50,10 +76,8 @@ pub(super) const PROFILE: Profile = Profile {
     discovery: Some(discovery),
 };
 
-/// The levels that it can vouch for.
-const LEVELS: &[&str] = &["eidas1", "eidas2", "eidas3"];
-
-fn authorize(params: &Params, clients: &Clients) -> Result<AuthorizationRequest, Refusal> {
+fn authorize(ask: &Ask<'_>) -> Result<AuthorizationRequest, Refusal> {
+    let (params, clients) = (ask.params, ask.clients);
     if let Some(name) = params.repeated() {
         return Err(Refusal::page("invalid_request", format!("{name} is repeated")));
     }
@@ -82,7 +106,7 @@ fn authorize(params: &Params, clients: &Clients) -> Result<AuthorizationRequest,
         return refused("invalid_request", "only response_mode=query is supported");
     }
     let scopes: Vec<_> =
-        params.words("scope").into_iter().filter(|scope| PROFILE.knows_scope(scope)).collect();
+        params.words("scope").into_iter().filter(|scope| ask.profile.knows_scope(scope)).collect();
     if !scopes.iter().any(|scope| scope == "openid") {
         return refused("invalid_scope", "scope lacks openid");
     }
@@ -111,7 +135,7 @@ fn authorize(params: &Params, clients: &Clients) -> Result<AuthorizationRequest,
 }
 
 /// RFC 7636, section 4.3: S256 only.
-fn code_challenge(params: &Params, to: &ReplyTo) -> Result<Option<String>, Refusal> {
+pub(super) fn code_challenge(params: &Params, to: &ReplyTo) -> Result<Option<String>, Refusal> {
     let refused = |text: &str| Err(Refusal::redirect(to, "invalid_request", text));
     match (params.filled("code_challenge"), params.filled("code_challenge_method")) {
         (None, None) => Ok(None),
@@ -159,7 +183,7 @@ fn acr(params: &Params, asked: &ClaimsRequest, to: &ReplyTo) -> Result<Option<St
     if levels.is_empty() {
         return Ok(claim.is_some().then(|| "eidas1".to_owned()));
     }
-    match levels.into_iter().find(|level| LEVELS.contains(&level.as_str())) {
+    match levels.into_iter().find(|level| PROFILE.levels.contains(&level.as_str())) {
         None if essential => {
             let error = "unmet_authentication_requirements";
             Err(Refusal::redirect(to, error, "requested ACRs could not be satisfied"))
@@ -171,13 +195,13 @@ fn acr(params: &Params, asked: &ClaimsRequest, to: &ReplyTo) -> Result<Option<St
 
 /// The parameter `claims` (OpenID Connect Core, section 5.5).
 #[derive(Default)]
-struct ClaimsRequest {
-    id_token: Map<String, Value>,
-    userinfo: Map<String, Value>,
+pub(super) struct ClaimsRequest {
+    pub(super) id_token: Map<String, Value>,
+    pub(super) userinfo: Map<String, Value>,
 }
 
 impl ClaimsRequest {
-    fn read(params: &Params, to: &ReplyTo) -> Result<Self, Refusal> {
+    pub(super) fn read(params: &Params, to: &ReplyTo) -> Result<Self, Refusal> {
         let Some(text) = params.filled("claims") else { return Ok(Self::default()) };
         let Ok(Value::Object(mut object)) = serde_json::from_str(text) else {
             return Err(Refusal::redirect(to, "invalid_request", "claims is not a JSON object"));
@@ -191,7 +215,7 @@ impl ClaimsRequest {
 }
 
 /// The same for every client.
-fn sub(_: &str, persona: &Persona) -> String {
+pub(super) fn sub(_: &str, persona: &Persona) -> String {
     uuid_shape(digest(&SHA256, persona.id.as_bytes()).as_ref())
 }
 
@@ -201,9 +225,11 @@ fn token_error(error: TokenError, _: &Chance) -> Map<String, Value> {
         TokenError::Repeated => "a parameter is repeated".to_owned(),
         TokenError::Missing(name) => format!("{name} is missing"),
         TokenError::GrantType => "only authorization_code is supported".to_owned(),
-        TokenError::ClientUnknown | TokenError::ClientMethod | TokenError::ClientSecret => {
-            "client authentication failed".to_owned()
-        }
+        TokenError::ClientUnknown
+        | TokenError::ClientMethod
+        | TokenError::ClientSecret
+        | TokenError::ClientAssertion => "client authentication failed".to_owned(),
+        TokenError::RefreshToken => "the refresh token is unknown".to_owned(),
         TokenError::CodeUnknown | TokenError::CodeOfAnother => "the code is unknown or expired".to_owned(),
         TokenError::CodeSpent => "the code was used before".to_owned(),
         TokenError::RedirectUri => "redirect_uri is not the one of the authorization request".to_owned(),
@@ -216,11 +242,8 @@ fn token_error(error: TokenError, _: &Chance) -> Map<String, Value> {
 }
 
 /// OpenID Connect RP-Initiated Logout 1.0, sections 2 and 3.
-fn logout(
-    params: &Params,
-    clients: &Clients,
-    hinted: Option<&HintedClient>,
-) -> Result<Option<ReplyTo>, PageError> {
+fn logout(ask: &Ask<'_>, hinted: Option<&HintedClient>) -> Result<Option<ReplyTo>, PageError> {
+    let (params, clients) = (ask.params, ask.clients);
     let named = match params.filled("client_id") {
         Some(id) => {
             Some(clients.find(id).ok_or_else(|| PageError::new("invalid_client", "unknown client_id"))?)
@@ -248,6 +271,7 @@ fn logout(
 fn discovery(issuer: &str, profile: &Profile) -> Value {
     let at = |path: &str| format!("{issuer}{path}");
     let scopes: Vec<_> = profile.scopes.iter().map(|(name, _)| name).collect();
+    let auth: Vec<_> = profile.token_auth.iter().map(|method| method.name()).collect();
     json!({
         "issuer": issuer,
         "authorization_endpoint": at(profile.endpoints.authorize),
@@ -259,10 +283,10 @@ fn discovery(issuer: &str, profile: &Profile) -> Value {
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code"],
-        "acr_values_supported": LEVELS,
+        "acr_values_supported": profile.levels,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": auth,
         "claims_supported": [
             "sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash", "name",
             "given_name", "family_name", "preferred_username", "gender", "birthdate", "birthplace",

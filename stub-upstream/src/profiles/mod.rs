@@ -1,9 +1,13 @@
 //! How providers differ from one another: a file each, and a line in [`PROFILES`].
 
+mod franceconnect;
+mod franceconnect_plus;
 mod franceconnect_v1;
 mod franceconnect_v2;
 mod generic;
+mod proconnect;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -16,8 +20,13 @@ use crate::params::Params;
 use crate::persona::Persona;
 
 /// Every profile; all of them are served at once, each under its own issuer.
-pub const PROFILES: &[&Profile] =
-    &[&franceconnect_v2::PROFILE, &generic::PROFILE, &franceconnect_v1::PROFILE];
+pub const PROFILES: &[&Profile] = &[
+    &franceconnect_v2::PROFILE,
+    &franceconnect_plus::PROFILE,
+    &proconnect::PROFILE,
+    &generic::PROFILE,
+    &franceconnect_v1::PROFILE,
+];
 
 /// One kind of provider.
 pub struct Profile {
@@ -44,6 +53,17 @@ pub struct Profile {
     pub(crate) at_hash: bool,
     /// Whether userinfo is a JWT.
     pub(crate) userinfo_signed: bool,
+    /// Whether `id_token` and userinfo are encrypted to the client.
+    pub(crate) encrypted: bool,
+    /// Whether a refresh token comes along (RFC 6749, section 6).
+    pub(crate) refresh: bool,
+    /// Whether PKCE is accepted, and then checked (RFC 7636).
+    pub(crate) pkce: bool,
+    /// The levels that it vouches for, the lowest first, and the one where none is asked for.
+    pub(crate) levels: &'static [&'static str],
+    pub(crate) default_level: Option<&'static str>,
+    /// The authorization parameters that it knows, where others are refused or dropped.
+    pub(crate) parameters: &'static [&'static str],
     /// Whether userinfo also takes POST.
     pub(crate) userinfo_post: bool,
     /// Whether a session may answer without a page.
@@ -56,7 +76,7 @@ pub struct Profile {
     /// Scopes and the claims they give.
     pub(crate) scopes: &'static [(&'static str, &'static [&'static str])],
     pub(crate) sub: fn(sector: &str, &Persona) -> String,
-    pub(crate) authorize: fn(&Params, &Clients) -> Result<AuthorizationRequest, Refusal>,
+    pub(crate) authorize: fn(&Ask<'_>) -> Result<AuthorizationRequest, Refusal>,
     pub(crate) cancelled: &'static str,
     pub(crate) token_error: fn(TokenError, &Chance) -> Map<String, Value>,
     pub(crate) logout: LogoutCheck,
@@ -64,9 +84,19 @@ pub struct Profile {
     pub(crate) discovery: Option<fn(&str, &Profile) -> Value>,
 }
 
+/// A request, and what it is judged by.
+pub(crate) struct Ask<'a> {
+    pub(crate) profile: &'static Profile,
+    pub(crate) params: &'a Params,
+    pub(crate) clients: &'a Clients,
+    /// What a strict provider refuses is dropped.
+    pub(crate) lenient: bool,
+    /// Whether somebody is signed in at this profile in this browser.
+    pub(crate) session: bool,
+}
+
 /// Where a logout leads, if anywhere. The client is that of the `id_token_hint`, if the hint is ours.
-pub(crate) type LogoutCheck =
-    fn(&Params, &Clients, Option<&HintedClient>) -> Result<Option<ReplyTo>, PageError>;
+pub(crate) type LogoutCheck = fn(&Ask<'_>, Option<&HintedClient>) -> Result<Option<ReplyTo>, PageError>;
 
 /// Paths below the issuer's.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +137,19 @@ pub(crate) struct Lifetimes {
 pub(crate) enum TokenAuth {
     Basic,
     Post,
+    /// RFC 7523, section 2.2.
+    PrivateKeyJwt,
+}
+
+impl TokenAuth {
+    /// Its name in the metadata (OpenID Connect Core, section 9).
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Basic => "client_secret_basic",
+            Self::Post => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
+        }
+    }
 }
 
 /// Why an authorization request goes no further.
@@ -126,7 +169,7 @@ pub(crate) enum Refusal {
 /// A page instead of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PageError {
-    pub(crate) code: &'static str,
+    pub(crate) code: Cow<'static, str>,
     pub(crate) text: String,
 }
 
@@ -140,6 +183,8 @@ pub(crate) enum TokenError {
     ClientUnknown,
     ClientMethod,
     ClientSecret,
+    ClientAssertion,
+    RefreshToken,
     CodeUnknown,
     CodeSpent,
     CodeOfAnother,
@@ -174,6 +219,38 @@ impl Profile {
         }
     }
 
+    /// What distinguishes it, in a few words: for tables.
+    pub fn features(&self) -> Vec<(&'static str, String)> {
+        let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
+        let auth: Vec<_> = self.token_auth.iter().map(|method| method.name()).collect();
+        let signed = match self.signer {
+            Signer::Key(alg) => alg.name().to_owned(),
+            Signer::AsRegistered => "ES256 or RS256, as registered".to_owned(),
+            Signer::ClientSecret => "HS256 by the secret".to_owned(),
+        };
+        let userinfo = match (self.userinfo_signed, self.encrypted) {
+            (false, _) => "JSON",
+            (true, false) => "JWT",
+            (true, true) => "JWT in a JWE",
+        };
+        vec![
+            ("discovery", yes(self.publishes())),
+            ("PKCE", if self.pkce { "S256, checked" } else { "refused or ignored" }.to_owned()),
+            ("client authentication", auth.join(", ")),
+            ("`id_token`", signed + if self.encrypted { ", in a JWE" } else { "" }),
+            ("`at_hash`", yes(self.at_hash)),
+            ("userinfo", userinfo.to_owned()),
+            ("refresh token", yes(self.refresh)),
+            ("acr", self.levels.join(", ")),
+            ("`iss` in the response", yes(self.response_iss)),
+            ("single sign-on", yes(self.silent)),
+            ("code, access token, `id_token`", {
+                let Lifetimes { code, access_token, id_token, .. } = self.lifetimes;
+                format!("{code} s, {access_token} s, {id_token} s")
+            }),
+        ]
+    }
+
     /// Whether it has metadata to be found.
     pub fn publishes(&self) -> bool {
         self.discovery.is_some()
@@ -182,7 +259,7 @@ impl Profile {
 
 impl PageError {
     pub(crate) fn new(code: &'static str, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
+        Self { code: Cow::Borrowed(code), text: text.into() }
     }
 }
 
@@ -206,7 +283,9 @@ impl TokenError {
     /// The HTTP status (RFC 6749, section 5.2).
     pub(crate) fn status(self) -> http::StatusCode {
         match self {
-            Self::ClientUnknown | Self::ClientMethod | Self::ClientSecret => http::StatusCode::UNAUTHORIZED,
+            Self::ClientUnknown | Self::ClientMethod | Self::ClientSecret | Self::ClientAssertion => {
+                http::StatusCode::UNAUTHORIZED
+            }
             _ => http::StatusCode::BAD_REQUEST,
         }
     }
@@ -216,8 +295,11 @@ impl TokenError {
         match self {
             Self::NotAForm | Self::Repeated | Self::Missing(_) => "invalid_request",
             Self::GrantType => "unsupported_grant_type",
-            Self::ClientUnknown | Self::ClientMethod | Self::ClientSecret => "invalid_client",
-            Self::CodeUnknown
+            Self::ClientUnknown | Self::ClientMethod | Self::ClientSecret | Self::ClientAssertion => {
+                "invalid_client"
+            }
+            Self::RefreshToken
+            | Self::CodeUnknown
             | Self::CodeSpent
             | Self::CodeOfAnother
             | Self::RedirectUri

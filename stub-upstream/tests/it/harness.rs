@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::{HeaderMap, Request, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Map, Value};
-use stub_upstream::{Alg, Client, HandClock, Stub};
+use stub_upstream::{Alg, Builder, Client, HandClock, Stub};
 use tower::ServiceExt as _;
 use url::{Url, form_urlencoded};
 
@@ -63,8 +63,14 @@ impl World {
     }
 
     pub fn with_alg(alg: Alg) -> Self {
+        Self::build(alg, None, |builder| builder)
+    }
+
+    /// With the client's public keys, and whatever else is wanted.
+    pub fn build(alg: Alg, jwks: Option<Value>, more: impl FnOnce(Builder) -> Builder) -> Self {
         let clock = HandClock::at(NOW);
         let client = Client {
+            jwks,
             redirect_uris: vec![BACK.to_owned()],
             post_logout_redirect_uris: vec![AFTER.to_owned()],
             id_token_signed_response_alg: alg,
@@ -74,7 +80,7 @@ impl World {
             scopes: Some(vec!["openid".to_owned()]),
             ..Client { id: "limited".to_owned(), ..client.clone() }
         };
-        let stub = Stub::builder(BASE)
+        let stub = more(Stub::builder(BASE))
             .register(client)
             .register(limited)
             .clock(clock.clone())
@@ -121,6 +127,14 @@ impl World {
         let credentials = STANDARD.encode(format!("{}:{}", one(id), one(secret)));
         let request = form(path, parameters).header(header::AUTHORIZATION, format!("Basic {credentials}"));
         self.send(request.body(Body::from(encoded(parameters))).unwrap()).await
+    }
+
+    pub async fn put(&mut self, path: &str, body: &str) -> Answer {
+        self.send(Request::put(path).body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    pub async fn delete(&mut self, path: &str) -> Answer {
+        self.send(Request::delete(path).body(Body::empty()).unwrap()).await
     }
 
     pub async fn userinfo(&mut self, path: &str, token: &str) -> Answer {

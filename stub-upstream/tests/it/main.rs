@@ -7,10 +7,19 @@
 )]
 
 mod authorize;
+mod control;
+mod docs;
+mod fault_catalogue;
 mod faults;
+mod franceconnect_plus;
 mod franceconnect_v1;
 mod harness;
+mod inspector;
 mod logout;
+mod namespaces;
 mod pages;
+mod personas;
+mod proconnect;
+mod scenario;
 mod serving;
 mod token;

@@ -19,6 +19,11 @@ fn exit_codes_and_tables() {
     assert!(code == Some(0) && out.contains("angela") && out.contains("GARANÇON"));
     let (code, out, _) = run(&["faults"]);
     assert!(code == Some(0) && out.lines().count() == stub_upstream::FAULTS.len());
+    for (list, length) in [("faults", stub_upstream::FAULTS.len()), ("personas", 36)] {
+        let (code, out, _) = run(&[list, "--json"]);
+        let all: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert!(code == Some(0) && all.as_array().unwrap().len() == length, "{list}");
+    }
     let (code, out, _) = run(&["serve", "--help"]);
     assert!(code == Some(0) && out.contains("simulated-secret-for-development-only"));
     let wrong: &[&[&str]] = &[
@@ -56,4 +61,66 @@ async fn it_serves_until_told_to_stop() {
     let ended = tokio::time::timeout(Duration::from_secs(5), server).await;
     assert!(ended.is_ok_and(|server| server.unwrap().is_ok()));
     drop(idle);
+}
+
+/// A file that goes with the test.
+struct Written(std::path::PathBuf);
+
+impl Written {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("stub-upstream-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn broken_files_are_refused_with_their_line() {
+    let people =
+        Written::new("people.toml", "[[persona]]\nid = 'a'\nfamily_name = 'A'\n\n[[persona]]\nid = 'b'\n");
+    let scenario = Written::new("scenario.toml", "[[step]]\n[[step]]\nfault = 'nothing'\n");
+    let jwks = Written::new("jwks.json", "{\"keys\": [{\"kty\": \"oct\"}]}");
+    let cases: &[(&str, &Written, &str)] = &[
+        ("--personas", &people, "line 5: b has neither"),
+        ("--extra-personas", &people, "line 5: b has neither"),
+        ("--scenario", &scenario, "line 2: there is no fault nothing"),
+        ("--client-jwks", &jwks, "key 0: kty must be"),
+    ];
+    for (option, file, reason) in cases {
+        let (code, _, error) = run(&["serve", "--listen", "127.0.0.1:0", option, file.path()]);
+        assert!(code == Some(2) && error.contains(reason), "{option}: {code:?} {error}");
+    }
+    let (code, _, error) = run(&["personas", "--personas", people.path()]);
+    assert!(code == Some(2) && error.contains("line 5") && error.contains(people.path()), "{error}");
+    let good = Written::new("good.toml", "[[persona]]\nid = 'mine'\nfamily_name = 'MINE'\n");
+    let (_, own, _) = run(&["personas", "--personas", good.path()]);
+    let (_, more, _) = run(&["personas", "--extra-personas", good.path()]);
+    assert!(
+        own.contains("mine") && !own.contains("angela") && more.contains("mine") && more.contains("angela")
+    );
+}
+
+#[tokio::test]
+async fn a_hang_up_sends_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stub = Stub::builder(format!("http://{address}")).fault(Some(Fault::TokenHangUp)).build().unwrap();
+    let server = tokio::spawn(serve(listener, stub, std::future::pending()));
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let request = "POST /api/v2/token HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(5), socket.read_to_end(&mut answer)).await;
+    assert!(closed.is_ok() && answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    server.abort();
 }

@@ -1,0 +1,64 @@
+//! The page holds the program's own tables; `UPDATE_DOCS=1` writes them anew.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use stub_upstream::{FAULTS, PROFILES, Personas, Stage};
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/stub-upstream.md");
+
+fn profiles() -> String {
+    let mut table = String::from("| |");
+    PROFILES.iter().for_each(|profile| write!(table, " `{}` |", profile.name).unwrap());
+    table += &format!("\n|---|{}\n", "---|".repeat(PROFILES.len()));
+    let features: Vec<_> = PROFILES.iter().map(|profile| profile.features()).collect();
+    for (row, (name, _)) in features[0].iter().enumerate() {
+        write!(table, "| {name} |").unwrap();
+        features.iter().for_each(|one| write!(table, " {} |", one[row].1).unwrap());
+        table.push('\n');
+    }
+    table
+}
+
+fn personas() -> String {
+    let people = Personas::bundled().unwrap();
+    let row = |table: String, person: &std::sync::Arc<stub_upstream::Persona>| {
+        format!("{table}| `{}` | {} |\n", person.id, person.about.en)
+    };
+    people.iter().fold("| login | good for |\n|---|---|\n".to_owned(), row)
+}
+
+fn faults() -> String {
+    let mut table = String::new();
+    for stage in Stage::ALL {
+        write!(
+            table,
+            "\n**{}**\n\n| fault | on the wire | what your client should have done |\n|---|---|---|\n",
+            stage.name()
+        )
+        .unwrap();
+        for fault in FAULTS.iter().filter(|fault| fault.stage() == *stage) {
+            writeln!(table, "| `{}` | {} | {} |", fault.name(), fault.about(), fault.advice()).unwrap();
+        }
+    }
+    table.trim_start().to_owned()
+}
+
+#[test]
+fn the_tables_are_the_programs() {
+    let page = fs::read_to_string(PAGE).unwrap();
+    let mut wanted = page.clone();
+    for (name, table) in [("profiles", profiles()), ("personas", personas()), ("faults", faults())] {
+        let (begin, end) = (format!("<!-- {name}: generated -->\n"), format!("<!-- {name}: end -->"));
+        let start = wanted.find(&begin).unwrap_or_else(|| panic!("no {begin}")) + begin.len();
+        let stop = wanted.find(&end).unwrap_or_else(|| panic!("no {end}"));
+        wanted.replace_range(start..stop, &table);
+    }
+    let counted = format!("{} faults", FAULTS.len());
+    assert!(page.contains(&counted), "the page says how many: {counted}");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(PAGE, wanted).unwrap();
+    } else {
+        assert!(page == wanted, "docs/stub-upstream.md: run with UPDATE_DOCS=1");
+    }
+}
