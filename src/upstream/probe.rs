@@ -36,7 +36,7 @@ impl Upstream {
         trace: &Trace,
     ) -> Option<Result<Vec<Alg>, Arc<JwksError>>> {
         match &self.verifier {
-            Verifier::Published(keys) => Some(keys.algs(jwks, clock, trace).await),
+            Verifier::Published { keys, .. } => Some(keys.algs(jwks, clock, trace).await),
             Verifier::Shared(_) => None,
         }
     }

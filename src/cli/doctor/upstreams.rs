@@ -15,7 +15,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::event::{Event, Events, Sink, Trace};
 use crate::outbound::{Cause, Outbound, OutboundError, OutboundSettings, chain};
 use crate::remote_jwks::JwksError;
-use crate::upstream::{DiscoveryError, Endpoints, Settings, Upstream};
+use crate::upstream::{DiscoveryError, Endpoints, Settings, Signatures, Upstream};
 
 pub(super) struct Upstreams;
 
@@ -134,7 +134,10 @@ async fn keys(area: &str, upstream: &Upstream, jwks: Option<&Url>, trace: &Trace
         },
         Ok(algs) => {
             let names = algs.iter().map(|alg| alg.as_str()).collect::<Vec<_>>().join(", ");
-            let usable = upstream.settings().signing_algs.iter().any(|alg| algs.contains(alg));
+            let usable = match &upstream.settings().signatures {
+                Signatures::Published(allowed) => allowed.iter().any(|alg| algs.contains(alg)),
+                Signatures::Shared(_) => true,
+            };
             if usable {
                 Finding::ok(area, format!("its published keys sign by {names}"))
             } else {
