@@ -20,7 +20,7 @@ use crate::limit::Limiter;
 use crate::message::Lang;
 use crate::outbound::{CannotCall, Outbound, chain};
 use crate::service::{AppId, Service, UpstreamName};
-use crate::store::{Sealer, Store};
+use crate::store::{Kind, Sealer, Store, StoreError};
 use crate::upstream::Upstream;
 
 /// One minute, the window of the limits.
@@ -190,11 +190,23 @@ impl App {
     /// Removes what has expired; to be called from time to time.
     pub async fn sweep(&self) {
         let now = self.means.clock.now();
-        for store in &self.means.stores {
-            if let Err(error) = store.sweep(now).await {
-                let facts = Facts { cause: Some(chain(&error)), ..Facts::default() };
-                self.trace().because(Step::StoreFailed, reasons::server::STORE_FAILED, None, facts);
+        for (store, kind) in self.means.stores.iter().flat_map(|store| Kind::ALL.map(|kind| (store, kind))) {
+            match store.sweep(kind, now).await {
+                Ok(swept) if kind == Kind::Session => self.expired(store.count(kind).await, swept),
+                Ok(_) => {}
+                Err(error) => {
+                    let facts = Facts { cause: Some(chain(&error)), ..Facts::default() };
+                    self.trace().because(Step::StoreFailed, reasons::server::STORE_FAILED, None, facts);
+                }
             }
+        }
+    }
+
+    /// Says the end of `swept` sessions, which leave `alive`.
+    fn expired(&self, alive: Result<usize, StoreError>, swept: usize) {
+        for more in (0..swept).rev() {
+            let count = alive.as_ref().ok().and_then(|alive| u64::try_from(alive + more).ok());
+            self.trace().step(Step::SessionExpired, Facts { count, ..Facts::default() });
         }
     }
 }

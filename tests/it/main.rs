@@ -30,6 +30,7 @@ mod silence;
 #[cfg(test)]
 mod soak;
 #[cfg(test)]
+mod kif_log;
 mod kif_vectors;
 #[cfg(test)]
 mod other_wires;
