@@ -190,24 +190,26 @@ impl App {
     /// Removes what has expired; to be called from time to time.
     pub async fn sweep(&self) {
         let now = self.means.clock.now();
-        for (store, kind) in self.means.stores.iter().flat_map(|store| Kind::ALL.map(|kind| (store, kind))) {
-            match store.sweep(kind, now).await {
-                Ok(swept) if kind == Kind::Session => self.expired(store.count(kind).await, swept),
-                Ok(_) => {}
-                Err(error) => {
-                    let facts = Facts { cause: Some(chain(&error)), ..Facts::default() };
-                    self.trace().because(Step::StoreFailed, reasons::server::STORE_FAILED, None, facts);
-                }
+        for store in &self.means.stores {
+            if let Err(error) = self.sweep_store(&**store, now).await {
+                let facts = Facts { cause: Some(chain(&error)), ..Facts::default() };
+                self.trace().because(Step::StoreFailed, reasons::server::STORE_FAILED, None, facts);
             }
         }
     }
 
-    /// Says the end of `swept` sessions, which leave `alive`.
-    fn expired(&self, alive: Result<usize, StoreError>, swept: usize) {
-        for more in (0..swept).rev() {
-            let count = alive.as_ref().ok().and_then(|alive| u64::try_from(alive + more).ok());
-            self.trace().step(Step::SessionExpired, Facts { count, ..Facts::default() });
+    async fn sweep_store(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+        for kind in Kind::ALL {
+            let swept = store.sweep(kind, now).await?;
+            if kind == Kind::Session && swept > 0 {
+                let alive = store.count(kind).await?;
+                for more in (0..swept).rev() {
+                    let count = u64::try_from(alive + more).ok();
+                    self.trace().step(Step::SessionExpired, Facts { count, ..Facts::default() });
+                }
+            }
         }
+        Ok(())
     }
 }
 

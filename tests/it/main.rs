@@ -31,6 +31,7 @@ mod silence;
 mod soak;
 #[cfg(test)]
 mod kif_log;
+#[cfg(test)]
 mod kif_vectors;
 #[cfg(test)]
 mod other_wires;
