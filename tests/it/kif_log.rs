@@ -35,9 +35,9 @@ const IV: &str = "00112233445566778899aabbccddeeff";
 /// A way in which a visit differs on purpose.
 struct Rule {
     why: &'static str,
-    /// Whether this is how `ours` differs from `kif` in a scenario that began at `path`; ours is empty if it wrote
+    /// Whether this is how `ours` differs from `kif` in a scenario whose first request is `first`; ours is empty if it wrote
     /// nothing.
-    fits: fn(kif: &[&str], ours: &[&str], path: &str) -> bool,
+    fits: fn(kif: &[&str], ours: &[&str], first: &str) -> bool,
 }
 
 const ENTER: &str = "accès à /idp";
@@ -106,7 +106,9 @@ const RULES: &[Rule] = &[
                     || said.contains("(legacy.")
                     || OTHER_FAULTS.contains(said)
             };
-            kif.last().is_some_and(|last| is_refusal(last)) && ours.last().is_some_and(named)
+            kif.last().is_some_and(|last| is_refusal(last))
+                && ours.starts_with(&[ENTER, SEALED])
+                && ours.last().is_some_and(named)
         },
     },
     Rule {
@@ -135,23 +137,29 @@ const RULES: &[Rule] = &[
     },
     Rule {
         why: "/user, and a login that no application asked for, were for KIF's demo",
-        fits: |kif, ours, path| ours.is_empty() && (path == "/user" || kif == ["accès à /user"]),
+        fits: |kif, ours, first| ours.is_empty() && (first == "GET /user" || kif == ["accès à /user"]),
     },
     Rule {
         why: "the callback is no way in: without a login it is refused",
-        fits: |kif, ours, path| {
-            path == "/openid_connect_login"
+        fits: |kif, ours, first| {
+            first == "GET /openid_connect_login"
                 && kif == [BEGUN]
                 && matches!(ours, [failure] if is_failure(failure))
         },
     },
     Rule {
         why: "logout takes no POST but that of its own form",
-        fits: |kif, ours, _| matches!(kif, ["destruction de session" | "logout"]) && ours.is_empty(),
+        fits: |kif, ours, first| {
+            first == "POST /j_spring_security_logout"
+                && matches!(kif, ["destruction de session" | "logout"])
+                && ours.is_empty()
+        },
     },
     Rule {
         why: "a path has one spelling: /idp/ is not /idp",
-        fits: |kif, ours, _| kif == [ENTER, SEALED, OPENED, SENT] && ours.is_empty(),
+        fits: |kif, ours, first| {
+            first == "GET /idp/" && kif == [ENTER, SEALED, OPENED, SENT] && ours.is_empty()
+        },
     },
 ];
 
@@ -174,8 +182,8 @@ const ONE_FOR_TWO: &[(&str, &str)] = &[
     ("Error from Authorization Endpoint", "State parameter mismatch on return"),
 ];
 
-fn rule_for(kif: &[&str], ours: &[&str], path: &str) -> Option<usize> {
-    RULES.iter().position(|rule| (rule.fits)(kif, ours, path))
+fn rule_for(kif: &[&str], ours: &[&str], first: &str) -> Option<usize> {
+    RULES.iter().position(|rule| (rule.fits)(kif, ours, first))
 }
 
 /// Which of the pairs explains how two failures differ.
@@ -653,8 +661,10 @@ async fn the_sentences_of_every_scenario_and_their_order() {
         let kif: Vec<_> = kif.iter().map(|line| Line::parse(&whole(line)).unwrap().sentence()).collect();
         let (ours, _) = play(scenario).await;
         let (kif, ours) = (visits(&kif), visits(&ours));
-        let path = scenario["steps"][0]["url"].as_str().unwrap().trim_start_matches("RELAY");
-        let path = path.split('?').next().unwrap();
+        let first = &scenario["steps"][0];
+        let first = format!("{} {}", first["method"].as_str().unwrap(), first["url"].as_str().unwrap());
+        let first = first.replace("RELAY", "");
+        let first = first.split('?').next().unwrap();
         let mut rest = ours.iter().map(Vec::as_slice).peekable();
         let mut matches = true;
         for visit in &kif {
@@ -662,11 +672,11 @@ async fn the_sentences_of_every_scenario_and_their_order() {
             if visit == next {
                 same += 1;
                 rest.next();
-            } else if let Some(n) = rule_for(visit, next, path).filter(|_| !next.is_empty()) {
+            } else if let Some(n) = rule_for(visit, next, first).filter(|_| !next.is_empty()) {
                 used.insert(n);
                 pairs.extend(one_for_two(visit, next));
                 rest.next();
-            } else if let Some(n) = rule_for(visit, &[], path) {
+            } else if let Some(n) = rule_for(visit, &[], first) {
                 used.insert(n);
             } else {
                 matches = false;
