@@ -128,3 +128,56 @@ fn links_lead_somewhere() {
         }
     }
 }
+
+/// Each point of KIF once, with one of the three verdicts; whatever is "same" is shown by something that exists.
+#[test]
+fn every_point_of_kif_is_judged_and_shown() {
+    let page = fs::read_to_string("docs/kif-parity.md").unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.as_bytes()[2].is_ascii_digit());
+    let sources = sources();
+    for (at, row) in rows.enumerate() {
+        let cells: Vec<_> = row.split(" |").map(|cell| cell.trim_start_matches('|').trim()).collect();
+        let [number, kif, verdict, here, shown, ""] = cells[..] else { panic!("six cells: {row}") };
+        assert_eq!(number, (at + 1).to_string(), "{row}");
+        assert!(!kif.is_empty(), "{row}");
+        match verdict {
+            "same" | "same, safer" => {
+                assert!(!shown.is_empty(), "by what is it shown? {row}");
+                for item in shown.split('`').skip(1).step_by(2) {
+                    assert!(exists(&sources, item), "there is no {item}: {row}");
+                }
+            }
+            "not" => assert!(!here.is_empty(), "why not? {row}"),
+            other => panic!("{other} is no verdict: {row}"),
+        }
+    }
+    assert_eq!(page.matches("\n| 164 |").count(), 1, "every point is there");
+}
+
+/// `file::function`, or a path.
+#[cfg(test)]
+fn exists(sources: &[(String, String)], item: &str) -> bool {
+    let Some((file, function)) = item.split_once("::") else { return fs::exists(item).unwrap() };
+    let test = format!("fn {function}(");
+    sources.iter().any(|(stem, text)| stem == file && text.contains(&test))
+}
+
+#[cfg(test)]
+fn sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders =
+        vec!["src".into(), "tests".into(), "stub-upstream/src".into(), "stub-upstream/tests".into()];
+    while let Some(folder) = folders.pop() {
+        let folder: std::path::PathBuf = folder;
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("node_modules") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+                found.push((stem, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found
+}

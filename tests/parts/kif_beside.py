@@ -1,5 +1,5 @@
 """A relay beside KIF behind one proxy, application after application, and back again: step 5 of the guide."""
-import http.server, re, subprocess, threading, time
+import http.server, os, pathlib, re, shutil, subprocess, threading, time
 from urllib import error, request
 
 from kif_browser import Browser
@@ -9,6 +9,9 @@ from kif_walk import Application, NAMES, parameter, sign_in
 
 # The lines of the guide for an application that has moved.
 LINES = re.search(r"^```nginx\n# in the server of KIF's host.*?\n((?:location .*\n)+)```$", GUIDE, re.M)[1]
+
+
+NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
 
 
 class Kif(http.server.BaseHTTPRequestHandler):
@@ -29,32 +32,38 @@ class Proxy:
     """nginx before two instances of KIF, each for one application."""
 
     def __init__(self, directory, ports):
-        self.directory, self.ports, self.running = directory, ports, None
+        self.directory, self.ports, self.running, self.generation = directory, ports, None, 0
         self.kif = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Kif)
         threading.Thread(target=self.kif.serve_forever, daemon=True).start()
 
     def configure(self, moved):
         """`moved`: by port, the lines of its application. Starts, or reloads and waits until it has."""
+        self.generation += 1
         servers = "".join(
-            f"server {{ listen 127.0.0.1:{port}; add_header Generation {id(moved)} always;\n{moved.get(port, '')}"
+            f"server {{ listen 127.0.0.1:{port}; add_header Generation {self.generation} always;\n{moved.get(port, '')}"
             f"location / {{ proxy_pass http://127.0.0.1:{self.kif.server_port}; }} }}\n" for port in self.ports)
         temporary = "".join(f"{kind}_temp_path {self.directory}/{kind};\n"
                             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         (self.directory / "nginx.conf").write_text(
             f"daemon off; pid {self.directory}/nginx.pid; error_log {self.directory}/nginx.log;\n"
             f"events {{}}\nhttp {{ access_log off;\n{temporary}{servers}}}\n")
-        command = ["nginx", "-p", str(self.directory), "-e", f"{self.directory}/nginx.log", "-c", "nginx.conf"]
+        command = [NGINX, "-p", str(self.directory), "-e", f"{self.directory}/nginx.log", "-c", "nginx.conf"]
         if self.running is None:
             self.running = subprocess.Popen(command)
         else:
             subprocess.run([*command, "-s", "reload"], check=True, timeout=20)
         for _ in range(400):
-            if self.generation() == str(id(moved)):
+            if self.served() == str(self.generation) and len(self.workers()) == 1:
                 return
             time.sleep(0.02)
         raise SystemExit("nginx does not come up: " + (self.directory / "nginx.log").read_text())
 
-    def generation(self):
+    def workers(self):
+        """The worker before a reload answers until it has gone."""
+        master = self.running.pid
+        return pathlib.Path(f"/proc/{master}/task/{master}/children").read_text().split()
+
+    def served(self):
         try:
             return request.urlopen(f"http://127.0.0.1:{self.ports[0]}/", timeout=2).headers["Generation"]
         except (OSError, error.URLError):
@@ -127,5 +136,5 @@ def walk(relay, other, proxy, application, count):
                 any(parameter(seen, "id_token_hint") for seen in browser.seen[before:]))
     count.check("and leads back", (page.status, page.button()) == (200, f"{relay.kif}/"))
 
-    proxy.configure({"nobody": ""})
+    proxy.configure({})
     count.check("back again: KIF serves both", at_kif(application.begin()) and at_kif(f"{other}/idp?msg=00"))
