@@ -20,7 +20,7 @@ use crate::limit::Limiter;
 use crate::message::Lang;
 use crate::outbound::{CannotCall, Outbound, chain};
 use crate::service::{AppId, Service, UpstreamName};
-use crate::store::{Sealer, Store};
+use crate::store::{Kind, Sealer, Store, StoreError};
 use crate::upstream::Upstream;
 
 /// One minute, the window of the limits.
@@ -194,11 +194,25 @@ impl App {
     pub async fn sweep(&self) {
         let now = self.means.clock.now();
         for store in &self.means.stores {
-            if let Err(error) = store.sweep(now).await {
+            if let Err(error) = self.sweep_store(&**store, now).await {
                 let facts = Facts { cause: Some(chain(&error)), ..Facts::default() };
                 self.trace().because(Step::StoreFailed, reasons::server::STORE_FAILED, None, facts);
             }
         }
+    }
+
+    async fn sweep_store(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+        for kind in Kind::ALL {
+            let swept = store.sweep(kind, now).await?;
+            if kind == Kind::Session && swept > 0 {
+                let alive = store.count(kind).await?;
+                for more in (0..swept).rev() {
+                    let count = u64::try_from(alive + more).ok();
+                    self.trace().step(Step::SessionExpired, Facts { count, ..Facts::default() });
+                }
+            }
+        }
+        Ok(())
     }
 }
 

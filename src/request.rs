@@ -71,6 +71,13 @@ pub struct LegacyRequest {
     pub demand: Demand,
 }
 
+impl LegacyRequest {
+    /// The registered callback without its query.
+    pub fn callback(&self) -> &str {
+        self.return_to.split('?').next().unwrap_or_default()
+    }
+}
+
 /// The first bytes of a digest of a key: enough to find it again, useless to an attacker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

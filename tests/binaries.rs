@@ -302,6 +302,37 @@ mod tests {
         );
     }
 
+    /// The option goes before the configuration, which has `json` here; KIF's is the same in both places.
+    #[test]
+    fn the_log_has_the_form_that_the_option_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let relay = free_port();
+        let _provider = deployment(dir.path(), relay, &[("a".to_owned(), "query", 9)]);
+        let config = fs::read_to_string(dir.path().join("relais.toml")).unwrap();
+        fs::write(dir.path().join("kif.toml"), config.replace("format = \"json\"", "format = \"kif\""))
+            .unwrap();
+        for args in [&["relais.toml", "--log-format", "kif"][..], &["kif.toml"]] {
+            let log = fs::File::create(dir.path().join("log")).unwrap();
+            let mut serve = Command::new(RELAIS);
+            serve.current_dir(dir.path()).args(["serve", "--config"]).args(args).stdout(log);
+            let relais = Running::start(&mut serve);
+            wait_for(relay);
+            Browser::default().open(&format!("http://127.0.0.1:{relay}/"));
+            assert_eq!(relais.terminate(), Some(0));
+            let log = fs::read_to_string(dir.path().join("log")).unwrap();
+            let shown =
+                log.lines().find(|line| line.contains("msg [accès à /]; auth: anonymous; req: ")).unwrap();
+            let (date, rest) = shown.split_once(" net.fenyo.franceconnect.WebController - log fc: ").unwrap();
+            let shape: String = date.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
+            assert_eq!(shape, "INFO : 9999-99-99 99:99:99,999");
+            assert!(rest.contains("req: remote addr [127.0.0.1]; "), "{shown}");
+            assert!(
+                log.contains(" relais.server - log fc: msg [server.stopping]; "),
+                "nothing is lost: {log}"
+            );
+        }
+    }
+
     /// A second process on the same file is refused; a lost seal key is not made anew.
     #[test]
     fn one_process_one_file_one_key() {

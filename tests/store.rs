@@ -191,7 +191,8 @@ async fn measure() {
     time!("memory insert_new again", N, |n| memory.insert_new(Kind::Probe, k(n), record(n), NOW));
     time!("memory take", N, |n| memory.take(Kind::Probe, k(n), NOW));
     time!("memory insert_new again", N, |n| memory.insert_new(Kind::Probe, k(n), record(n), NOW));
-    time!("memory sweep of 20 000", 1_u32, |_| memory.sweep(Timestamp::from_seconds(9_000_000_000)));
+    time!("memory sweep of 20 000", 1_u32, |_| memory
+        .sweep(Kind::Probe, Timestamp::from_seconds(9_000_000_000)));
     let table = table(Arc::new(memory), 7);
     let value = "v".repeat(600);
     let owners = [("app", &b"a"[..])];
@@ -238,7 +239,8 @@ async fn measure() {
     }
     time!("sqlite read", 10_000_u32, |n| sqlite.read(Kind::Answer, k(n % 200), NOW));
     time!("sqlite count_owned of 20 000", 100_u32, |_| sqlite.count_owned(Kind::Probe, one, NOW));
-    time!("sqlite sweep of 20 000", 1_u32, |_| sqlite.sweep(Timestamp::from_seconds(9_000_000_000)));
+    time!("sqlite sweep of 20 000", 1_u32, |_| sqlite
+        .sweep(Kind::Probe, Timestamp::from_seconds(9_000_000_000)));
     writeln!(std::io::stdout(), "{}", report.join("\n")).unwrap();
 }
 

@@ -23,6 +23,7 @@ pub async fn begin(
     let app = request.app().clone();
     let parties = cx.parties;
     cx.trace.login = Some(login);
+    cx.trace.session = session.map(|session| session::handle(&session.sid));
     let service = parties
         .service(&app)
         .ok_or_else(|| Failure::new(PublicMessage::ClientDisabled, Some(&app), reasons::broker::APP_GONE))?;

@@ -32,6 +32,7 @@ pub async fn complete(
     sid: Option<&str>,
 ) -> Result<Completed, Box<Failure>> {
     let parties = cx.parties;
+    cx.trace.session = sid.map(session::handle);
     let response = AuthorizationResponse::parse(query).map_err(|error| {
         let Declined { message, reason, facts, .. } = error.declined();
         Box::new(Failure { message, app: None, reason, facts })

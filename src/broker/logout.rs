@@ -98,13 +98,16 @@ pub async fn sealed(
 
 /// Ends the session, then sends the browser to the upstreams that signed it in.
 async fn close(cx: &mut Journey<'_>, app: &AppId, sid: &str) -> Result<Away, Box<Failure>> {
-    let Some(ended) = session::end(cx, sid).await? else {
+    let ended = session::end(cx, sid).await?;
+    if let Some(login) = ended.as_ref().and_then(|ended| ended.sign_ins.values().next()) {
+        cx.trace.login = Some(login.login);
+    }
+    cx.trace.step(Step::LogoutClosed, Facts::default());
+    let Some(ended) = ended else {
         return Ok(Away::SignedOut(app.clone()));
     };
-    let login = ended.sign_ins.values().next().map(|sign_in| sign_in.login);
-    cx.trace.login = login;
+    let login = cx.trace.login.unwrap_or_else(|| LoginId::new(cx.entropy.bytes()));
     let remaining = ended.sign_ins.into_iter().map(|(name, sign_in)| (name, sign_in.id_token)).collect();
-    let login = login.unwrap_or_else(|| LoginId::new(cx.entropy.bytes()));
     next(cx, AwayLogout { app: app.clone(), login, remaining }).await
 }
 

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Journey, Limits};
 use crate::clock::Timestamp;
-use crate::event::{Facts, Step};
+use crate::crypto::hash::sha256;
+use crate::event::{Facts, SessionHandle, Step};
 use crate::identity::{AcrPolicy, Identity, Retention};
 use crate::login::LoginId;
 use crate::service::{AppId, Demand, Prompt, Service, Sso, UpstreamName};
@@ -81,6 +82,11 @@ impl SignIn {
     }
 }
 
+/// What events call the session `sid`. `sid` is random and known to the relay alone, so its digest tells nothing.
+pub fn handle(sid: &str) -> SessionHandle {
+    SessionHandle::new(sha256(&[b"relais session handle\0", sid.as_bytes()]))
+}
+
 /// The level demanded: the application's own, narrowed by the request.
 pub(super) fn policy(service: &Service, demand: &Demand) -> Option<AcrPolicy> {
     service.acr.as_ref().map(|policy| policy.narrowed(&demand.acr_values))
@@ -109,7 +115,7 @@ pub async fn load(cx: &Journey<'_>, sid: &str) -> Result<Option<Session>, StoreE
 /// Adds a sign-in to the browser's session, or begins one. Another person at the same upstream never inherits
 /// what the former one left: their session ends first.
 pub(super) async fn sign_in(
-    cx: &Journey<'_>,
+    cx: &mut Journey<'_>,
     sid: Option<&str>,
     upstream: &UpstreamName,
     sign_in: SignIn,
@@ -149,6 +155,7 @@ pub(super) async fn sign_in(
     };
     let expires = session.expires(cx.limits);
     cx.tables.sessions.insert_new(session.sid.as_bytes(), &session, expires, &[], now).await?;
+    cx.trace.session = Some(handle(&session.sid));
     let count = cx.tables.sessions.count().await.ok().and_then(|count| u64::try_from(count).ok());
     cx.trace.step(Step::SessionSignedIn, Facts { count, ..Facts::default() });
     Ok(session.sid)
@@ -171,10 +178,11 @@ pub(super) async fn joined(cx: &Journey<'_>, sid: &str, app: &AppId) -> Result<(
 }
 
 /// Ends a session, and with it the questions that it still had open.
-pub(super) async fn end(cx: &Journey<'_>, sid: &str) -> Result<Option<Session>, StoreError> {
+pub(super) async fn end(cx: &mut Journey<'_>, sid: &str) -> Result<Option<Session>, StoreError> {
     let ended = cx.tables.sessions.take(sid.as_bytes(), cx.now()).await?;
     cx.tables.confirm.forget_owned(("session", sid.as_bytes())).await?;
     if ended.is_some() {
+        cx.trace.session = Some(handle(sid));
         let count = cx.tables.sessions.count().await.ok().and_then(|count| u64::try_from(count).ok());
         cx.trace.step(Step::SessionEnded, Facts { count, ..Facts::default() });
     }

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, environment, in_runtime, log};
+use super::{Failure, Log, environment, in_runtime};
 use crate::config::{self, Purpose};
-use crate::event::Events;
 use crate::process::{Process, asked_to_stop};
 
 /// Serve people and applications.
@@ -15,14 +14,16 @@ pub(super) struct Serve {
     /// The configuration; config/relais.toml is a commented one
     #[arg(long, short, value_name = "FILE")]
     config: PathBuf,
+    #[command(flatten)]
+    log: Log,
 }
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
         let config = config::load(&self.config, environment(), Purpose::Serve).map_err(Failure::Config)?;
-        log(&config.event)?;
+        let events = self.log.open(&config.event)?;
         in_runtime(async {
-            let started = Process::start(config, Events::log(), None).await;
+            let started = Process::start(config, events, None).await;
             let process = started.map_err(|error| Failure::caused(&error))?;
             asked_to_stop().await;
             process.stop().await;

@@ -235,6 +235,14 @@ pub enum LogFormat {
     Human,
     /// For programs: one JSON object per line.
     Json,
+    /// For what reads KIF's log: its layout and its sentences.
+    Kif,
+}
+
+impl LogFormat {
+    /// Every form and its name.
+    pub const ALL: [(&str, Self); 4] =
+        [("auto", Self::Auto), ("human", Self::Human), ("json", Self::Json), ("kif", Self::Kif)];
 }
 
 impl EventConfig {

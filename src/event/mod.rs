@@ -5,6 +5,8 @@
 //! token, code, `state`, `nonce` or claim value. Where something failed, the [`Reason`] says exactly why and
 //! the support code is the one that the person was shown.
 
+mod handle;
+pub mod kif;
 pub mod reasons;
 mod render;
 
@@ -15,6 +17,7 @@ use crate::message::SupportCode;
 use crate::peer::Peer;
 use crate::service::{AppId, UpstreamName};
 
+pub use handle::{Sealed, SessionHandle};
 pub use reasons::Reason;
 
 /// How much an event matters.
@@ -96,12 +99,15 @@ steps! {
     SessionReused = Session, "session.reused", "A session at the relay serves the login.";
     SessionSignedIn = Session, "session.signed_in", "A person signed in, and a session holds it.";
     SessionEnded = Session, "session.ended", "A session ended.";
+    SessionExpired = Session, "session.expired", "A session that nobody used any more was cleared away.";
     ConfirmationShown = Broker, "broker.confirmation.shown", "The person was asked to confirm.";
     ConfirmationGiven = Broker, "broker.confirmation.given", "The person confirmed.";
     LoginFailed = Broker, "broker.login.failed", "A login ended without an answer.";
     LogoutRequested = Broker, "broker.logout.requested", "A logout was asked for.";
+    LogoutClosed = Broker, "broker.logout.closed", "A logout was carried out here: the session has ended, or there was none.";
     LogoutUpstream = Broker, "broker.logout.upstream", "The browser was sent to the upstream's logout.";
     LogoutReturned = Broker, "broker.logout.returned", "The browser came back from the upstream's logout.";
+    HomeShown = Server, "server.home.shown", "The relay's own page was shown.";
     RequestRefused = Server, "server.request.refused", "A request was refused before it meant anything.";
     ServerStarted = Server, "server.started", "The process started to serve.";
     ServerStopping = Server, "server.stopping", "The process stops.";
@@ -140,6 +146,8 @@ pub struct Facts {
     pub cause: Option<String>,
     /// An address of ours or of a configured peer: scheme, host, port, path.
     pub url: Option<String>,
+    /// The sealed text that a browser brought, told by its length and digest.
+    pub sealed: Option<Sealed>,
 }
 
 /// One event.
@@ -151,6 +159,8 @@ pub struct Event {
     pub level: Level,
     /// The login it belongs to.
     pub login: Option<LoginId>,
+    /// The browser session concerned.
+    pub session: Option<SessionHandle>,
     /// The application concerned.
     pub app: Option<AppId>,
     /// The upstream registration concerned.
@@ -184,6 +194,11 @@ impl Events {
     /// Says events as lines of the log, through `tracing`.
     pub fn log() -> Self {
         Self::to(render::Log)
+    }
+
+    /// Says events as lines of KIF's log, through `tracing`; [`kif::Layout`] writes them.
+    pub fn kif() -> Self {
+        Self::to(kif::Log)
     }
 
     /// Says one event.
@@ -223,6 +238,8 @@ pub struct Trace {
     pub peer: Option<Peer>,
     /// The login, once there is one.
     pub login: Option<LoginId>,
+    /// The browser session, once it is known.
+    pub session: Option<SessionHandle>,
     /// The application, once it is known.
     pub app: Option<AppId>,
     /// The upstream registration, once it is known.
@@ -232,7 +249,7 @@ pub struct Trace {
 impl Trace {
     /// A thread for a request of `peer`.
     pub fn new(events: Events, peer: Option<Peer>) -> Self {
-        Self { events, peer, login: None, app: None, upstream: None }
+        Self { events, peer, login: None, session: None, app: None, upstream: None }
     }
 
     /// Says that `step` was reached in the normal course.
@@ -250,6 +267,7 @@ impl Trace {
             step,
             level,
             login: self.login,
+            session: self.session,
             app: self.app.clone(),
             upstream: self.upstream.clone(),
             reason,

@@ -3,7 +3,7 @@
 use super::{App, AppKey, Direction, Refused, callback, claims};
 use crate::clock::Timestamp;
 use crate::crypto::hash::sha256;
-use crate::event::{Facts, reasons::legacy as because};
+use crate::event::{Facts, Sealed, reasons::legacy as because};
 use crate::legacy::wires::{Dialect, Opened};
 use crate::request::LegacyRequest;
 use crate::service::Demand;
@@ -135,6 +135,13 @@ pub(super) fn msg(query: &str) -> Result<&str, Refused> {
         return Err(Refused { reason: because::MSG_TOO_LONG, facts });
     }
     Ok(text)
+}
+
+/// The `msg` of a query string, as events tell of it; the first one, whatever [`open`] says to it.
+pub fn sealed(query: &str) -> Option<Sealed> {
+    let values = query.split('&').filter_map(|piece| piece.split_once('='));
+    let text = values.filter(|(name, _)| *name == "msg").map(|(_, text)| text).next()?;
+    Some(Sealed::new(text, sha256(&[text.as_bytes()])))
 }
 
 /// Tries the current key, then the previous one while it lives: keys of one application and one wire.

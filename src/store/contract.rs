@@ -188,7 +188,7 @@ async fn owners(s: &dyn Store) -> Outcome {
     assert_eq!(s.forget_owned(P, b).await?, 0);
     assert_eq!(s.count_owned(P, a, later(96)).await?, 2, "what both owned is gone for both");
     s.forget_owned(P, a).await?;
-    s.sweep(FAR).await?;
+    s.sweep(P, FAR).await?;
     Ok(())
 }
 
@@ -230,7 +230,8 @@ async fn ceilings(s: &dyn Store) -> Outcome {
     s.take(P, more, NOW).await?;
     s.put(P, key("ceilings", CEILING + 1), r(20), NOW).await?;
     assert_eq!(s.count(P).await?, CEILING);
-    assert_eq!(s.sweep(FAR).await?, CEILING + 1);
+    assert_eq!(s.sweep(P, FAR).await?, CEILING);
+    assert_eq!(s.sweep(Kind::Answer, FAR).await?, 1, "each kind by itself");
     Ok(())
 }
 
@@ -239,11 +240,11 @@ async fn sweeping(s: &dyn Store) -> Outcome {
         s.put(P, key("sweeping", n), record("v", later(n as u64), &[owner(0)]), NOW).await?;
     }
     s.spend(P, key("sweeping", 0), NOW).await?;
-    assert_eq!(s.sweep(NOW).await?, 0, "at its expiry a record is alive");
-    assert_eq!(s.sweep(later(4)).await?, 4);
+    assert_eq!(s.sweep(P, NOW).await?, 0, "at its expiry a record is alive");
+    assert_eq!(s.sweep(P, later(4)).await?, 4);
     assert_eq!(s.count(P).await?, 6);
     assert_eq!(s.count_owned(P, owner(0), NOW).await?, 6);
-    assert_eq!(s.sweep(FAR).await?, 6);
+    assert_eq!(s.sweep(P, FAR).await?, 6);
     assert_eq!(s.owned(P, owner(0), NOW).await?, []);
     Ok(())
 }

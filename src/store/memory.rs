@@ -124,21 +124,19 @@ impl Store for Memory {
         Ok(self.shelves.of(kind).desk().index.by_expiry.len())
     }
 
-    async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
+    async fn sweep(&self, kind: Kind, now: Timestamp) -> Result<usize, StoreError> {
+        let shelf = self.shelves.of(kind);
         let mut swept = 0;
-        for kind in Kind::ALL {
-            let shelf = self.shelves.of(kind);
-            loop {
-                let cleared = shelf.desk().clear(now);
-                swept += cleared;
-                if cleared < CHUNK {
-                    break;
-                }
-                tokio::task::yield_now().await;
+        loop {
+            let cleared = shelf.desk().clear(now);
+            swept += cleared;
+            if cleared < CHUNK {
+                break;
             }
-            // moka frees what was removed when it is used again; a kind that fell silent is not.
-            shelf.records.run_pending_tasks();
+            tokio::task::yield_now().await;
         }
+        // moka frees what was removed when it is used again; a kind that fell silent is not.
+        shelf.records.run_pending_tasks();
         Ok(swept)
     }
 
@@ -351,7 +349,7 @@ mod tests {
         assert_eq!(store.count_owned(Kind::Probe, Owner([2; 32]), at(1_600)).await.unwrap(), 400);
         assert_eq!(store.forget_owned(Kind::Probe, Owner([3; 32])).await.unwrap(), 100);
         // The hundred spent ones and the four hundred alive at 1600 are left.
-        assert_eq!(store.sweep(at(9_000)).await.unwrap(), 500);
+        assert_eq!(store.sweep(Kind::Probe, at(9_000)).await.unwrap(), 500);
         let desk = store.shelves.of(Kind::Probe).desk();
         assert!(desk.index.owners.is_empty());
         assert!(desk.index.by_expiry.is_empty());

@@ -75,6 +75,7 @@ async fn answer(visit: &mut Visit, outcome: Outcome, browser: BrowserId) -> Resu
                 names: Some(answer.names),
                 acr: identity.acr.map(|acr| acr.0),
                 wire: Some(app.wire.name()),
+                url: Some(request.callback().to_owned()),
                 ..Facts::default()
             };
             visit.trace.step(Step::LegacyAnswerIssued, facts);

@@ -33,7 +33,8 @@ pub(super) async fn confirm(visit: &mut Visit, body: Body) -> Result<Response, R
         Confirmed::Next(outcome) => next(visit, outcome, browser).await,
         Confirmed::Again(login, failure) => match broker::again(&visit.journey(), login).await? {
             Some(location) => {
-                visit.trace.step(Step::LegacyAnswerRepeated, Facts::default());
+                let url = location.split('?').next().map(str::to_owned);
+                visit.trace.step(Step::LegacyAnswerRepeated, Facts { url, ..Facts::default() });
                 Ok(see_other(&location))
             }
             None => Err(failure.into()),

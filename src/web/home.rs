@@ -6,12 +6,13 @@ use axum::response::{IntoResponse, Response};
 use super::headers::page;
 use super::refusal::Refusal;
 use super::visit::Visit;
-use crate::event::{Step, reasons};
+use crate::event::{Facts, Step, reasons};
 use crate::message::{Lang, PublicMessage};
 use crate::pages;
 
 /// The relay's own page.
 pub(super) fn home(visit: &Visit) -> Response {
+    visit.trace.step(Step::HomeShown, Facts::default());
     let base = visit.rules.base();
     let hrefs = [Lang::Fr, Lang::En].map(|lang| (lang, format!("{base}/?ui_locales={}", lang.tag())));
     let languages: Vec<_> =

@@ -43,7 +43,7 @@ pub(super) async fn idp(visit: &mut Visit, name: Option<&str>) -> Result<Respons
         Err(refusal) => {
             // Whatever the cause, it counts the same: a limit that judged would tell.
             let _ = visit.app.means.refused_messages.hit(&prefix, now);
-            return Err(refusal);
+            return Err(refusal.of_sealed(legacy::sealed(&visit.query)));
         }
     };
     let login = LoginId::new(visit.app.means.entropy.bytes());
@@ -125,19 +125,28 @@ async fn unanswered(visit: &mut Visit, request: LegacyRequest) -> Result<Result<
         Repeat::New => Ok(Opened::New(Box::new(request))),
         Repeat::Same(login, location) => {
             visit.trace.login = Some(login);
-            visit.trace.step(Step::LegacyAnswerRepeated, Facts::default());
+            visit.trace.step(Step::LegacyAnswerRepeated, asked(visit, &request));
             Ok(Opened::Same(see_other(&location)))
         }
         Repeat::Spent => Err(Refusal::legacy(because::REPLAYED.into(), Some(request.app))),
     })
 }
 
+/// What was sent, and where the answer shall go: the registered address, and the names in its query.
+fn asked(visit: &Visit, request: &LegacyRequest) -> Facts {
+    let names = request.return_to.split_once('?').map(|(_, query)| {
+        let names = query.split('&').filter_map(|piece| piece.split('=').next());
+        names.collect::<Vec<_>>().join(" ")
+    });
+    let url = Some(request.callback().to_owned());
+    Facts { sealed: legacy::sealed(&visit.query), url, names, ..Facts::default() }
+}
+
 fn accepted(visit: &Visit, request: &LegacyRequest) {
     let offset = i128::from(request.sealed_at.seconds()) - i128::from(visit.now().seconds());
     let wire = visit.rules.legacy(&request.app).map(|app| app.wire.name());
     let offset_s = i64::try_from(offset).ok().filter(|_| !request.timeless);
-    let facts = Facts { offset_s, wire, ..Facts::default() };
-    visit.trace.step(Step::LegacyRequestAccepted, facts);
+    visit.trace.step(Step::LegacyRequestAccepted, Facts { offset_s, wire, ..asked(visit, request) });
     if request.timeless {
         let noted = |reason, count| {
             let facts = Facts { wire, count, ..Facts::default() };

@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::broker::logout::{self, Away};
 use crate::broker::{self, Failure, Parties, Session};
-use crate::event::{Step, reasons};
+use crate::event::{Facts, Step, reasons};
 use crate::legacy::App;
 use crate::message::PublicMessage;
 use crate::pages;
@@ -36,6 +36,7 @@ pub(super) async fn alias(visit: &mut Visit) -> Result<Response, Refusal> {
     visit.trace.app = Some(app.service.id.clone());
     Form::of_query(&visit.query)?;
     if live_session(visit).await?.is_none() {
+        visit.trace.step(Step::LogoutClosed, Facts::default());
         return Ok(see_other(app.service.home_url.as_str()));
     }
     asked(visit, app).await
@@ -44,6 +45,7 @@ pub(super) async fn alias(visit: &mut Visit) -> Result<Response, Refusal> {
 async fn asked(visit: &mut Visit, app: &App) -> Result<Response, Refusal> {
     let query = Form::of_query(&visit.query)?;
     let Some(session) = live_session(visit).await? else {
+        visit.trace.step(Step::LogoutClosed, Facts::default());
         return Ok(signed_out(visit, Some(app)));
     };
     if query.get("msg").is_some() {

@@ -8,7 +8,7 @@ use maud::Markup;
 use super::headers::{empty, page};
 use super::visit::Visit;
 use crate::broker::Failure;
-use crate::event::{Facts, Reason, Step, reasons};
+use crate::event::{Facts, Reason, Sealed, Step, reasons};
 use crate::legacy::Refused;
 use crate::message::{PublicMessage, SupportCode};
 use crate::pages;
@@ -69,6 +69,12 @@ impl Refusal {
 
     pub(super) fn about(mut self, facts: Facts) -> Self {
         self.facts = facts;
+        self
+    }
+
+    /// Tells which sealed text was refused.
+    pub(super) fn of_sealed(mut self, sealed: Option<Sealed>) -> Self {
+        self.facts.sealed = sealed;
         self
     }
 

@@ -32,6 +32,8 @@ mod silence;
 #[cfg(test)]
 mod soak;
 #[cfg(test)]
+mod kif_log;
+#[cfg(test)]
 mod kif_vectors;
 #[cfg(test)]
 mod other_wires;

@@ -10,6 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::harness::{RELAY, SECRET, Setup, World, choose, parameter};
 use crate::idp_inputs::sign_in;
+use crate::kif_log::lines_of;
 
 /// Keeps what is written.
 #[derive(Clone, Default)]
@@ -101,6 +102,11 @@ async fn known_secrets_are_nowhere() {
     world.recorder.accept(&world.recorder.events()[0]);
     let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("legacy.answer.issued") && log.contains("support_code"), "the log is read");
+    let kif = lines_of(&world.recorder.events());
+    assert!(
+        kif.contains("accès à /idp: redirection [") && kif.contains("support_code="),
+        "KIF's log is read"
+    );
     let mut store = String::new();
     for entry in std::fs::read_dir(world.dir.path()).unwrap() {
         let path = entry.unwrap().path();
@@ -114,12 +120,18 @@ async fn known_secrets_are_nowhere() {
     known.dedup();
     assert!(known.len() > 40, "{}", known.len());
     for secret in &known {
-        for (place, text) in
-            [("an event", &events), ("the log", &log), ("a page", &pages), ("the store", &store)]
-        {
+        for (place, text) in [
+            ("an event", &events),
+            ("the log", &log),
+            ("KIF's log", &kif),
+            ("a page", &pages),
+            ("the store", &store),
+        ] {
             assert!(!text.contains(secret.as_str()), "{secret} stands in {place}");
         }
     }
     // Control characters cannot forge a line.
-    assert!(log.bytes().all(|byte| byte >= 0x20 || byte == b'\n'));
+    for text in [&log, &kif] {
+        assert!(text.bytes().all(|byte| byte >= 0x20 || byte == b'\n'));
+    }
 }

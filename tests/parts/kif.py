@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""KIF's applications over the vectors and against the relay: kif.py vectors|walk CLIENT...
+"""KIF's applications over the vectors and against the relay: kif.py vectors|walk|beside CLIENT...
 
 `vectors` runs each client's crypto over KIF's messages and the relay's own wires, byte for byte. `walk` starts from
 the configuration in KIF's README, imports it, settles what docs/migrating-from-kif.md says, serves it, and drives
-sign-in and logout by KIF's addresses. The last line is `N passed, N failed`.
+sign-in and logout by KIF's addresses. `beside` puts such a relay beside KIF, behind nginx. The last line is `N passed, N failed`.
 """
 import json, pathlib, sys, tempfile, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-import kif_walk
+import kif_beside, kif_walk
 from kif_clients import CLIENTS, ROOT, start
 
 KIF = json.loads((ROOT / "tests/vectors/kif-vectors.json").read_text())["vectors"]
@@ -105,7 +105,12 @@ def main(what, *names):
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
         scratch = pathlib.Path(directory)
-        counts = vectors(names, scratch) if what == "vectors" else kif_walk.walk(names, scratch, Count)
+        if what == "vectors":
+            counts = vectors(names, scratch)
+        elif what == "beside":
+            counts = [kif_beside.beside(names[0], scratch, Count("beside"))]
+        else:
+            counts = kif_walk.walk(names, scratch, Count)
     print(f"{what}: {time.monotonic() - began:.1f} s")
     passed, failed = sum(count.passed for count in counts), sum(count.failed for count in counts)
     print(f"{passed} passed, {failed} failed")

@@ -62,7 +62,8 @@ class Migration:
         self.directory, self.count, self.mode = directory, count, mode
         self.by_reference, self.franceconnect, self.silent = by_reference, franceconnect, silent
         self.port, self.processes, self.seconds, self.decisions = free_port(), [], 0.0, 0
-        self.kif = f"http://127.0.0.1:{self.port}"
+        self.kif = self.at = f"http://127.0.0.1:{self.port}"  # where KIF is, and where the relay is
+        self.callback = "/openid_connect_login"
         self.log = directory / "relais.log"
         directory.mkdir()
 
@@ -178,8 +179,8 @@ class Migration:
         process = self.start(
             STUB, "serve", "--listen", "127.0.0.1:0", "--auto-login", "angela",
             "--client-id", BOUCHON["oidc.clientid"] if self.franceconnect == 1 else OWN["oidc.clientid"],
-            "--client-secret-file", secret, "--redirect-uri", f"{self.kif}/openid_connect_login",
-            "--post-logout-redirect-uri", f"{self.kif}/logout/return/provider",
+            "--client-secret-file", secret, "--redirect-uri", f"{self.at}{self.callback}",
+            "--post-logout-redirect-uri", f"{self.at}/logout/return/provider",
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.stub = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
 
@@ -189,7 +190,7 @@ class Migration:
             self.start(RELAIS, "serve", "--config", "relais.toml", stdout=log, stderr=log)
         for _ in range(400):
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                socket.create_connection(("127.0.0.1", int(self.at.rsplit(":", 1)[1])), 1).close()
                 self.seconds += time.monotonic() - began
                 return
             except OSError:

@@ -26,7 +26,7 @@ class Application:
         """What becomes of `info` before it is decrypted: nothing, or the line that claims."""
         if not self.relay.by_reference:
             return info
-        return self.client.ask("claim", self.relay.kif, "compta", self.relay.claim, info)
+        return self.client.ask("claim", self.relay.at, "compta", self.relay.claim, info)
 
     def answer(self, url):
         """Whether the application lets its user in, and whom it shows."""

@@ -29,6 +29,7 @@ has() {
     perl) perl -MCryptX -MCrypt::JWT -e 1 2>/dev/null ;;
     openssl) command -v openssl >/dev/null ;;
     cgi) has perl && has openssl && command -v curl >/dev/null && command -v jq >/dev/null ;;
+    nginx) PATH=$PATH:/usr/sbin command -v nginx >/dev/null ;;
     browser) [ -n "${RELAIS_TEST_CHROMIUM:-}" ] && command -v node >/dev/null &&
       [ -d tests/browser/node_modules/playwright-core ] ;;
   esac
@@ -43,6 +44,7 @@ missing() {
     perl) echo "Perl with CryptX and Crypt::JWT (Debian: libcryptx-perl libcrypt-jwt-perl)" ;;
     openssl) echo "the openssl command (Debian: openssl)" ;;
     cgi) echo "what KIF's scripts call (Debian: openssl curl jq libcryptx-perl libcrypt-jwt-perl)" ;;
+    nginx) echo "nginx (Debian: nginx-light)" ;;
     browser) echo "chromium and Node (Debian: chromium nodejs npm), then: cd tests/browser && npm ci" ;;
   esac
 }
@@ -72,6 +74,7 @@ install_tools() {
         perl) packages+=(libcryptx-perl libcrypt-jwt-perl) ;;
         openssl) packages+=(openssl) ;;
         cgi) packages+=(openssl curl jq) ;;
+        nginx) packages+=(nginx-light) ;;
         browser)
           [ -n "${RELAIS_TEST_CHROMIUM:-}" ] || packages+=(chromium fonts-dejavu-core)
           command -v npm >/dev/null || packages+=(nodejs npm)

@@ -303,8 +303,7 @@ pub(super) fn event(section: Section<'_>) -> EventConfig {
         ("session", Area::Session),
         ("server", Area::Server),
     ];
-    let formats = [("auto", LogFormat::Auto), ("human", LogFormat::Human), ("json", LogFormat::Json)];
-    let format = section.or("format", LogFormat::Auto, choice(&formats));
+    let format = section.or("format", LogFormat::Auto, choice(&LogFormat::ALL));
     let level = section.or("level", Level::Info, choice(&LEVELS));
     let areas = section.section("levels");
     let one = |(name, area)| Some((area, areas.optional(name, choice(&LEVELS))?));

@@ -2,10 +2,10 @@
 
 #[rustfmt::skip]
 super::reasons! {
-    STATE_UNKNOWN = "B001", "broker.state_unknown", Warn, "state inconnu ou expiré", "no login in flight has this `state`: unknown, expired, or lost in a restart", "Normal after a long pause or a restart.", "authentication failure exception";
-    STATE_SPENT = "B002", "broker.state_spent", Warn, "retour déjà traité", "this return from the upstream was already handled", "Normal on reload or Back.", "authentication failure exception";
-    OTHER_BROWSER = "B003", "broker.other_browser", Warn, "la connexion a commencé dans un autre navigateur", "the login began in another browser", "If frequent, somebody passes links of a login around.", "";
-    NO_COOKIE = "B004", "broker.no_cookie", Warn, "le navigateur ne renvoie pas le cookie", "the browser sent no cookie of ours", "The person must allow cookies; a proxy must pass them.", "";
+    STATE_UNKNOWN = "B001", "broker.state_unknown", Warn, "state inconnu ou expiré", "no login in flight has this `state`: unknown, expired, or lost in a restart", "Normal after a long pause or a restart.", "State parameter mismatch on return";
+    STATE_SPENT = "B002", "broker.state_spent", Warn, "retour déjà traité", "this return from the upstream was already handled", "Normal on reload or Back.", "Unable to obtain Access Token";
+    OTHER_BROWSER = "B003", "broker.other_browser", Warn, "la connexion a commencé dans un autre navigateur", "the login began in another browser", "If frequent, somebody passes links of a login around.", "State parameter mismatch on return";
+    NO_COOKIE = "B004", "broker.no_cookie", Warn, "le navigateur ne renvoie pas le cookie", "the browser sent no cookie of ours", "The person must allow cookies; a proxy must pass them.", "State parameter mismatch on return";
     COOKIE_TWICE = "B005", "broker.cookie_twice", Warn, "deux cookies de même nom", "two cookies of our name, or far too many cookies", "Look for a sibling domain that sets our cookie's name.", "";
     OTHER_UPSTREAM = "B006", "broker.other_upstream", Warn, "retour sur l'adresse d'un autre fournisseur", "the return came to another upstream's callback", "A mix-up of providers, or an attack by one of them.", "";
     CSRF = "B007", "broker.csrf", Warn, "formulaire sans jeton valable ou d'une autre origine", "the form has no valid token, or comes from another origin", "If frequent, look for an attack, or a proxy that drops `Origin`.", "";

@@ -25,7 +25,7 @@ pub struct Row {
     pub en: &'static str,
     /// What to do about it, in English.
     pub advice: &'static str,
-    /// What KIF writes for it; empty where KIF has no such case.
+    /// What KIF writes for it after `accès à /idp: `, or as the text of its exception; empty where KIF has no such case.
     pub kif: &'static str,
 }
 
