@@ -89,7 +89,7 @@ struct Serve {
     /// Where the client may send people after logout; may be repeated
     #[arg(long, value_name = "URI")]
     post_logout_redirect_uri: Vec<String>,
-    /// Sign `id_token`s of the generic profile with RS256 instead of ES256
+    /// Sign with RS256 instead of ES256, where a client may choose
     #[arg(long)]
     rs256: bool,
     /// What `id_token`s of `franceconnect_v1` name as issuer [default: the base URL, without a path]

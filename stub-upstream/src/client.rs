@@ -19,8 +19,7 @@ pub struct Client {
     pub redirect_uris: Vec<String>,
     /// Where logout may return to; compared byte for byte.
     pub post_logout_redirect_uris: Vec<String>,
-    /// How the profiles `generic` and `proconnect` sign for this client. `franceconnect_v2` and
-    /// `franceconnect_plus` always take ES256, `franceconnect_v1` HS256.
+    /// How providers sign for this client. `franceconnect_plus` always takes ES256, `franceconnect_v1` HS256.
     pub id_token_signed_response_alg: Alg,
     /// What pairwise subjects are derived for (`FranceConnect`: the entity); the `client_id` where `None`.
     pub sector: Option<String>,

@@ -2,7 +2,6 @@
 
 use super::franceconnect::{AUTHORIZE_PARAMETERS, authorize, discovery, logout, sub, token_error};
 use super::{Endpoints, Lifetimes, Profile, Signer, TokenAuth};
-use crate::keys::Alg;
 
 pub(super) const PROFILE: Profile = Profile {
     name: "franceconnect_v2",
@@ -18,7 +17,7 @@ pub(super) const PROFILE: Profile = Profile {
     },
     lifetimes: Lifetimes { code: 30, access_token: 60, id_token: 60, session: 1800 },
     token_auth: &[TokenAuth::Post, TokenAuth::PrivateKeyJwt],
-    signer: Signer::Key(Alg::Es256),
+    signer: Signer::AsRegistered,
     response_iss: true,
     kid: |alg, generation| match generation {
         1 => format!("pkcs11:{}:hsm", alg.name()),

@@ -287,6 +287,7 @@ fn discovery(issuer: &str, profile: &Profile) -> Value {
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
         "token_endpoint_auth_methods_supported": auth,
+        "token_endpoint_auth_signing_alg_values_supported": ["ES256", "RS256"],
         "claims_supported": [
             "sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash", "name",
             "given_name", "family_name", "preferred_username", "gender", "birthdate", "birthplace",

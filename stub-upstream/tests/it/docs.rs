@@ -9,12 +9,16 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/stub-upstream.m
 
 fn profiles() -> String {
     let mut table = String::from("| |");
-    PROFILES.iter().for_each(|profile| write!(table, " `{}` |", profile.name).unwrap());
-    table += &format!("\n|---|{}\n", "---|".repeat(PROFILES.len()));
+    for profile in PROFILES {
+        write!(table, " `{}` |", profile.name).unwrap();
+    }
+    write!(table, "\n|---|{}\n", "---|".repeat(PROFILES.len())).unwrap();
     let features: Vec<_> = PROFILES.iter().map(|profile| profile.features()).collect();
     for (row, (name, _)) in features[0].iter().enumerate() {
         write!(table, "| {name} |").unwrap();
-        features.iter().for_each(|one| write!(table, " {} |", one[row].1).unwrap());
+        for one in &features {
+            write!(table, " {} |", one[row].1).unwrap();
+        }
         table.push('\n');
     }
     table

@@ -89,7 +89,7 @@ async fn each_broken_answer_of_the_back_channel_is_one() {
         let (tokens, userinfo) = world.fc_login("angela", &[("fault", fault.name())]).await;
         match fault {
             Fault::Token502 => {
-                assert_eq!((tokens.status, tokens.header("content-type")), (502, "text/html; charset=utf-8"))
+                assert_eq!((tokens.status, tokens.header("content-type")), (502, "text/html; charset=utf-8"));
             }
             Fault::Token503 => assert_eq!((tokens.status, tokens.header("retry-after")), (503, "120")),
             Fault::TokenHtml => assert!(tokens.status == 200 && tokens.body.starts_with("<!DOCTYPE")),
@@ -100,7 +100,7 @@ async fn each_broken_answer_of_the_back_channel_is_one() {
                 world.cookie = None;
             }
             Fault::TokenTrickle | Fault::TokenSlow => {
-                assert!(tokens.json()["id_token"].is_string(), "right in the end")
+                assert!(tokens.json()["id_token"].is_string(), "right in the end");
             }
             Fault::NoAccessToken => assert!(tokens.json().get("access_token").is_none()),
             Fault::Userinfo401 => assert!(
@@ -174,7 +174,7 @@ async fn each_odd_authorization_response_is_one() {
         let answer = world.fc_code("angela", &[("fault", fault.name())]).await;
         let has = |name: &str| answer.parameter(name);
         let page = |status: u16, text: &str| {
-            assert!(answer.status == status && answer.body.contains(text), "{fault:?}: {}", answer.body)
+            assert!(answer.status == status && answer.body.contains(text), "{fault:?}: {}", answer.body);
         };
         match fault {
             Fault::PageRefused => page(400, "Y030007"),
@@ -190,14 +190,14 @@ async fn each_odd_authorization_response_is_one() {
             }
             Fault::Fragment => assert!(answer.header("location").contains("#code=") && has("code").is_none()),
             Fault::AbortedText => {
-                assert_eq!((answer.status, has("error").as_deref()), (302, Some("access_denied")))
+                assert_eq!((answer.status, has("error").as_deref()), (302, Some("access_denied")));
             }
             Fault::StateUndefined => assert_eq!(has("state").as_deref(), Some("undefined")),
             Fault::StateWrong => {
-                assert!(has("code").is_some() && has("state").is_some_and(|state| state != STATE))
+                assert!(has("code").is_some() && has("state").is_some_and(|state| state != STATE));
             }
             Fault::CodeMissing => {
-                assert!(has("code").is_none() && has("error").is_none() && has("state").is_some())
+                assert!(has("code").is_none() && has("error").is_none() && has("state").is_some());
             }
             Fault::CodeRepeated => assert_eq!(answer.header("location").matches("code=").count(), 2),
             Fault::CodeAndError => assert!(has("code").is_some() && has("error").is_some()),
@@ -207,7 +207,7 @@ async fn each_odd_authorization_response_is_one() {
                 assert_eq!((tokens.status, &tokens.json()["error"]), (400, &json!("invalid_grant")));
             }
             Fault::ServerError | Fault::LoginRequired | Fault::InvalidAcr => {
-                assert_eq!(has("error").as_deref(), Some(fault.name()))
+                assert_eq!(has("error").as_deref(), Some(fault.name()));
             }
             _ => {}
         }
@@ -228,7 +228,7 @@ async fn metadata_breaks_for_all_and_for_the_next_call() {
         match fault {
             Fault::DiscoveryNoToken => assert!(discovery.json().get("token_endpoint").is_none()),
             Fault::DiscoveryOtherHost => {
-                assert!(!discovery.json()["jwks_uri"].as_str().unwrap().contains("127.0.0.1"))
+                assert!(!discovery.json()["jwks_uri"].as_str().unwrap().contains("127.0.0.1"));
             }
             Fault::JwksEmpty => assert_eq!(jwks.json(), json!({ "keys": [] })),
             Fault::JwksWrongUse => assert_eq!(jwks.json()["keys"][0]["use"], "enc"),
@@ -267,7 +267,7 @@ async fn each_odd_logout_is_one() {
             Fault::LogoutStays => assert_eq!(answer.status, 200),
             Fault::LogoutSessionGone => assert!(answer.status == 400 && answer.body.contains("Y100019")),
             Fault::LogoutHintRefused => {
-                assert!(answer.status == 400 && answer.body.contains("could not decode"))
+                assert!(answer.status == 400 && answer.body.contains("could not decode"));
             }
             _ => assert_eq!(answer.status, 500),
         }
