@@ -62,6 +62,7 @@ faults! {
     Discovery500 "discovery_500" Discovery "500 with an HTML page" => "Keep the last good metadata; without any, say that the provider is unavailable";
     DiscoveryHtml "discovery_html" Discovery "200 with an HTML page" => "Keep the last good metadata, refuse this";
     DiscoverySlow "discovery_slow" Discovery "The right answer, 30 seconds late" => "Time out, and keep the last good metadata";
+    DiscoveryHangUp "discovery_hang_up" Discovery "The connection closes without an answer" => "Keep the last good metadata";
     DiscoveryHuge "discovery_huge" Discovery "200 with 10 MiB of JSON" => "Stop reading at a limit";
     DiscoveryIssuer "discovery_issuer" Discovery "issuer is another" => "Compare issuer with the configured one and refuse";
     DiscoveryNoToken "discovery_no_token_endpoint" Discovery "`token_endpoint` is missing" => "Refuse the document, keep the last good one";
@@ -69,8 +70,10 @@ faults! {
     Jwks500 "jwks_500" Jwks "500 with an HTML page" => "Keep the last good set; a key that is not in it does not verify";
     JwksSlow "jwks_slow" Jwks "The right set, 30 seconds late" => "Time out and refuse the token";
     JwksHtml "jwks_html" Jwks "200 with an HTML page" => "Refuse the set, keep the last good one";
+    JwksHangUp "jwks_hang_up" Jwks "The connection closes without an answer" => "Keep the last good set; a key that is not in it does not verify";
     JwksHuge "jwks_huge" Jwks "200 with 10 MiB of JSON" => "Stop reading at a limit";
     JwksEmpty "jwks_empty" Jwks "A set without keys" => "Refuse the token: nothing verifies it";
+    JwksStale "jwks_stale" Jwks "A set without the newest key, as an old cache gives" => "Refuse the token; ask again later, not at once";
     JwksDuplicateKid "jwks_duplicate_kid" Jwks "Two different keys share the kid; the second one signs" => "Try each key of that kid, or refuse; never crash";
     JwksWrongUse "jwks_wrong_use" Jwks "Every key says `use` `enc`" => "Never verify a signature with an encryption key";
     JwksPrivate "jwks_private" Jwks "The keys carry a member `d`, as private keys do" => "Ignore or refuse; do not keep it";
@@ -175,6 +178,7 @@ faults! {
     Userinfo503 "userinfo_503" Userinfo "503 with Retry-After" => "Fail: the access token will be too old";
     UserinfoHangUp "userinfo_hang_up" Userinfo "The connection closes without an answer" => "Fail, and release the connection";
     UserinfoSlow "userinfo_slow" Userinfo "The right answer, 30 seconds late" => "Time out sooner than people give up";
+    UserinfoTrickle "userinfo_trickle" Userinfo "The right answer, byte by byte, one each 500 ms" => "Limit the time of the whole answer, not of each byte";
     UserinfoCut "userinfo_cut" Userinfo "The connection closes before the announced end of the body" => "Fail; never use half an answer";
     UserinfoHuge "userinfo_huge" Userinfo "200 with 10 MiB of JSON" => "Stop reading at a limit";
     UserinfoRedirect "userinfo_redirect" Userinfo "302 to another host" => "Never follow: the token would go along";

@@ -164,7 +164,7 @@ impl Realm {
         Redeemed { grant, access_token, refresh_token }
     }
 
-    fn refuse(&self, error: TokenError, headers: &HeaderMap) -> Response {
+    pub(super) fn refuse(&self, error: TokenError, headers: &HeaderMap) -> Response {
         tracing::debug!(profile = self.profile.name, error = error.error(), "token refused");
         let body = (self.profile.token_error)(error, &self.stub.inner.chance);
         let response = json(error.status(), &body);

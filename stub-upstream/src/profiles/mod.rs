@@ -111,6 +111,8 @@ pub struct Endpoints {
     pub jwks: Option<&'static str>,
     /// The logout endpoint.
     pub end_session: &'static str,
+    /// The revocation endpoint, if there is one.
+    pub revocation: Option<&'static str>,
 }
 
 /// How `id_token`s are signed.
@@ -219,6 +221,11 @@ impl Profile {
         }
     }
 
+    /// Whether a session may answer this request, on a page: `FranceConnect+` never lets one vouch for `eidas3`.
+    pub(crate) fn shares(&self, request: &AuthorizationRequest) -> bool {
+        !self.encrypted || request.acr.as_deref() != Some("eidas3")
+    }
+
     /// What distinguishes it, in a few words: for tables.
     pub fn features(&self) -> Vec<(&'static str, String)> {
         let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
@@ -243,7 +250,10 @@ impl Profile {
             ("refresh token", yes(self.refresh)),
             ("acr", self.levels.join(", ")),
             ("`iss` in the response", yes(self.response_iss)),
-            ("single sign-on", yes(self.silent)),
+            (
+                "single sign-on",
+                if self.silent { "without a page" } else { "by a button on the page" }.to_owned(),
+            ),
             ("code, access token, `id_token`", {
                 let Lifetimes { code, access_token, id_token, .. } = self.lifetimes;
                 format!("{code} s, {access_token} s, {id_token} s")
