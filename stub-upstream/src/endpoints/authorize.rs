@@ -102,7 +102,7 @@ pub(super) fn grant(
         return response;
     }
     if let Some(fault) = of_login.filter(|fault| fault.stage() == Stage::Discovery) {
-        space.arm(fault);
+        space.arm(realm.profile.name, fault);
     }
     let code = stub.inner.chance.token();
     let now = stub.now();

@@ -218,7 +218,7 @@ impl Realm {
             // The set must be asked for anew.
             self.keys.rotate()?;
             if let Some(fault) = of_login {
-                self.stub.space.arm(fault);
+                self.stub.space.arm(self.profile.name, fault);
             }
         }
         let client = &grant.request.client;

@@ -235,6 +235,11 @@ impl Profile {
             Signer::AsRegistered => "ES256 or RS256, as registered".to_owned(),
             Signer::ClientSecret => "HS256 by the secret".to_owned(),
         };
+        let pkce = match (self.pkce, self.parameters.is_empty()) {
+            (true, _) => "S256, checked",
+            (false, true) => "ignored",
+            (false, false) => "refused",
+        };
         let userinfo = match (self.userinfo_signed, self.encrypted) {
             (false, _) => "JSON",
             (true, false) => "JWT",
@@ -242,7 +247,7 @@ impl Profile {
         };
         vec![
             ("discovery", yes(self.publishes())),
-            ("PKCE", if self.pkce { "S256, checked" } else { "refused or ignored" }.to_owned()),
+            ("PKCE", pkce.to_owned()),
             ("client authentication", auth.join(", ")),
             ("`id_token`", signed + if self.encrypted { ", in a JWE" } else { "" }),
             ("`at_hash`", yes(self.at_hash)),
