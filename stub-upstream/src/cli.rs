@@ -271,7 +271,9 @@ fn client(arguments: &Serve) -> Result<Client, Failure> {
 fn hello(stub: &Stub, base: &str, client: &Client, arguments: &Serve) -> String {
     let mut text = format!("A simulated identity provider at {base} (Ctrl-C stops it)\n");
     for profile in PROFILES {
-        let _ = writeln!(text, "  issuer         {}  ({})", stub.issuer(profile), profile.name);
+        let keyless = profile.encrypted && client.jwks.is_none();
+        let needs = if keyless { ", needs --client-jwks" } else { "" };
+        let _ = writeln!(text, "  issuer         {}  ({}{needs})", stub.issuer(profile), profile.name);
         if !profile.publishes() {
             let _ = writeln!(text, "  endpoints      {base}{}/…", profile.path);
         }
