@@ -83,6 +83,7 @@ faults! {
     ServerError "server_error" Response "`error=server_error`" => "Say that the provider failed; do not loop";
     LoginRequired "login_required" Response "`error=login_required`" => "Ask again without `prompt=none`, once";
     InvalidAcr "invalid_acr" Response "`error=invalid_acr`, a code of no standard" => "Tolerate unknown error codes, and log once";
+    InvalidIdpHint "invalid_idp_hint" Response "`error=invalid_idp_hint`, a code of no standard" => "Tolerate unknown error codes, and log once";
     InvalidScope "invalid_scope" Response "`error=invalid_scope` with a parameter `scope`" => "Tolerate more parameters; the configuration asks for too much";
     PageRefused "page_refused" Response "400 with a page and the code `Y030007`; the browser does not come back" => "Send only what the provider lists; let the attempt expire";
     NeverReturns "never_returns" Response "A page without a way back" => "Let the attempt expire; hold nothing for it";
@@ -139,6 +140,7 @@ faults! {
     AcrMissing "acr_missing" IdToken "acr is missing" => "Refuse where a level was asked for";
     AcrUnknown "acr_unknown" IdToken "acr is eidas99" => "Refuse levels that you do not know";
     AmrText "amr_text" IdToken "amr is a text instead of a list; to be accepted" => "Read it as a list of one, or ignore it";
+    AmrNull "amr_null" IdToken "amr is null; to be accepted" => "Read it as an empty list";
     SubMissing "sub_missing" IdToken "sub is missing" => "Refuse: nobody is identified";
     SubEmpty "sub_empty" IdToken "sub is empty" => "Refuse: everybody would be the same";
     SubLong "sub_long" IdToken "sub has 300 characters" => "Refuse more than 255 (Core, section 2)";

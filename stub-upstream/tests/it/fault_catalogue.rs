@@ -53,6 +53,7 @@ async fn each_lie_in_the_id_token_is_one() {
             Fault::ExpText => is("exp", json!((NOW + 60).to_string())),
             Fault::AcrHigh => is("acr", json!("eidas3")),
             Fault::AcrUnknown => is("acr", json!("eidas99")),
+            Fault::AmrNull => assert!(claims["amr"].is_null() && claims.contains_key("amr")),
             Fault::AmrText => is("amr", json!("pwd")),
             Fault::SubEmpty => is("sub", json!("")),
             Fault::SubNumber => assert!(claims["sub"].is_u64()),
@@ -211,7 +212,7 @@ async fn each_odd_authorization_response_is_one() {
                 let tokens = world.fc_token(&has("code").unwrap()).await;
                 assert_eq!((tokens.status, &tokens.json()["error"]), (400, &json!("invalid_grant")));
             }
-            Fault::ServerError | Fault::LoginRequired | Fault::InvalidAcr => {
+            Fault::ServerError | Fault::LoginRequired | Fault::InvalidAcr | Fault::InvalidIdpHint => {
                 assert_eq!(has("error").as_deref(), Some(fault.name()));
             }
             _ => {}
