@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-use crate::builder::BuildError;
+use crate::builder::{BuildError, Builder};
 use crate::client::Client;
 use crate::fault::{FAULTS, Fault};
 use crate::keys::Alg;
@@ -89,7 +89,7 @@ struct Serve {
     /// Where the client may send people after logout; may be repeated
     #[arg(long, value_name = "URI")]
     post_logout_redirect_uri: Vec<String>,
-    /// Sign `id_token`s of the generic profile with RS256 instead of ES256
+    /// Sign with RS256 instead of ES256, where a client may choose
     #[arg(long)]
     rs256: bool,
     /// What `id_token`s of `franceconnect_v1` name as issuer [default: the base URL, without a path]
@@ -98,6 +98,10 @@ struct Serve {
     /// The client's public keys, a JWK set: for encryption (`use` enc) and for `private_key_jwt` (`use` sig)
     #[arg(long, value_name = "FILE")]
     client_jwks: Option<PathBuf>,
+    /// More clients (TOML), a `[[client]]` each: `id`, `secret`, `redirect_uris`, `post_logout_redirect_uris`,
+    /// `id_token_signed_response_alg`, `sector`, `scopes`, `jwks`
+    #[arg(long, value_name = "FILE")]
+    clients: Option<PathBuf>,
     #[command(flatten)]
     people: People,
     /// Drop parameters that a strict provider refuses
@@ -211,6 +215,13 @@ fn run(arguments: &Serve) -> Result<(), Failure> {
         let personas = people(&arguments.people)?;
         let scenario = arguments.scenario.as_deref().map(|path| scenario(path, &personas)).transpose()?;
         let mut builder = Stub::builder(&base);
+        if let Some(path) = &arguments.clients {
+            let content = |reason| Failure::Content { path: path.clone(), reason };
+            builder = Client::parse_file(&read(path)?)
+                .map_err(content)?
+                .into_iter()
+                .fold(builder, Builder::register);
+        }
         if let Some(seed) = arguments.seed {
             builder = builder.seed(seed);
         }
@@ -260,7 +271,9 @@ fn client(arguments: &Serve) -> Result<Client, Failure> {
 fn hello(stub: &Stub, base: &str, client: &Client, arguments: &Serve) -> String {
     let mut text = format!("A simulated identity provider at {base} (Ctrl-C stops it)\n");
     for profile in PROFILES {
-        let _ = writeln!(text, "  issuer         {}  ({})", stub.issuer(profile), profile.name);
+        let keyless = profile.encrypted && client.jwks.is_none();
+        let needs = if keyless { ", needs --client-jwks" } else { "" };
+        let _ = writeln!(text, "  issuer         {}  ({}{needs})", stub.issuer(profile), profile.name);
         if !profile.publishes() {
             let _ = writeln!(text, "  endpoints      {base}{}/…", profile.path);
         }

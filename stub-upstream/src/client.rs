@@ -3,24 +3,30 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::jwk::ClientKeys;
 use crate::keys::Alg;
+use crate::scenario::at_line;
 
 /// One client. Every profile knows every client.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Client {
     /// `client_id`.
     pub id: String,
     /// `client_secret`.
+    #[serde(default)]
     pub secret: String,
     /// Where authorization responses may go; compared byte for byte.
+    #[serde(default)]
     pub redirect_uris: Vec<String>,
     /// Where logout may return to; compared byte for byte.
+    #[serde(default)]
     pub post_logout_redirect_uris: Vec<String>,
-    /// How the profiles `generic` and `proconnect` sign for this client. `franceconnect_v2` and
-    /// `franceconnect_plus` always take ES256, `franceconnect_v1` HS256.
+    /// How providers sign for this client. `franceconnect_plus` always takes ES256, `franceconnect_v1` HS256.
+    #[serde(default)]
     pub id_token_signed_response_alg: Alg,
     /// What pairwise subjects are derived for (`FranceConnect`: the entity); the `client_id` where `None`.
     pub sector: Option<String>,
@@ -31,7 +37,35 @@ pub struct Client {
     pub jwks: Option<Value>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    client: Vec<toml::Spanned<Client>>,
+}
+
 impl Client {
+    /// Reads a file of clients, a `[[client]]` each. A refusal names the line and the reason.
+    pub fn parse_file(text: &str) -> Result<Vec<Self>, String> {
+        let file: File =
+            toml::from_str(text).map_err(|error| at_line(text, error.span(), error.message()))?;
+        let mut clients: Vec<Self> = Vec::new();
+        for spanned in file.client {
+            let span = spanned.span();
+            let client = spanned.into_inner();
+            let checked = match &client.jwks {
+                _ if clients.iter().any(|other| other.id == client.id) => {
+                    Err(format!("{} comes twice", client.id))
+                }
+                None if client.secret.is_empty() => Err(format!("{} has neither secret nor jwks", client.id)),
+                Some(jwks) => ClientKeys::parse(jwks).map(|_| ()),
+                None => Ok(()),
+            };
+            checked.map_err(|reason| at_line(text, Some(span), &reason))?;
+            clients.push(client);
+        }
+        Ok(clients)
+    }
+
     /// A client without addresses, for ES256, with every scope.
     pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
         Self {

@@ -48,6 +48,12 @@ logins! {
 }
 
 impl ErrorLogin {
+    /// Everything about it, for machines.
+    pub(crate) fn described(&self) -> serde_json::Value {
+        let login = format!("E{}", self.number);
+        serde_json::json!({ "login": login, "status": self.status, "error": self.error, "about": self.about })
+    }
+
     /// The one that was typed: `E…` or `Y…`, in either case.
     pub(crate) fn find(login: &str) -> Option<&'static Self> {
         let number = login.strip_prefix(['E', 'e', 'Y', 'y'])?;

@@ -62,6 +62,7 @@ faults! {
     Discovery500 "discovery_500" Discovery "500 with an HTML page" => "Keep the last good metadata; without any, say that the provider is unavailable";
     DiscoveryHtml "discovery_html" Discovery "200 with an HTML page" => "Keep the last good metadata, refuse this";
     DiscoverySlow "discovery_slow" Discovery "The right answer, 30 seconds late" => "Time out, and keep the last good metadata";
+    DiscoveryHangUp "discovery_hang_up" Discovery "The connection closes without an answer" => "Keep the last good metadata";
     DiscoveryHuge "discovery_huge" Discovery "200 with 10 MiB of JSON" => "Stop reading at a limit";
     DiscoveryIssuer "discovery_issuer" Discovery "issuer is another" => "Compare issuer with the configured one and refuse";
     DiscoveryNoToken "discovery_no_token_endpoint" Discovery "`token_endpoint` is missing" => "Refuse the document, keep the last good one";
@@ -69,8 +70,10 @@ faults! {
     Jwks500 "jwks_500" Jwks "500 with an HTML page" => "Keep the last good set; a key that is not in it does not verify";
     JwksSlow "jwks_slow" Jwks "The right set, 30 seconds late" => "Time out and refuse the token";
     JwksHtml "jwks_html" Jwks "200 with an HTML page" => "Refuse the set, keep the last good one";
+    JwksHangUp "jwks_hang_up" Jwks "The connection closes without an answer" => "Keep the last good set; a key that is not in it does not verify";
     JwksHuge "jwks_huge" Jwks "200 with 10 MiB of JSON" => "Stop reading at a limit";
     JwksEmpty "jwks_empty" Jwks "A set without keys" => "Refuse the token: nothing verifies it";
+    JwksStale "jwks_stale" Jwks "A set without the newest key, as an old cache gives" => "Refuse the token; ask again later, not at once";
     JwksDuplicateKid "jwks_duplicate_kid" Jwks "Two different keys share the kid; the second one signs" => "Try each key of that kid, or refuse; never crash";
     JwksWrongUse "jwks_wrong_use" Jwks "Every key says `use` `enc`" => "Never verify a signature with an encryption key";
     JwksPrivate "jwks_private" Jwks "The keys carry a member `d`, as private keys do" => "Ignore or refuse; do not keep it";
@@ -80,6 +83,7 @@ faults! {
     ServerError "server_error" Response "`error=server_error`" => "Say that the provider failed; do not loop";
     LoginRequired "login_required" Response "`error=login_required`" => "Ask again without `prompt=none`, once";
     InvalidAcr "invalid_acr" Response "`error=invalid_acr`, a code of no standard" => "Tolerate unknown error codes, and log once";
+    InvalidIdpHint "invalid_idp_hint" Response "`error=invalid_idp_hint`, a code of no standard" => "Tolerate unknown error codes, and log once";
     InvalidScope "invalid_scope" Response "`error=invalid_scope` with a parameter `scope`" => "Tolerate more parameters; the configuration asks for too much";
     PageRefused "page_refused" Response "400 with a page and the code `Y030007`; the browser does not come back" => "Send only what the provider lists; let the attempt expire";
     NeverReturns "never_returns" Response "A page without a way back" => "Let the attempt expire; hold nothing for it";
@@ -136,6 +140,7 @@ faults! {
     AcrMissing "acr_missing" IdToken "acr is missing" => "Refuse where a level was asked for";
     AcrUnknown "acr_unknown" IdToken "acr is eidas99" => "Refuse levels that you do not know";
     AmrText "amr_text" IdToken "amr is a text instead of a list; to be accepted" => "Read it as a list of one, or ignore it";
+    AmrNull "amr_null" IdToken "amr is null; to be accepted" => "Read it as an empty list";
     SubMissing "sub_missing" IdToken "sub is missing" => "Refuse: nobody is identified";
     SubEmpty "sub_empty" IdToken "sub is empty" => "Refuse: everybody would be the same";
     SubLong "sub_long" IdToken "sub has 300 characters" => "Refuse more than 255 (Core, section 2)";
@@ -175,6 +180,7 @@ faults! {
     Userinfo503 "userinfo_503" Userinfo "503 with Retry-After" => "Fail: the access token will be too old";
     UserinfoHangUp "userinfo_hang_up" Userinfo "The connection closes without an answer" => "Fail, and release the connection";
     UserinfoSlow "userinfo_slow" Userinfo "The right answer, 30 seconds late" => "Time out sooner than people give up";
+    UserinfoTrickle "userinfo_trickle" Userinfo "The right answer, byte by byte, one each 500 ms" => "Limit the time of the whole answer, not of each byte";
     UserinfoCut "userinfo_cut" Userinfo "The connection closes before the announced end of the body" => "Fail; never use half an answer";
     UserinfoHuge "userinfo_huge" Userinfo "200 with 10 MiB of JSON" => "Stop reading at a limit";
     UserinfoRedirect "userinfo_redirect" Userinfo "302 to another host" => "Never follow: the token would go along";

@@ -17,6 +17,9 @@ const FLOWS: usize = 200;
 const EXCHANGES: usize = 24;
 /// How much of a value is kept.
 const VALUE: usize = 8192;
+/// How many parameters are kept, and how long a token may be that is decoded.
+const PAIRS: usize = 64;
+const TOKEN: usize = 32 * 1024;
 
 /// The last logins of one namespace. A flow of number 0 is not recorded.
 pub(crate) struct Journal {
@@ -115,6 +118,8 @@ impl Journal {
     }
 
     pub(crate) fn add(&self, flow: u64, mut exchange: Exchange) {
+        exchange.request.truncate(PAIRS);
+        exchange.answer.truncate(PAIRS);
         for (_, value) in exchange.request.iter_mut().chain(&mut exchange.answer) {
             *value = cut(value);
         }
@@ -154,6 +159,9 @@ impl Journal {
 
 /// The parts of a token in compact serialization; `None` if this is none.
 pub(crate) fn opened(name: &str, token: &str) -> Option<Opened> {
+    if token.len() > TOKEN {
+        return None;
+    }
     let parts: Vec<_> = token.split('.').collect();
     let part = |at: usize| -> Option<Value> {
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts.get(at)?).ok()?).ok()
@@ -177,16 +185,15 @@ mod tests {
     #[test]
     fn it_is_bounded() {
         let journal = Journal::new(true);
-        for _ in 0..FLOWS + 10 {
-            let flow = journal.begin("generic", "a", 1);
-            for _ in 0..EXCHANGES + 10 {
-                let long = vec![("a".to_owned(), "é".repeat(VALUE + 1))];
-                journal.add(flow, Exchange { request: long, ..Exchange::default() });
-            }
+        let flow = (0..FLOWS + 10).map(|_| journal.begin("generic", "a", 1)).last().unwrap();
+        for _ in 0..EXCHANGES + 10 {
+            let long = vec![("a".to_owned(), "é".repeat(VALUE + 1)); PAIRS + 1];
+            journal.add(flow, Exchange { request: long, ..Exchange::default() });
         }
         let all = journal.all();
         assert_eq!((all.len(), all[0].id), (FLOWS, 210));
         assert_eq!(all[0].exchanges.len(), EXCHANGES);
+        assert_eq!(all[0].exchanges[0].request.len(), PAIRS);
         assert_eq!(all[0].exchanges[0].request[0].1.chars().count(), VALUE + 1);
         assert_eq!(Journal::new(false).begin("generic", "a", 1), 0);
     }

@@ -18,9 +18,11 @@ use serde_json::{Map, Value, json};
 use crate::chance::Chance;
 
 /// A signature algorithm (RFC 7518, section 3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Alg {
     /// ECDSA with P-256 and SHA-256.
+    #[default]
     Es256,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,

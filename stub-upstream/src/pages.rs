@@ -7,6 +7,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::fault::{FAULTS, Stage};
 use crate::grant::AuthorizationRequest;
+use crate::persona::Persona;
 use crate::profiles::{PROFILES, PageError, Profile};
 use crate::stub::Stub;
 
@@ -45,6 +46,7 @@ pub(crate) fn login(
     profile: &Profile,
     id: &str,
     request: &AuthorizationRequest,
+    signed_in: Option<&Persona>,
     problem: Option<&str>,
 ) -> Markup {
     let action = format!("{}{}/interaction/{id}", stub.space.prefix, profile.path);
@@ -62,6 +64,14 @@ pub(crate) fn login(
             @if let Some(problem) = problem {
                 p class="problem" role="alert" {
                     (both("Cette saisie ne convient pas :", "That will not do:")) " " code { (problem) }
+                }
+            }
+            // A session spares the typing, not the page.
+            @if let Some(persona) = signed_in {
+                form method="post" action=(action) {
+                    button type="submit" name="persona" value=(persona.id) {
+                        (both("Continuer en tant que", "Continue as")) " " strong { (persona.display_name()) }
+                    }
                 }
             }
             // The typed name comes first: its button is the one that the Enter key presses.

@@ -36,7 +36,7 @@ pub(crate) struct Space {
     /// Used up step by step.
     pub(crate) scenario: Mutex<Option<Scenario>>,
     /// Faults of metadata that wait for the next call.
-    armed: Mutex<Vec<Fault>>,
+    armed: Mutex<Vec<(&'static str, Fault)>>,
     pub(crate) keys: Vec<OnceLock<Arc<KeyRing>>>,
     pub(crate) load: AtomicU64,
 }
@@ -164,19 +164,19 @@ impl Space {
         })
     }
 
-    /// Keeps a fault of metadata for the next call there.
-    pub(crate) fn arm(&self, fault: Fault) {
+    /// Keeps a fault of this profile's metadata for the next call there.
+    pub(crate) fn arm(&self, profile: &'static str, fault: Fault) {
         let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
         if armed.len() < 16 {
-            armed.push(fault);
+            armed.push((profile, fault));
         }
     }
 
     /// Takes the fault that waits for a call at this stage.
-    pub(crate) fn armed(&self, stage: Stage) -> Option<Fault> {
+    pub(crate) fn armed(&self, profile: &str, stage: Stage) -> Option<Fault> {
         let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = armed.iter().position(|fault| fault.stage() == stage)?;
-        Some(armed.remove(at))
+        let at = armed.iter().position(|(of, fault)| *of == profile && fault.stage() == stage)?;
+        Some(armed.remove(at).1)
     }
 
     /// Forgets what waits, what is kept, and what was seen.

@@ -139,6 +139,11 @@ impl Stub {
         }
     }
 
+    /// The last logins as JSON, newest first: requests, answers, decoded tokens, expectations.
+    pub fn logins(&self) -> serde_json::Value {
+        serde_json::json!(self.space.journal.all())
+    }
+
     /// New keys sign in every profile; the ones before stay published. Returns `false` if none could be made.
     pub fn rotate_keys(&self) -> bool {
         PROFILES.iter().enumerate().all(|(at, _)| self.keys(at).is_some_and(|ring| ring.rotate().is_ok()))

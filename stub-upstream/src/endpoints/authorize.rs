@@ -77,7 +77,9 @@ fn decide(realm: &Realm, params: &Params, headers: &HeaderMap, flow: u64) -> Res
         return grant(realm, request, person, now, fault, flow);
     }
     let id = realm.stub.inner.chance.token();
-    let markup = pages::login(&realm.stub, realm.profile, &id, &request, None);
+    let session = realm.sign_in(headers).filter(|_| realm.profile.shares(&request));
+    let signed_in = session.as_ref().map(|sign_in| &*sign_in.persona);
+    let markup = pages::login(&realm.stub, realm.profile, &id, &request, signed_in, None);
     let interaction = Interaction { profile: realm.profile, request, flow, fault };
     realm.stub.space.interactions.put(id, interaction, now, now.saturating_add(INTERACTION));
     page(StatusCode::OK, &markup)
@@ -100,7 +102,7 @@ pub(super) fn grant(
         return response;
     }
     if let Some(fault) = of_login.filter(|fault| fault.stage() == Stage::Discovery) {
-        space.arm(fault);
+        space.arm(realm.profile.name, fault);
     }
     let code = stub.inner.chance.token();
     let now = stub.now();

@@ -54,7 +54,11 @@ impl Realm {
             (id.to_owned(), params.get("client_secret").unwrap_or_default().to_owned())
         };
         let client = self.stub.inner.clients.find(&id).ok_or(TokenError::ClientUnknown)?;
-        if client.secret == secret { Ok(Arc::clone(client)) } else { Err(TokenError::ClientSecret) }
+        if !client.secret.is_empty() && client.secret == secret {
+            Ok(Arc::clone(client))
+        } else {
+            Err(TokenError::ClientSecret)
+        }
     }
 
     /// The client that signed this assertion: for this provider, alive, and for the first time.

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::realm::{Here, Named};
+use crate::error_login::{ERROR_LOGINS, ErrorLogin};
 use crate::fault::{FAULTS, Fault};
 use crate::persona::Persona;
 use crate::profiles::PROFILES;
@@ -46,8 +47,8 @@ macro_rules! operations {
 }
 
 operations! {
-    get "/" state "The namespace as it stands";
-    delete "/" reset "Back to how the namespace began";
+    get "/state" state "The namespace as it stands";
+    delete "/state" reset "Back to how the namespace began";
     get "/openapi.json" openapi "This document";
     get "/namespaces" namespaces "The names of the namespaces beside the default one";
     delete "/namespaces/{id}" remove_namespace "Forgets a namespace";
@@ -58,6 +59,7 @@ operations! {
         <- r#"{"given_names":["Aube"],"family_name":"NOUVELLE","email":"aube@example.org"}"#;
     delete "/personas/{id}" remove_persona "Removes a person";
     get "/faults" faults "What can be broken, and what a client should do about it";
+    get "/error-logins" error_logins "Login names that are error codes";
     get "/fault" fault "The fault in force";
     put "/fault" put_fault "Breaks every exchange, or the next `times` calls where it shows, or one client's"
         <- r#"{"name":"token_500","times":2,"client":"relais"}"#;
@@ -208,6 +210,10 @@ async fn remove_persona(Here(stub): Here, Named(id): Named) -> Response {
 
 async fn faults() -> Response {
     ok(&json!(FAULTS.iter().map(|fault| fault.described()).collect::<Vec<_>>()))
+}
+
+async fn error_logins() -> Response {
+    ok(&json!(ERROR_LOGINS.iter().map(ErrorLogin::described).collect::<Vec<_>>()))
 }
 
 fn shown(live: &Live) -> Value {

@@ -24,7 +24,7 @@ use crate::stub::Stub;
 pub(super) async fn get(realm: Realm, Named(id): Named) -> Response {
     match realm.pending(&id) {
         Some(Interaction { request, .. }) => {
-            page(StatusCode::OK, &pages::login(&realm.stub, realm.profile, &id, &request, None))
+            page(StatusCode::OK, &pages::login(&realm.stub, realm.profile, &id, &request, None, None))
         }
         None => gone(),
     }
@@ -48,7 +48,7 @@ async fn sign_in(
 ) -> Response {
     let Interaction { mut request, flow, .. } = pending;
     let again = |text: &str| {
-        let markup = pages::login(&realm.stub, realm.profile, id, &request, Some(text));
+        let markup = pages::login(&realm.stub, realm.profile, id, &request, None, Some(text));
         page(StatusCode::BAD_REQUEST, &markup)
     };
     let Some(form) = form else { return again("?") };

@@ -45,6 +45,6 @@ pub(super) async fn jwks(realm: Realm) -> Response {
 impl Realm {
     /// A fault that a login left here, or the one of every exchange.
     fn fault_of(&self, stage: Stage) -> Option<Fault> {
-        self.stub.space.armed(stage).or_else(|| self.fault_at(None, &[stage], ""))
+        self.stub.space.armed(self.profile.name, stage).or_else(|| self.fault_at(None, &[stage], ""))
     }
 }

@@ -11,6 +11,7 @@ mod metadata;
 mod observe;
 mod openapi;
 mod realm;
+mod revocation;
 mod token;
 mod userinfo;
 
@@ -66,6 +67,9 @@ fn below(stub: &Stub) -> Router<Stub> {
             .route(endpoints.end_session, get(end_session::get).post(end_session::post));
         if let Some(jwks) = endpoints.jwks {
             below = below.route(jwks, get(metadata::jwks));
+        }
+        if let Some(revocation) = endpoints.revocation {
+            below = below.route(revocation, axum::routing::post(revocation::revoke));
         }
         if profile.publishes() {
             below = below.route("/.well-known/openid-configuration", get(metadata::discovery));

@@ -164,7 +164,7 @@ impl Realm {
         Redeemed { grant, access_token, refresh_token }
     }
 
-    fn refuse(&self, error: TokenError, headers: &HeaderMap) -> Response {
+    pub(super) fn refuse(&self, error: TokenError, headers: &HeaderMap) -> Response {
         tracing::debug!(profile = self.profile.name, error = error.error(), "token refused");
         let body = (self.profile.token_error)(error, &self.stub.inner.chance);
         let response = json(error.status(), &body);
@@ -218,7 +218,7 @@ impl Realm {
             // The set must be asked for anew.
             self.keys.rotate()?;
             if let Some(fault) = of_login {
-                self.stub.space.arm(fault);
+                self.stub.space.arm(self.profile.name, fault);
             }
         }
         let client = &grant.request.client;

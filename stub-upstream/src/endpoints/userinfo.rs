@@ -39,7 +39,8 @@ pub(super) async fn userinfo(realm: Realm, method: Method, headers: HeaderMap) -
         Check::new("the access token is alive", grant.is_some()),
         Check::new("GET", method == Method::GET),
     ];
-    realm.observe(flow, "userinfo", Vec::new(), checks, response).await
+    let response = realm.observe(flow, "userinfo", Vec::new(), checks, response).await;
+    transport::dress(fault, response, realm.stub.inner.slow)
 }
 
 fn person(realm: &Realm, grant: &Arc<Grant>, fault: Option<Fault>) -> Result<Response, Unspecified> {

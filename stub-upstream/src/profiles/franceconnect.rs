@@ -261,6 +261,7 @@ pub(super) fn discovery(issuer: &str, profile: &Profile) -> Value {
         "userinfo_endpoint": at(profile.endpoints.userinfo),
         "jwks_uri": at(profile.endpoints.jwks.unwrap_or_default()),
         "end_session_endpoint": at(profile.endpoints.end_session),
+        "revocation_endpoint": at(profile.endpoints.revocation.unwrap_or_default()),
         "acr_values_supported": profile.levels,
         "authorization_response_iss_parameter_supported": true,
         "claim_types_supported": ["normal"],

@@ -16,6 +16,7 @@ pub(super) const PROFILE: Profile = Profile {
         userinfo: "/userinfo",
         jwks: Some("/jwks"),
         end_session: "/session/end",
+        revocation: Some("/token/revocation"),
     },
     lifetimes: Lifetimes { code: 30, access_token: 60, id_token: 60, session: 600 },
     token_auth: &[TokenAuth::Post, TokenAuth::PrivateKeyJwt],

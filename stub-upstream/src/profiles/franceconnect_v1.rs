@@ -20,6 +20,7 @@ pub(super) const PROFILE: Profile = Profile {
         userinfo: "/userinfo",
         jwks: None,
         end_session: "/logout",
+        revocation: None,
     },
     // Those of code and access token are not documented any more.
     lifetimes: Lifetimes { code: 60, access_token: 60, id_token: 1200, session: 1800 },

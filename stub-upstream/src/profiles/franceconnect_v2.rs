@@ -2,7 +2,6 @@
 
 use super::franceconnect::{AUTHORIZE_PARAMETERS, authorize, discovery, logout, sub, token_error};
 use super::{Endpoints, Lifetimes, Profile, Signer, TokenAuth};
-use crate::keys::Alg;
 
 pub(super) const PROFILE: Profile = Profile {
     name: "franceconnect_v2",
@@ -15,10 +14,11 @@ pub(super) const PROFILE: Profile = Profile {
         userinfo: "/userinfo",
         jwks: Some("/jwks"),
         end_session: "/session/end",
+        revocation: Some("/token/revocation"),
     },
     lifetimes: Lifetimes { code: 30, access_token: 60, id_token: 60, session: 1800 },
     token_auth: &[TokenAuth::Post, TokenAuth::PrivateKeyJwt],
-    signer: Signer::Key(Alg::Es256),
+    signer: Signer::AsRegistered,
     response_iss: true,
     kid: |alg, generation| match generation {
         1 => format!("pkcs11:{}:hsm", alg.name()),

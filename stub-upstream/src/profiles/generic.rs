@@ -23,6 +23,7 @@ pub(super) const PROFILE: Profile = Profile {
         userinfo: "/userinfo",
         jwks: Some("/jwks.json"),
         end_session: "/logout",
+        revocation: Some("/revoke"),
     },
     lifetimes: Lifetimes { code: 60, access_token: 600, id_token: 600, session: 8 * 3600 },
     token_auth: &[TokenAuth::Basic, TokenAuth::Post, TokenAuth::PrivateKeyJwt],
@@ -279,6 +280,7 @@ fn discovery(issuer: &str, profile: &Profile) -> Value {
         "userinfo_endpoint": at(profile.endpoints.userinfo),
         "jwks_uri": at(profile.endpoints.jwks.unwrap_or_default()),
         "end_session_endpoint": at(profile.endpoints.end_session),
+        "revocation_endpoint": at(profile.endpoints.revocation.unwrap_or_default()),
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -287,6 +289,7 @@ fn discovery(issuer: &str, profile: &Profile) -> Value {
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
         "token_endpoint_auth_methods_supported": auth,
+        "token_endpoint_auth_signing_alg_values_supported": ["ES256", "RS256"],
         "claims_supported": [
             "sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash", "name",
             "given_name", "family_name", "preferred_username", "gender", "birthdate", "birthplace",

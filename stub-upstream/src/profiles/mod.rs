@@ -111,6 +111,8 @@ pub struct Endpoints {
     pub jwks: Option<&'static str>,
     /// The logout endpoint.
     pub end_session: &'static str,
+    /// The revocation endpoint, if there is one.
+    pub revocation: Option<&'static str>,
 }
 
 /// How `id_token`s are signed.
@@ -219,6 +221,11 @@ impl Profile {
         }
     }
 
+    /// Whether a session may answer this request, on a page: `FranceConnect+` never lets one vouch for `eidas3`.
+    pub(crate) fn shares(&self, request: &AuthorizationRequest) -> bool {
+        !self.encrypted || request.acr.as_deref() != Some("eidas3")
+    }
+
     /// What distinguishes it, in a few words: for tables.
     pub fn features(&self) -> Vec<(&'static str, String)> {
         let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
@@ -228,6 +235,11 @@ impl Profile {
             Signer::AsRegistered => "ES256 or RS256, as registered".to_owned(),
             Signer::ClientSecret => "HS256 by the secret".to_owned(),
         };
+        let pkce = match (self.pkce, self.parameters.is_empty()) {
+            (true, _) => "S256, checked",
+            (false, true) => "ignored",
+            (false, false) => "refused",
+        };
         let userinfo = match (self.userinfo_signed, self.encrypted) {
             (false, _) => "JSON",
             (true, false) => "JWT",
@@ -235,7 +247,7 @@ impl Profile {
         };
         vec![
             ("discovery", yes(self.publishes())),
-            ("PKCE", if self.pkce { "S256, checked" } else { "refused or ignored" }.to_owned()),
+            ("PKCE", pkce.to_owned()),
             ("client authentication", auth.join(", ")),
             ("`id_token`", signed + if self.encrypted { ", in a JWE" } else { "" }),
             ("`at_hash`", yes(self.at_hash)),
@@ -243,7 +255,10 @@ impl Profile {
             ("refresh token", yes(self.refresh)),
             ("acr", self.levels.join(", ")),
             ("`iss` in the response", yes(self.response_iss)),
-            ("single sign-on", yes(self.silent)),
+            (
+                "single sign-on",
+                if self.silent { "without a page" } else { "by a button on the page" }.to_owned(),
+            ),
             ("code, access token, `id_token`", {
                 let Lifetimes { code, access_token, id_token, .. } = self.lifetimes;
                 format!("{code} s, {access_token} s, {id_token} s")

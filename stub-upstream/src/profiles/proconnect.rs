@@ -23,6 +23,7 @@ pub(super) const PROFILE: Profile = Profile {
         userinfo: "/userinfo",
         jwks: Some("/jwks"),
         end_session: "/session/end",
+        revocation: Some("/token/revocation"),
     },
     // The code's is that of the documentation, the source leaves 600.
     lifetimes: Lifetimes { code: 30, access_token: 3600, id_token: 3600, session: 12 * 3600 },
@@ -240,6 +241,7 @@ fn discovery(issuer: &str, profile: &Profile) -> Value {
         "userinfo_endpoint": at(profile.endpoints.userinfo),
         "jwks_uri": at(profile.endpoints.jwks.unwrap_or_default()),
         "end_session_endpoint": at(profile.endpoints.end_session),
+        "revocation_endpoint": at(profile.endpoints.revocation.unwrap_or_default()),
         "acr_values_supported": profile.levels,
         "authorization_response_iss_parameter_supported": true,
         "claim_types_supported": ["normal"],

@@ -3,18 +3,25 @@
 use std::fmt::Write as _;
 use std::fs;
 
+use serde_json::Value;
 use stub_upstream::{FAULTS, PROFILES, Personas, Stage};
+
+use crate::harness::World;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/stub-upstream.md");
 
 fn profiles() -> String {
     let mut table = String::from("| |");
-    PROFILES.iter().for_each(|profile| write!(table, " `{}` |", profile.name).unwrap());
-    table += &format!("\n|---|{}\n", "---|".repeat(PROFILES.len()));
+    for profile in PROFILES {
+        write!(table, " `{}` |", profile.name).unwrap();
+    }
+    write!(table, "\n|---|{}\n", "---|".repeat(PROFILES.len())).unwrap();
     let features: Vec<_> = PROFILES.iter().map(|profile| profile.features()).collect();
     for (row, (name, _)) in features[0].iter().enumerate() {
         write!(table, "| {name} |").unwrap();
-        features.iter().for_each(|one| write!(table, " {} |", one[row].1).unwrap());
+        for one in &features {
+            write!(table, " {} |", one[row].1).unwrap();
+        }
         table.push('\n');
     }
     table
@@ -44,11 +51,56 @@ fn faults() -> String {
     table.trim_start().to_owned()
 }
 
-#[test]
-fn the_tables_are_the_programs() {
+async fn operations() -> String {
+    let document = World::new().get("/_stub/api/v1/openapi.json").await.json();
+    let mut table = String::from("| operation | what it does | body |\n|---|---|---|\n");
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap().iter().filter(|(name, _)| *name != "parameters")
+        {
+            let example = operation["requestBody"]["content"]["application/json"]["example"].to_string();
+            let body = match (&operation["requestBody"], example.as_str()) {
+                (Value::Null, _) => String::new(),
+                (_, "null") => "TOML".to_owned(),
+                (_, json) => format!("`{json}`"),
+            };
+            let summary = operation["summary"].as_str().unwrap();
+            writeln!(table, "| `{} {path}` | {summary} | {body} |", method.to_uppercase()).unwrap();
+        }
+    }
+    table
+}
+
+async fn error_logins() -> String {
+    let all = World::new().get("/_stub/api/v1/error-logins").await.json();
+    let mut table =
+        String::from("| login | status | the link back says | what happened |\n|---|---|---|---|\n");
+    for one in all.as_array().unwrap() {
+        let text = |name: &str| one[name].as_str().unwrap();
+        writeln!(
+            table,
+            "| `{}` | {} | `{}` | {} |",
+            text("login"),
+            one["status"],
+            text("error"),
+            text("about")
+        )
+        .unwrap();
+    }
+    table
+}
+
+#[tokio::test]
+async fn the_tables_are_the_programs() {
     let page = fs::read_to_string(PAGE).unwrap();
     let mut wanted = page.clone();
-    for (name, table) in [("profiles", profiles()), ("personas", personas()), ("faults", faults())] {
+    let tables = [
+        ("profiles", profiles()),
+        ("personas", personas()),
+        ("error logins", error_logins().await),
+        ("operations", operations().await),
+        ("faults", faults()),
+    ];
+    for (name, table) in tables {
         let (begin, end) = (format!("<!-- {name}: generated -->\n"), format!("<!-- {name}: end -->"));
         let start = wanted.find(&begin).unwrap_or_else(|| panic!("no {begin}")) + begin.len();
         let stop = wanted.find(&end).unwrap_or_else(|| panic!("no {end}"));

@@ -53,6 +53,7 @@ async fn each_lie_in_the_id_token_is_one() {
             Fault::ExpText => is("exp", json!((NOW + 60).to_string())),
             Fault::AcrHigh => is("acr", json!("eidas3")),
             Fault::AcrUnknown => is("acr", json!("eidas99")),
+            Fault::AmrNull => assert!(claims["amr"].is_null() && claims.contains_key("amr")),
             Fault::AmrText => is("amr", json!("pwd")),
             Fault::SubEmpty => is("sub", json!("")),
             Fault::SubNumber => assert!(claims["sub"].is_u64()),
@@ -89,7 +90,7 @@ async fn each_broken_answer_of_the_back_channel_is_one() {
         let (tokens, userinfo) = world.fc_login("angela", &[("fault", fault.name())]).await;
         match fault {
             Fault::Token502 => {
-                assert_eq!((tokens.status, tokens.header("content-type")), (502, "text/html; charset=utf-8"))
+                assert_eq!((tokens.status, tokens.header("content-type")), (502, "text/html; charset=utf-8"));
             }
             Fault::Token503 => assert_eq!((tokens.status, tokens.header("retry-after")), (503, "120")),
             Fault::TokenHtml => assert!(tokens.status == 200 && tokens.body.starts_with("<!DOCTYPE")),
@@ -100,7 +101,7 @@ async fn each_broken_answer_of_the_back_channel_is_one() {
                 world.cookie = None;
             }
             Fault::TokenTrickle | Fault::TokenSlow => {
-                assert!(tokens.json()["id_token"].is_string(), "right in the end")
+                assert!(tokens.json()["id_token"].is_string(), "right in the end");
             }
             Fault::NoAccessToken => assert!(tokens.json().get("access_token").is_none()),
             Fault::Userinfo401 => assert!(
@@ -110,7 +111,7 @@ async fn each_broken_answer_of_the_back_channel_is_one() {
             Fault::UserinfoHuge => assert!(userinfo.body.len() > 10_000_000),
             Fault::UserinfoCut => assert_eq!(userinfo.header("content-length"), "1000"),
             Fault::UserinfoRedirect => assert_eq!(userinfo.status, 302),
-            Fault::UserinfoSlow => assert_eq!(userinfo.status, 200),
+            Fault::UserinfoSlow | Fault::UserinfoTrickle => assert_eq!(userinfo.status, 200),
             _ if fault.stage() == Stage::Token => {
                 assert!(tokens.body != sound.body, "{fault:?}");
             }
@@ -159,7 +160,12 @@ async fn deep_and_double_json() {
 #[tokio::test]
 async fn a_connection_that_closes_without_an_answer() {
     let mut world = World::new();
-    for (fault, path) in [("token_hang_up", "/api/v2/token"), ("userinfo_hang_up", "/api/v2/userinfo")] {
+    for (fault, path) in [
+        ("token_hang_up", "/api/v2/token"),
+        ("userinfo_hang_up", "/api/v2/userinfo"),
+        ("jwks_hang_up", "/api/v2/jwks"),
+        ("discovery_hang_up", "/api/v2/.well-known/openid-configuration"),
+    ] {
         world.put("/_stub/api/v1/fault", &json!({ "name": fault }).to_string()).await;
         let request = if path.ends_with("token") { Request::post(path) } else { Request::get(path) };
         let response = world.stub.router().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
@@ -174,7 +180,7 @@ async fn each_odd_authorization_response_is_one() {
         let answer = world.fc_code("angela", &[("fault", fault.name())]).await;
         let has = |name: &str| answer.parameter(name);
         let page = |status: u16, text: &str| {
-            assert!(answer.status == status && answer.body.contains(text), "{fault:?}: {}", answer.body)
+            assert!(answer.status == status && answer.body.contains(text), "{fault:?}: {}", answer.body);
         };
         match fault {
             Fault::PageRefused => page(400, "Y030007"),
@@ -190,14 +196,14 @@ async fn each_odd_authorization_response_is_one() {
             }
             Fault::Fragment => assert!(answer.header("location").contains("#code=") && has("code").is_none()),
             Fault::AbortedText => {
-                assert_eq!((answer.status, has("error").as_deref()), (302, Some("access_denied")))
+                assert_eq!((answer.status, has("error").as_deref()), (302, Some("access_denied")));
             }
             Fault::StateUndefined => assert_eq!(has("state").as_deref(), Some("undefined")),
             Fault::StateWrong => {
-                assert!(has("code").is_some() && has("state").is_some_and(|state| state != STATE))
+                assert!(has("code").is_some() && has("state").is_some_and(|state| state != STATE));
             }
             Fault::CodeMissing => {
-                assert!(has("code").is_none() && has("error").is_none() && has("state").is_some())
+                assert!(has("code").is_none() && has("error").is_none() && has("state").is_some());
             }
             Fault::CodeRepeated => assert_eq!(answer.header("location").matches("code=").count(), 2),
             Fault::CodeAndError => assert!(has("code").is_some() && has("error").is_some()),
@@ -206,8 +212,8 @@ async fn each_odd_authorization_response_is_one() {
                 let tokens = world.fc_token(&has("code").unwrap()).await;
                 assert_eq!((tokens.status, &tokens.json()["error"]), (400, &json!("invalid_grant")));
             }
-            Fault::ServerError | Fault::LoginRequired | Fault::InvalidAcr => {
-                assert_eq!(has("error").as_deref(), Some(fault.name()))
+            Fault::ServerError | Fault::LoginRequired | Fault::InvalidAcr | Fault::InvalidIdpHint => {
+                assert_eq!(has("error").as_deref(), Some(fault.name()));
             }
             _ => {}
         }
@@ -220,6 +226,9 @@ async fn metadata_breaks_for_all_and_for_the_next_call() {
     let well_known = "/api/v2/.well-known/openid-configuration";
     let sound = (world.get(well_known).await.body, world.get("/api/v2/jwks").await.body);
     for fault in FAULTS.iter().filter(|fault| matches!(fault.stage(), Stage::Discovery | Stage::Jwks)) {
+        if matches!(fault, Fault::DiscoveryHangUp | Fault::JwksHangUp) {
+            continue;
+        }
         world.stub.set_fault(Some(*fault));
         let (discovery, jwks) = (world.get(well_known).await, world.get("/api/v2/jwks").await);
         let slow = matches!(fault, Fault::DiscoverySlow | Fault::JwksSlow);
@@ -228,8 +237,9 @@ async fn metadata_breaks_for_all_and_for_the_next_call() {
         match fault {
             Fault::DiscoveryNoToken => assert!(discovery.json().get("token_endpoint").is_none()),
             Fault::DiscoveryOtherHost => {
-                assert!(!discovery.json()["jwks_uri"].as_str().unwrap().contains("127.0.0.1"))
+                assert!(!discovery.json()["jwks_uri"].as_str().unwrap().contains("127.0.0.1"));
             }
+            Fault::JwksStale => assert_eq!(jwks.json()["keys"].as_array().unwrap().len(), 0),
             Fault::JwksEmpty => assert_eq!(jwks.json(), json!({ "keys": [] })),
             Fault::JwksWrongUse => assert_eq!(jwks.json()["keys"][0]["use"], "enc"),
             Fault::JwksPrivate => assert!(jwks.json()["keys"][0]["d"].is_string()),
@@ -267,7 +277,7 @@ async fn each_odd_logout_is_one() {
             Fault::LogoutStays => assert_eq!(answer.status, 200),
             Fault::LogoutSessionGone => assert!(answer.status == 400 && answer.body.contains("Y100019")),
             Fault::LogoutHintRefused => {
-                assert!(answer.status == 400 && answer.body.contains("could not decode"))
+                assert!(answer.status == 400 && answer.body.contains("could not decode"));
             }
             _ => assert_eq!(answer.status, 500),
         }

@@ -223,6 +223,7 @@ async fn faults_of_the_encryption() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a client draws its own chance")]
 async fn a_client_may_sign_its_authentication() {
     let rng = SystemRandom::new();
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();

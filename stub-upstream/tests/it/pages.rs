@@ -33,6 +33,32 @@ async fn pages_say_that_this_is_a_simulator() {
 }
 
 #[tokio::test]
+async fn a_session_is_a_button() {
+    let mut world = World::new();
+    assert!(!world.get_with("/api/v2/authorize", &fc(&[])).await.body.contains("Continue as"));
+    world.fc_code("corse", &[]).await;
+    let page = world.get_with("/api/v2/authorize", &fc(&[])).await;
+    assert!(
+        page.body.contains("Continue as")
+            && page.body.contains("<strong>Ghjuvan Battista MUVRELLACCI</strong>")
+    );
+    let answer = world.post(&page.action(), &[("persona", "corse")]).await;
+    assert!(answer.parameter("code").is_some());
+}
+
+#[tokio::test]
+async fn two_tabs_of_one_browser() {
+    let mut world = World::new();
+    let (one, two) = (
+        world.get_with("/api/v2/authorize", &fc(&[])).await,
+        world.get_with("/api/v2/authorize", &fc(&[])).await,
+    );
+    let second = world.post(&two.action(), &[("persona", "corse")]).await.parameter("code").unwrap();
+    let first = world.post(&one.action(), &[("persona", "angela")]).await.parameter("code").unwrap();
+    assert_eq!((world.fc_token(&first).await.status, world.fc_token(&second).await.status), (200, 200));
+}
+
+#[tokio::test]
 async fn every_issuer_publishes_itself() {
     let mut world = World::new();
     for profile in PROFILES.iter().filter(|profile| profile.publishes()) {

@@ -92,6 +92,29 @@ async fn an_agent_end_to_end() {
 }
 
 #[tokio::test]
+async fn tokens_can_be_revoked() {
+    let mut world = World::new();
+    let code = authorize(&mut world, &[]).await.parameter("code").unwrap();
+    let tokens = token(&mut world, &code_grant(&code, &[("code_verifier", VERIFIER)])).await.json();
+    let text = |name: &str| tokens[name].as_str().unwrap().to_owned();
+    let (access, refresh) = (text("access_token"), text("refresh_token"));
+    let revoke = async |world: &mut World, id: &str, token: &str| {
+        let fields = [("client_id", id), ("client_secret", SECRET), ("token", token)];
+        world.post(&format!("{PATH}/token/revocation"), &fields).await
+    };
+    let userinfo = format!("{PATH}/userinfo");
+    assert_eq!(revoke(&mut world, "limited", &access).await.status, 200);
+    assert_eq!(world.userinfo(&userinfo, &access).await.status, 200, "another client's token lives on");
+    assert_eq!(revoke(&mut world, "nobody", &access).await.status, 401);
+    let answer = revoke(&mut world, ID, &access).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+    assert_eq!(world.userinfo(&userinfo, &access).await.status, 401);
+    assert_eq!(revoke(&mut world, ID, &refresh).await.status, 200);
+    let again = token(&mut world, &[("grant_type", "refresh_token"), ("refresh_token", &refresh)]).await;
+    assert_eq!(again.json()["error"], "invalid_grant");
+}
+
+#[tokio::test]
 async fn levels() {
     let mut world = World::new();
     assert_eq!(id_token(&mut world, &[("acr_values", "unknown eidas1-mfa")]).await["acr"], "eidas1-mfa");

@@ -90,7 +90,9 @@ fn broken_files_are_refused_with_their_line() {
         Written::new("people.toml", "[[persona]]\nid = 'a'\nfamily_name = 'A'\n\n[[persona]]\nid = 'b'\n");
     let scenario = Written::new("scenario.toml", "[[step]]\n[[step]]\nfault = 'nothing'\n");
     let jwks = Written::new("jwks.json", "{\"keys\": [{\"kty\": \"oct\"}]}");
+    let clients = Written::new("clients.toml", "[[client]]\nid = 'a'\nsecret = 'x'\n[[client]]\nid = 'b'\n");
     let cases: &[(&str, &Written, &str)] = &[
+        ("--clients", &clients, "line 4: b has neither secret nor jwks"),
         ("--personas", &people, "line 5: b has neither"),
         ("--extra-personas", &people, "line 5: b has neither"),
         ("--scenario", &scenario, "line 2: there is no fault nothing"),
@@ -108,6 +110,23 @@ fn broken_files_are_refused_with_their_line() {
     assert!(
         own.contains("mine") && !own.contains("angela") && more.contains("mine") && more.contains("angela")
     );
+}
+
+#[test]
+fn a_file_of_clients() {
+    let text = "[[client]]\nid = 'a'\nsecret = 's'\nredirect_uris = ['http://a/']\nscopes = ['openid']\n\
+                id_token_signed_response_alg = 'RS256'\n";
+    let clients = stub_upstream::Client::parse_file(text).unwrap();
+    assert_eq!((clients.len(), clients[0].id_token_signed_response_alg), (1, stub_upstream::Alg::Rs256));
+    for (more, reason) in [
+        (text, "line 7: a comes twice"),
+        ("[[client]]\nid = 'b'\njwks = { keys = [{ kty = 'oct' }] }", "line 7: key 0: kty"),
+        ("[[client]]\nid = 'b'\nshoe_size = 44", "line 9: unknown field"),
+        ("[[client]]\nsecret = 'b'", "line 7: missing field"),
+    ] {
+        let error = stub_upstream::Client::parse_file(&format!("{text}{more}")).unwrap_err();
+        assert!(error.starts_with(reason), "{error}");
+    }
 }
 
 #[tokio::test]

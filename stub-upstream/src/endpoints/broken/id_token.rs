@@ -37,6 +37,7 @@ pub(in crate::endpoints) fn claims(fault: Fault, claims: &mut Map<String, Value>
         Fault::AcrHigh => lie("acr", json!("eidas3")),
         Fault::AcrUnknown => lie("acr", json!("eidas99")),
         Fault::AcrMissing => drop(claims.shift_remove("acr")),
+        Fault::AmrNull => lie("amr", Value::Null),
         Fault::AmrText => lie("amr", json!("pwd")),
         Fault::SubMissing => drop(claims.shift_remove("sub")),
         Fault::SubEmpty => lie("sub", json!("")),

@@ -31,6 +31,7 @@ pub(in crate::endpoints) fn jwks(fault: Fault, set: &mut Value) {
     let Some(keys) = set.get_mut("keys").and_then(Value::as_array_mut) else { return };
     match fault {
         Fault::JwksEmpty => keys.clear(),
+        Fault::JwksStale if !keys.is_empty() => drop(keys.remove(0)),
         Fault::JwksDuplicateKid => {
             let kid = keys.first().and_then(|key| key.get("kid")).cloned();
             let stranger = KeyRing::new(vec![Alg::Es256], |_, _| String::new()).ok();

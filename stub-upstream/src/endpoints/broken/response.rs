@@ -26,6 +26,7 @@ pub(in crate::endpoints) fn instead(realm: &Realm, to: &ReplyTo, fault: Fault) -
         Fault::ServerError => error("server_error", TECHNICAL),
         Fault::LoginRequired => error("login_required", "End-User authentication is required"),
         Fault::InvalidAcr => error("invalid_acr", "acr_value is not valid"),
+        Fault::InvalidIdpHint => error("invalid_idp_hint", "An idp_hint was provided but is not allowed"),
         Fault::InvalidScope => {
             let text = "requested scope is not allowed";
             let parameters =

@@ -43,7 +43,9 @@ pub(in crate::endpoints) fn instead(fault: Fault) -> Option<Response> {
         Fault::TokenGarbled => ok(JSON, "{'access_token':'simulated','token_type':'Bearer'}"),
         Fault::TokenTruncated => ok(JSON, r#"{"access_token":"simulated","id_tok"#),
         Fault::UserinfoGarbled => ok("text/plain; charset=utf-8", "this is no JSON"),
-        Fault::TokenHangUp | Fault::UserinfoHangUp => ok(JSON, Body::new(Cut::Nothing)),
+        Fault::DiscoveryHangUp | Fault::JwksHangUp | Fault::TokenHangUp | Fault::UserinfoHangUp => {
+            ok(JSON, Body::new(Cut::Nothing))
+        }
         Fault::TokenCut => cut(br#"{"access_token":"#),
         Fault::UserinfoCut => cut(br#"{"sub":"#),
         Fault::DiscoveryHuge | Fault::JwksHuge | Fault::TokenHuge | Fault::UserinfoHuge => {
@@ -75,7 +77,7 @@ pub(in crate::endpoints) fn is_slow(fault: Option<Fault>) -> bool {
 /// The right answer, sent in an odd way. `slow` is how long the slow faults take.
 pub(in crate::endpoints) fn dress(fault: Option<Fault>, mut response: Response, slow: Duration) -> Response {
     match fault {
-        Some(Fault::TokenTrickle) => response
+        Some(Fault::TokenTrickle | Fault::UserinfoTrickle) => response
             .map(|body| Body::new(Trickle { body, left: Bytes::new(), pause: slow / 60, sleep: None })),
         Some(Fault::TokenCookies) => {
             for number in 0..40 {
