@@ -8,6 +8,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 
 use crate::app::App;
+use crate::clock::Timestamp;
 
 /// The figures.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
@@ -44,7 +45,7 @@ fn weak_wires(app: &App) -> String {
         "relais_legacy_weak_wire_last_message_timestamp_seconds",
         "gauge",
         "When the last of them was accepted.",
-        &mut used.iter().map(|used| used.last.map(|last| last.seconds())),
+        &mut used.iter().map(|used| used.last.map(Timestamp::seconds)),
     );
     family(
         "relais_legacy_weak_wire_sunset_timestamp_seconds",

@@ -149,7 +149,7 @@ fn accepted(visit: &Visit, request: &LegacyRequest) {
     visit.trace.step(Step::LegacyRequestAccepted, Facts { offset_s, wire, ..asked(visit, request) });
     if request.timeless {
         let noted = |reason, count| {
-            let facts = Facts { wire, count, ..Facts::default() };
+            let facts = Facts { count, wire, ..Facts::default() };
             visit.trace.because(Step::LegacyRequestNoted, reason, None, facts);
         };
         let messages = visit.app.means.weak_wires.note(&request.app, visit.now());
