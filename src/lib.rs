@@ -38,6 +38,7 @@ pub mod import; // other brokers' configurations, made ours
 pub mod pages; // HTML, pure functions
 pub mod app; // the only wiring
 pub mod web; // the public listener
+pub mod reload; // another configuration while it serves
 pub mod console; // the management listener
 pub mod process; // stores opened, listeners bound, signals obeyed
 #[cfg(feature = "demo")]

@@ -17,7 +17,7 @@ use url::{Host, Url};
 pub use cause::Cause;
 
 /// How calls leave.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundSettings {
     /// Longest time for name resolution, TCP and TLS together.
     pub connect: Duration,
@@ -436,7 +436,7 @@ mod tests {
             while let Ok((stream, _)) = listener.accept().await {
                 let Ok(mut tls) = acceptor.accept(stream).await else { continue };
                 let mut head = [0; 1024];
-                tls.read(&mut head).await.unwrap();
+                assert!(tls.read(&mut head).await.unwrap() > 0);
                 tls.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
             }
         });

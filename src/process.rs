@@ -9,7 +9,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::app::{App, Demo, Parts};
 use crate::clock::SystemClock;
@@ -18,8 +18,10 @@ use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::Events;
 use crate::keys::{SealKeyError, SealKeySource};
 use crate::outbound::CannotCall;
+use crate::reload::{BuiltOn, Load, Reloader};
 use crate::store::{Kind, Memory, OpenError, Sealer, Sqlite, Store};
-use crate::web::serve::{BadTls, ListenerLimits, serve, tls};
+use crate::web::serve::{ListenerLimits, serve};
+use crate::web::tls::{BadTls, Certificate};
 use crate::{console, web};
 
 /// How often the stores are swept.
@@ -73,7 +75,15 @@ pub enum StartError {
 
 impl Process {
     /// Opens, binds and serves.
-    pub async fn start(config: Config, events: Events, demo: Option<Demo>) -> Result<Self, StartError> {
+    ///
+    /// `load` reads the configuration anew when the operator asks for it; without it, nobody can.
+    pub async fn start(
+        config: Config,
+        load: Option<Load>,
+        events: Events,
+        demo: Option<Demo>,
+    ) -> Result<Self, StartError> {
+        let built_on = BuiltOn::of(&config);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
         let root = match &config.seal_key {
             // Where records were sealed before, a new key would open none of them.
@@ -100,24 +110,34 @@ impl Process {
         let app = Arc::new(App::new(config, parts, demo)?);
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
+        let mut certificates = Vec::new();
+        for listener in &listeners {
+            let Some(files) = &listener.tls else { continue };
+            let (chain, key) = (read(&files.certificate).await?, read(&files.key).await?);
+            let certificate = Certificate::new(&chain, &key);
+            let address = listener.address;
+            let certificate = certificate.map_err(|source| StartError::Tls { address, source })?;
+            certificates.push((address, files.clone(), certificate));
+        }
+        let served = certificates.clone();
+        let reloader = load.map(|load| Arc::new(Reloader::new(app.clone(), load, built_on, certificates)));
         for listener in listeners {
             let address = listener.address;
-            let tls = match &listener.tls {
-                None => None,
-                Some(files) => {
-                    let (chain, key) = (read(&files.certificate).await?, read(&files.key).await?);
-                    Some(tls(&chain, &key).map_err(|source| StartError::Tls { address, source })?)
-                }
-            };
+            let certificate = served.iter().find(|(served, ..)| *served == address);
+            let tls = certificate.map(|(.., certificate)| certificate.server_config()).transpose();
+            let tls = tls.map_err(|source| StartError::Tls { address, source })?;
             let router: Router = match listener.kind {
                 ListenerKind::Public => web::router(app.clone()),
-                ListenerKind::Management => console::router(app.clone()),
+                ListenerKind::Management => console::router(app.clone(), reloader.clone()),
             };
             let socket =
                 TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })?;
             tasks.spawn(serve(socket, tls, router, limits.clone(), stopping.clone()));
         }
-        tasks.spawn(sweep(app.clone(), stopping));
+        tasks.spawn(sweep(app.clone(), stopping.clone()));
+        if let Some(reloader) = reloader {
+            tasks.spawn(obey_hangups(reloader, stopping));
+        }
         Ok(Self { app, stop, tasks })
     }
 
@@ -135,6 +155,22 @@ async fn sweep(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             return;
         }
         app.sweep().await;
+    }
+}
+
+/// SIGHUP reloads; what came of it is an event.
+async fn obey_hangups(reloader: Arc<Reloader>, mut stop: watch::Receiver<bool>) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    loop {
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            received = hangup.recv() => {
+                let reloader = Arc::clone(&reloader);
+                if received.is_none() || spawn_blocking(move || reloader.reload()).await.is_err() {
+                    return;
+                }
+            }
+        }
     }
 }
 

@@ -123,7 +123,7 @@ fn frameworks_stay_where_they_belong() {
 
 #[test]
 fn only_the_edge_reads_the_configuration() {
-    let places = ["config", "app", "process", "cli", "demo"];
+    let places = ["config", "app", "reload", "process", "cli", "demo"];
     for path in sources(Path::new("src")) {
         let module = module_of(&path);
         let text = code(&path).join("\n");

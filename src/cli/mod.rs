@@ -9,6 +9,7 @@ mod doctor;
 mod import_kif;
 mod keys;
 mod legacy;
+mod reload;
 mod serve;
 
 use std::fmt;
@@ -46,6 +47,7 @@ Keys and secrets are never given on the command line: they are in files that onl
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Reload(reload::Reload),
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
     CheckConfig(check_config::CheckConfig),
@@ -62,6 +64,7 @@ impl Cli {
     pub fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::Serve(serve) => serve.run(),
+            Command::Reload(reload) => reload.run(),
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.run(),
             Command::CheckConfig(check) => check.run(),

@@ -23,7 +23,8 @@ impl Serve {
         let config = config::load(&self.config, environment(), Purpose::Serve).map_err(Failure::Config)?;
         let events = self.log.open(&config.event)?;
         in_runtime(async {
-            let started = Process::start(config, events, None).await;
+            let load = move || config::load(&self.config, environment(), Purpose::Serve);
+            let started = Process::start(config, Some(Box::new(load)), events, None).await;
             let process = started.map_err(|error| Failure::caused(&error))?;
             asked_to_stop().await;
             process.stop().await;

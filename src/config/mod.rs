@@ -162,6 +162,7 @@ pub enum Backend {
 }
 
 /// Where the root seal key comes from.
+#[derive(Clone, PartialEq, Eq)]
 pub enum SealKey {
     /// From this file, made with mode 0600 at the first start.
     Beside(PathBuf),

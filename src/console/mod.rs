@@ -1,24 +1,28 @@
 //! The management listener: for operators and their machines, never for browsers from outside.
 
 mod metrics;
+mod reload;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 
 use crate::app::App;
+use crate::reload::Reloader;
 
-/// The management listener's service.
-pub fn router(app: Arc<App>) -> Router {
+/// The management listener's service; without a reloader, nothing is reloaded.
+pub fn router(app: Arc<App>, reloader: Option<Arc<Reloader>>) -> Router {
+    let reload = Router::new().route("/reload", post(reload::reload)).with_state(reloader);
     Router::new()
         .route("/health/live", get(async || text(StatusCode::OK, "live\n")))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics::metrics))
         .with_state(app)
+        .merge(reload)
 }
 
 /// Ready: the configuration is loaded, the store takes writes, the process is not draining. An upstream that
@@ -30,6 +34,7 @@ async fn ready(State(app): State<Arc<App>>) -> impl IntoResponse {
     }
 }
 
-fn text(status: StatusCode, body: &'static str) -> impl IntoResponse {
-    (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")], body)
+fn text(status: StatusCode, body: impl Into<String>) -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    (status, headers, body.into()).into_response()
 }

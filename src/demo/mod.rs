@@ -120,7 +120,7 @@ pub async fn run(base: u16, events: Events) -> Result<(), DemoError> {
     let environment = std::iter::empty();
     let config = config::from_toml(&configuration(ports), Path::new(DIRECTORY), environment, Purpose::Demo)
         .map_err(DemoError::Config)?;
-    let process = Process::start(config, events, Some(links)).await?;
+    let process = Process::start(config, None, events, Some(links)).await?;
     announce(ports)?;
     asked_to_stop().await;
     process.stop().await;

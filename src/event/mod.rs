@@ -110,6 +110,7 @@ steps! {
     HomeShown = Server, "server.home.shown", "The relay's own page was shown.";
     RequestRefused = Server, "server.request.refused", "A request was refused before it meant anything.";
     ServerStarted = Server, "server.started", "The process started to serve.";
+    ServerReloaded = Server, "server.reloaded", "The configuration was read anew and is in force; or, with a reason, the old one stays.";
     ServerStopping = Server, "server.stopping", "The process stops.";
     ServerWarning = Server, "server.warning", "A weak choice stands in the configuration.";
     StoreFailed = Server, "server.store.failed", "The store failed.";

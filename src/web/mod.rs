@@ -25,6 +25,7 @@ mod idp;
 mod logout;
 mod refusal;
 pub mod serve;
+pub mod tls;
 mod session;
 mod visit;
 

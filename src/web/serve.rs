@@ -220,37 +220,3 @@ async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     };
     let _ = timeout(Duration::from_millis(500), drain).await;
 }
-
-/// A TLS configuration of certificate chain and key in PEM files: TLS 1.2 and 1.3, the forward-secret AEAD
-/// suites of rustls (RFC 9325).
-pub fn tls(chain: &[u8], key: &[u8]) -> Result<Arc<rustls::ServerConfig>, BadTls> {
-    use rustls::pki_types::pem::PemObject as _;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
-    let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or(BadTls::Certificate)?;
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| BadTls::Key)?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(BadTls::Mismatch)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(BadTls::Mismatch)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
-}
-
-/// Why a listener cannot speak TLS.
-#[derive(Debug, thiserror::Error)]
-pub enum BadTls {
-    /// The certificate file.
-    #[error("the certificate file holds no PEM certificate")]
-    Certificate,
-    /// The key file.
-    #[error("the key file holds no PEM private key")]
-    Key,
-    /// Both read, but do not fit.
-    #[error("certificate and key do not fit")]
-    Mismatch(#[source] rustls::Error),
-}

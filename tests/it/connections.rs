@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use relais::web::serve::{ListenerLimits, serve, tls};
+use relais::web::serve::{ListenerLimits, serve};
+use relais::web::tls::Certificate;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -181,7 +182,9 @@ async fn a_stop_finishes_what_is_in_flight() {
 #[tokio::test]
 async fn tls_is_modern() {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let config = tls(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap();
+    let certificate =
+        Certificate::new(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes());
+    let config = certificate.unwrap().server_config().unwrap();
     let served = serve_router(Router::new().route("/", get(async || "hello")), limits(), Some(config)).await;
     // A ClientHello of TLS 1.0, and one of 1.1, each with the CBC suites of their time.
     for version in [1, 2] {
@@ -191,8 +194,33 @@ async fn tls_is_modern() {
     let answer = raw_exchange(&served, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(!answer.starts_with(b"HTTP"), "plain HTTP is not served on a TLS listener");
     // And a client of today is served.
+    assert!(hello(&served, &made.cert).await.is_some_and(|answer| answer.ends_with("hello")));
+}
+
+/// A certificate is renewed while the listener serves; what does not fit changes nothing.
+#[tokio::test]
+async fn a_certificate_is_renewed() {
+    let make = || rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (first, second) = (make(), make());
+    let pem =
+        |made: &rcgen::CertifiedKey<rcgen::KeyPair>| (made.cert.pem(), made.signing_key.serialize_pem());
+    let (chain, key) = pem(&first);
+    let certificate = Certificate::new(chain.as_bytes(), key.as_bytes()).unwrap();
+    let config = certificate.server_config().unwrap();
+    let served = serve_router(Router::new().route("/", get(async || "hello")), limits(), Some(config)).await;
+    let (chain, other) = pem(&second);
+    assert!(certificate.renewal(chain.as_bytes(), key.as_bytes()).is_err(), "not its key");
+    let renew = certificate.renewal(chain.as_bytes(), other.as_bytes()).unwrap();
+    assert!(hello(&served, &first.cert).await.is_some(), "not before it is put in force");
+    renew();
+    assert!(hello(&served, &second.cert).await.is_some());
+    assert!(hello(&served, &first.cert).await.is_none());
+}
+
+/// What a client that trusts this certificate alone is answered.
+async fn hello(served: &Served, trusted: &rcgen::Certificate) -> Option<String> {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
+    roots.add(trusted.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let client = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -201,11 +229,11 @@ async fn tls_is_modern() {
         .with_no_client_auth();
     let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
     let stream = TcpStream::connect(served.address).await.unwrap();
-    let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+    let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await.ok()?;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.ok();
-    assert!(answer.ends_with(b"hello"), "{}", String::from_utf8_lossy(&answer));
+    Some(String::from_utf8_lossy(&answer).into_owned())
 }
 
 async fn raw_exchange(served: &Served, bytes: &[u8]) -> Vec<u8> {

@@ -10,7 +10,7 @@ use crate::other_wires::{Other, from_anywhere};
 
 async fn figures(world: &World) -> Vec<String> {
     let request = Request::get("/metrics").body(Body::empty()).unwrap();
-    let response = console::router(world.app.clone()).oneshot(request).await.unwrap();
+    let response = console::router(world.app.clone(), None).oneshot(request).await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     let body = to_bytes(response.into_body(), 65_536).await.unwrap();
     String::from_utf8(body.to_vec()).unwrap().lines().map(str::to_owned).collect()
