@@ -75,7 +75,8 @@ pub(crate) fn login(
                         code { "angela:wrong_nonce" } ". "
                         (both("Ou un code d’erreur :", "Or an error code:")) " " code { "E010004" } "."
                     }
-                    button type="submit" { (both("Se connecter", "Sign in")) }
+                    button type="submit" { (both("Se connecter", "Sign in")) } " "
+                    button class="cancel" type="submit" name="cancel" value="1" { (both("Annuler", "Cancel")) }
                 }
                 fieldset {
                     legend { (both("Panne à simuler", "Fault to simulate")) }
@@ -106,7 +107,6 @@ pub(crate) fn login(
                         }
                     }
                 }
-                button class="cancel" type="submit" name="cancel" value="1" { (both("Annuler", "Cancel")) }
             }
         },
     )
@@ -229,6 +229,7 @@ pub(crate) fn root(stub: &Stub) -> Markup {
                 code { "--fault" }
             }
             table lang="en" {
+                tr { th scope="col" { "Name" } th scope="col" { "On the wire" } }
                 @for fault in FAULTS { tr { td { code { (fault.name()) } } td { (fault.about()) } } }
             }
         },

@@ -46,8 +46,8 @@ macro_rules! operations {
 }
 
 operations! {
-    get "/" state "The namespace as it stands";
-    delete "/" reset "Back to how the namespace began";
+    get "/state" state "The namespace as it stands";
+    delete "/state" reset "Back to how the namespace began";
     get "/openapi.json" openapi "This document";
     get "/namespaces" namespaces "The names of the namespaces beside the default one";
     delete "/namespaces/{id}" remove_namespace "Forgets a namespace";

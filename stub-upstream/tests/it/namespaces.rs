@@ -71,7 +71,7 @@ async fn names_are_narrow_and_handles_are_the_same() {
     let space = world.stub.namespace("handle").unwrap();
     space.set_fault(Some(Fault::Token500));
     assert_eq!((world.stub.fault(), space.fault()), (None, Some(Fault::Token500)));
-    let state = world.get("/ns/handle/_stub/api/v1").await.json();
+    let state = world.get("/ns/handle/_stub/api/v1/state").await.json();
     assert_eq!((&state["namespace"], &state["fault"]["name"]), (&json!("handle"), &json!("token_500")));
     assert!(world.stub.namespace("Not a name").is_none());
 }
