@@ -300,6 +300,9 @@ mod tests {
             report["cpu_us"].as_f64().unwrap() > 0.0 && report["logins"].as_u64().unwrap() > 10,
             "{report}"
         );
+        // The simulator must never be what is measured.
+        let stub = report["stub_cpu_us"].as_f64().unwrap();
+        assert!(stub > 0.0 && stub < report["cpu_us"].as_f64().unwrap(), "{report}");
     }
 
     /// A second process on the same file is refused; a lost seal key is not made anew.

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """PyPI Authlib signs in at each profile that it can serve, and refuses what is broken on purpose."""
-import base64, os
+import base64, os, pathlib, socket, subprocess, sys, time
 from urllib import parse
 
 from authlib.common.security import generate_token
@@ -134,7 +134,39 @@ def faults(name, base):
         check(f"{name}: {fault or 'no fault'} is accepted", "sub" in one.sign_in(persona=one.profile["persona"], fault=fault))
 
 
+def application(base, port):
+    """The application of docs/stub-upstream.md, as it stands there."""
+    here = f"http://127.0.0.1:{port}/"
+    process = subprocess.Popen([sys.executable, "-m", "flask", "--app", "authlib_app", "run", "--port", str(port)],
+                               cwd=pathlib.Path(__file__).parent, env={**os.environ, "ISSUER": f"{base}/generic"},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        for fault, shown in (("", "signed in: Ang\u00e9la Zo\u00e9 Ma\u00eblys GARAN\u00c7ON"), ("wrong_nonce", "not signed in: ")):
+            browser, visitor = Browser(base), Browser(here)
+            away = visitor.send("GET", here).location
+            page = visitor.send("GET", browser.sign_in(away, persona="angela", fault=fault))
+            check(f"the application: {fault or 'no fault'}", page.body.startswith(shown), page.body)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 def main():
+    port = free_port()
+    with Stub(f"http://127.0.0.1:{port}/callback/oidc", AFTER) as base:
+        application(base, port)
     with Stub(BACK, AFTER) as base:
         for name in PROFILES:
             whole(name, base)

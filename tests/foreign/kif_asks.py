@@ -3,15 +3,17 @@
 
 The client's ids and secrets have KIF's shape: 64 digits. What KIF does is written down from a KIF that ran.
 """
-import base64, hashlib, hmac, json, secrets, time
+import base64, hashlib, hmac, json, re, secrets, time
 from urllib import parse, request
 from urllib.error import HTTPError
 
-from stub import Browser, Stub, check, end
+from stub import ROOT, Browser, Stub, check, end
 
-ID, SECRET = "1" * 64, "2" * 64
-KIF = "http://127.0.0.1:9"
-BACK, AFTER = f"{KIF}/openid_connect_login", f"{KIF}/"
+# The settings that docs/stub-upstream.md gives to KIF, whose simulator is at another port.
+CONFIG = dict(re.findall(r"^net\.fenyo\.franceconnect\.config\.oidc\.(\w+)=(.*)$",
+                         (ROOT / "docs" / "stub-upstream.md").read_text(), re.M))
+ID, SECRET = CONFIG["clientid"], CONFIG["clientsecret"]
+BACK, AFTER = CONFIG["redirecturi"], CONFIG["afterlogouturi"]
 SCOPE = "openid gender birthdate birthcountry birthplace given_name family_name email address preferred_username phone"
 PEOPLE = ("angela", "corse", "nom-tres-long", "arabe", "emoji", "balises", "nom-de-200", "presque-rien")
 
@@ -35,12 +37,13 @@ def login(base, issuer, browser, persona, used):
     def holds(what, good, detail=""):
         check(f"{persona}: {what}", good, detail)
 
-    at = f"{base}/api/v1"
+    at = {name: CONFIG[f"{name}uri"].replace("http://127.0.0.1:8081", base)
+          for name in ("authorizationendpoint", "tokenendpoint", "userinfoendpoint", "logout")}
     # 1. The browser: no acr_values, no PKCE; state and nonce of 12 or 13 hexadecimal digits.
     state, nonce = (secrets.token_hex(7)[:length] for length in (12, 13))
     query = "&".join(("response_type=code", f"client_id={ID}", f"scope={SCOPE.replace(' ', '+')}",
                       f"redirect_uri={parse.quote(BACK, safe='')}", f"nonce={nonce}", f"state={state}"))
-    back = parse.urlsplit(browser.sign_in(f"{at}/authorize?{query}", persona=persona))
+    back = parse.urlsplit(browser.sign_in(f"{at['authorizationendpoint']}?{query}", persona=persona))
     answer = dict(parse.parse_qsl(back.query, strict_parsing=True))
     holds("code and state come back", back.path == "/openid_connect_login" and set(answer) == {"code", "state"}
           and answer["state"] == state, back.query)
@@ -48,7 +51,7 @@ def login(base, issuer, browser, persona, used):
     # 2. KIF itself.
     form = {"grant_type": "authorization_code", "code": answer["code"], "redirect_uri": BACK, "client_id": ID,
             "client_secret": SECRET}
-    status, kind, body = post(f"{at}/token", form)
+    status, kind, body = post(at["tokenendpoint"], form)
     tokens = json.loads(body)
     holds("tokens as JSON", status == 200 and kind.startswith("application/json"), body)
     holds("an access token that never was before", tokens["access_token"] not in used)
@@ -64,7 +67,7 @@ def login(base, issuer, browser, persona, used):
     holds("times within 300 seconds", claims["iat"] - 300 <= time.time() <= claims["exp"] + 300, claims)
 
     # 4. Members pass through in their order, so that they must be an object, in UTF-8 that says so.
-    asked = request.Request(f"{at}/userinfo", headers={"Authorization": f"Bearer {tokens['access_token']}",
+    asked = request.Request(at["userinfoendpoint"], headers={"Authorization": f"Bearer {tokens['access_token']}",
                                                        "Accept": "application/json"})
     with request.urlopen(asked, timeout=10) as reply:
         kind, text = reply.headers["Content-Type"], reply.read().decode("utf-8", "strict")
@@ -72,14 +75,14 @@ def login(base, issuer, browser, persona, used):
     holds("the content type says charset=utf-8", kind.replace(" ", "").lower() == "application/json;charset=utf-8", kind)
     holds("a JSON object of the same sub", isinstance(person, dict) and person["sub"] == claims["sub"])
     holds("no member that KIF writes itself", not {"nonce", "state"} & set(person))
-    status, _, _ = post(f"{at}/token", form)
+    status, _, _ = post(at["tokenendpoint"], form)
     holds("a code is good once", status >= 400)
 
     # 5. The browser, without state.
     query = parse.urlencode({"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": AFTER})
-    out = browser.open(f"{at}/logout?{query}")
+    out = browser.open(f"{at['logout']}?{query}")
     holds("logout leads back, with nothing added", out.location == AFTER, out.location or out.body)
-    holds("signed out", "persona" in browser.open(f"{at}/authorize?{query_again(state)}").body)
+    holds("signed out", "persona" in browser.open(f"{at['authorizationendpoint']}?{query_again(state)}").body)
     return person
 
 
@@ -101,6 +104,7 @@ def refusals(base, browser):
 def main():
     used = set()
     with Stub(BACK, AFTER, "--client-id", ID, "--client-secret", SECRET) as base:
+        check("the issuer of the page", CONFIG["issuer"] == "http://127.0.0.1:8081", CONFIG)
         people = [login(base, base, Browser(base), persona, used) for persona in PEOPLE]
         check("accents arrive", people[0]["given_name"].startswith("Ang\u00e9la"), people[0])
         check("somebody else each time", len({person["sub"] for person in people}) == len(PEOPLE))

@@ -1,7 +1,12 @@
 // npm `openid-client` signs in at each profile that it can serve, and refuses what is broken on purpose.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import * as jose from 'jose';
 import * as client from 'openid-client';
 import { AFTER, BACK, Browser, ID, SECRET, check, end, refuses, withStub } from './stub.mjs';
@@ -117,6 +122,35 @@ async function faults(name, base, table) {
   }
 }
 
+// The application of docs/stub-upstream.md, as it stands there.
+async function application(issuer, port) {
+  const child = spawn('node', [fileURLToPath(new URL('openid_client_app.mjs', import.meta.url))],
+    { env: { ...process.env, ISSUER: issuer, PORT: port }, stdio: 'inherit' });
+  const ended = new Promise((done) => child.once('close', done));
+  const here = `http://127.0.0.1:${port}/`;
+  try {
+    for (let tries = 0; tries < 100 && !await fetch(here, { redirect: 'manual' }).catch(() => false); tries += 1) await setTimeout(50);
+    const browser = new Browser();
+    const page = await browser.submit(await browser.open(here), ['persona', 'angela']);
+    check('the application: signed in', page.text === 'signed in: Angéla Zoé Maëlys GARANÇON', page.text);
+    const other = new Browser();
+    const refused = await other.submit(await other.open(here), ['persona', 'angela'], { fault: 'wrong_nonce' });
+    check('the application: a fault is refused', refused.status === 400 && refused.text.startsWith('not signed in: '), refused.text);
+  } finally {
+    child.kill();
+    await ended;
+  }
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
 const directory = await mkdtemp(join(tmpdir(), 'foreign-'));
 try {
   const file = join(directory, 'jwks.json');
@@ -135,6 +169,8 @@ try {
     check('franceconnect_plus: jwe_plain can be seen', client.getDecryptedResponses(tokens) === undefined);
   });
   await withStub(['--rs256'], (base) => profile('generic', base, 'RS256'));
+  const port = await freePort();
+  await withStub(['--redirect-uri', `http://127.0.0.1:${port}/callback/oidc`], (base) => application(`${base}/generic`, port));
   await withStub(['--auto-login', 'angela'], async (base) => {
     const config = await discover(base, PROFILES.generic, 'ES256');
     const { info } = await signIn(config, PROFILES.generic, {});

@@ -29,7 +29,7 @@ export async function refuses(what, error, deed) {
 
 // Serves on a free port of the loopback; gives the base URL.
 async function startStub(...args) {
-  const addresses = ['--redirect-uri', BACK, '--post-logout-redirect-uri', AFTER];
+  const addresses = ['--redirect-uri', BACK, '--post-logout-redirect-uri', AFTER]; // beside those of `args`
   const child = spawn(STUB, ['serve', '--listen', '127.0.0.1:0', ...addresses, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const said = [];
   createInterface({ input: child.stderr }).on('line', (line) => said.push(line));
@@ -77,7 +77,7 @@ export class Browser {
   // Follows redirects until one leads to the client, which is not called, or to a page.
   async open(url, options) {
     let answer = await this.send(url, options);
-    while (answer.location && ![BACK, AFTER].some((client) => answer.location.href.startsWith(client))) {
+    while (answer.location && answer.location.port !== '9') {
       answer = await this.send(answer.location);
     }
     return answer;

@@ -1,4 +1,4 @@
-//! The page holds the program's own tables; `UPDATE_DOCS=1` writes them anew.
+//! The page holds the program's own tables, and applications that are tested; `UPDATE_DOCS=1` writes them anew.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -6,6 +6,12 @@ use std::fs;
 use stub_upstream::{FAULTS, PROFILES, Personas, Stage};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/stub-upstream.md");
+
+/// A file of the repository as a block of code.
+fn code(language: &str, file: &str) -> String {
+    let text = fs::read_to_string(format!("{}/../{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    format!("```{language}\n{text}```\n")
+}
 
 fn profiles() -> String {
     let mut table = String::from("| |");
@@ -48,7 +54,14 @@ fn faults() -> String {
 fn the_tables_are_the_programs() {
     let page = fs::read_to_string(PAGE).unwrap();
     let mut wanted = page.clone();
-    for (name, table) in [("profiles", profiles()), ("personas", personas()), ("faults", faults())] {
+    let (node, python) = ("tests/foreign/openid_client_app.mjs", "tests/foreign/authlib_app.py");
+    for (name, table) in [
+        ("profiles", profiles()),
+        ("personas", personas()),
+        ("faults", faults()),
+        (node, code("js", node)),
+        (python, code("python", python)),
+    ] {
         let (begin, end) = (format!("<!-- {name}: generated -->\n"), format!("<!-- {name}: end -->"));
         let start = wanted.find(&begin).unwrap_or_else(|| panic!("no {begin}")) + begin.len();
         let stop = wanted.find(&end).unwrap_or_else(|| panic!("no {end}"));
