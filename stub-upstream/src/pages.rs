@@ -34,9 +34,9 @@ fn layout(title: &str, content: &Markup) -> Markup {
     }
 }
 
-/// Two languages, one line.
+/// Two languages, one line; nothing where there is nothing to say.
 fn both(fr: &str, en: &str) -> Markup {
-    html! { (fr) " · " span lang="en" { (en) } }
+    html! { @if !fr.is_empty() || !en.is_empty() { (fr) " · " span lang="en" { (en) } } }
 }
 
 /// The choice of a person. `problem` is a login name that nobody has.

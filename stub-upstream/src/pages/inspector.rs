@@ -27,7 +27,7 @@ pub(crate) fn list(stub: &Stub, flows: &[Flow]) -> Markup {
                     table {
                         tr {
                             th scope="col" { (both("Connexion", "Login")) }
-                            th scope="col" { (both("Profil, application", "Profile, client")) }
+                            th scope="col" { (both("Profil", "Profile")) }
                             th scope="col" { (both("Personne", "Person")) }
                             th scope="col" { (both("Panne", "Fault")) }
                             th scope="col" { (both("Échanges", "Exchanges")) }
