@@ -300,6 +300,9 @@ mod tests {
             report["cpu_us"].as_f64().unwrap() > 0.0 && report["logins"].as_u64().unwrap() > 10,
             "{report}"
         );
+        // The simulator must never be what is measured.
+        let stub = report["stub_cpu_us"].as_f64().unwrap();
+        assert!(stub > 0.0 && stub < report["cpu_us"].as_f64().unwrap(), "{report}");
     }
 
     /// The option goes before the configuration, which has `json` here; KIF's is the same in both places.

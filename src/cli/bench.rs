@@ -27,13 +27,15 @@ impl Bench {
             serde_json::to_string(&measured).map_err(|error| Failure::caused(&error))?
         } else {
             format!(
-                "{}: {} µs of CPU per login, {} logins per second and core, {} logins, {} errors, {} KiB",
+                "{}: {} µs of CPU per login, {} logins per second and core, {} logins, {} errors, {} KiB; \
+                 the simulated provider: {} µs",
                 self.scenario,
                 measured.cpu_us,
                 measured.per_core_per_s,
                 measured.logins,
                 measured.errors,
-                measured.rss_kib
+                measured.rss_kib,
+                measured.stub_cpu_us
             )
         };
         output(format!("{text}\n").as_bytes())

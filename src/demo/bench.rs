@@ -1,7 +1,10 @@
 //! `relais bench`: what one login costs the relay, in CPU time of a process of its own.
 //!
-//! The relay runs as a child, as `relais serve` would; the simulated provider (signing people in without a
-//! page) and the browsers are here, so that only the relay's own work is counted.
+//! The relay runs as a child, as `relais serve` would; the simulated provider (somebody else each time, without a
+//! page) on a thread of its own, and the browsers are here, so that the work of each is counted apart.
+
+mod cpu;
+mod provider;
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,6 +19,8 @@ use stub_upstream::Stub;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
+use self::cpu::{cpu, rss};
+use self::provider::Provider;
 use super::http_client::{HttpClient, Reply};
 use super::{DemoError, Keep};
 use crate::clock::{Clock as _, SystemClock};
@@ -36,6 +41,8 @@ pub struct Report {
     pub scenario: &'static str,
     /// CPU time of the relay per login, user and system, in microseconds.
     pub cpu_us: f64,
+    /// CPU time of the simulated provider per login, in microseconds; its share of the machine, none of the relay's.
+    pub stub_cpu_us: f64,
     /// Logins per second that one core would bear.
     pub per_core_per_s: u64,
     /// Logins that did not end in an answer.
@@ -59,7 +66,7 @@ pub enum BenchError {
     #[error("the relay under test does not answer")]
     NoRelay,
     /// `/proc` is not what it should be.
-    #[error("the relay's CPU time cannot be read")]
+    #[error("the CPU time cannot be read")]
     NoFigure,
 }
 
@@ -81,14 +88,15 @@ async fn measure(seconds: u64, directory: &Path, entropy: &Arc<dyn Entropy>) -> 
     let callback = format!("http://{relay}/callback/provider");
     let stub = Stub::builder(format!("http://{stub_address}"))
         .client("bench", &secret, &[callback], &[] as &[&str])
-        .auto_login(Some("angela"))
+        .auto_login(Some("load"))
         .build()
         .map_err(DemoError::from)?;
-    let served = tokio::spawn(async move { axum::serve(provider, stub.router()).await });
+    let provider = Provider::start(provider, stub)?;
     let config = directory.join("relais.toml");
     std::fs::write(&config, configuration(relay, stub_address))?;
     let mut child = start(&config)?;
     let pid = child.id().ok_or(BenchError::NoRelay)?;
+    let relay_stat = PathBuf::from(format!("/proc/{pid}/stat"));
     let app = AppId::parse("bench").ok_or(BenchError::NoRelay)?;
     let key = MasterKey::from_hex(&key).map_err(io::Error::other)?;
     let wire = wires::WIRES.first().ok_or(BenchError::NoRelay)?;
@@ -98,15 +106,15 @@ async fn measure(seconds: u64, directory: &Path, entropy: &Arc<dyn Entropy>) -> 
         wait_for(relay, &mut child).await?;
         load.run(WARM_UP).await;
         load.counts.take();
-        let before = cpu(pid)?;
+        let before = (cpu(&relay_stat)?, cpu(provider.stat())?);
         load.run(Duration::from_secs(seconds)).await;
-        let spent = cpu(pid)?.saturating_sub(before);
+        let spent = cpu(&relay_stat)?.saturating_sub(before.0);
+        let stub_spent = cpu(provider.stat())?.saturating_sub(before.1);
         let (logins, errors) = load.counts.take();
-        Ok(report(logins, errors, spent, rss(pid)?))
+        Ok(report(logins, errors, spent, stub_spent, rss(pid)?))
     };
     let report = report.await;
     child.kill().await?;
-    served.abort();
     report
 }
 
@@ -116,12 +124,15 @@ async fn measure(seconds: u64, directory: &Path, entropy: &Arc<dyn Entropy>) -> 
     clippy::cast_sign_loss,
     reason = "figures for people"
 )]
-fn report(logins: u64, errors: u64, spent: Duration, rss_kib: u64) -> Report {
-    let cpu_us = spent.as_micros() as f64 / logins.max(1) as f64;
+fn report(logins: u64, errors: u64, spent: Duration, stub_spent: Duration, rss_kib: u64) -> Report {
+    let per_login = |spent: Duration| spent.as_micros() as f64 / logins.max(1) as f64;
+    let tenths = |figure: f64| (figure * 10.0).round() / 10.0;
+    let cpu_us = per_login(spent);
     let per_core_per_s = if cpu_us > 0.0 { (1_000_000.0 / cpu_us) as u64 } else { 0 };
     Report {
         scenario: "relay",
-        cpu_us: (cpu_us * 10.0).round() / 10.0,
+        cpu_us: tenths(cpu_us),
+        stub_cpu_us: tenths(per_login(stub_spent)),
         per_core_per_s,
         errors,
         logins,
@@ -262,23 +273,4 @@ scopes = ["openid", "profile", "birth", "email"]
 claims = ["given_name", "family_name", "birthdate", "gender", "birthplace", "birthcountry", "email"]
 "#
     )
-}
-
-/// User and system time of a process so far, from `/proc` (proc(5)): clock ticks of 10 ms.
-fn cpu(pid: u32) -> Result<Duration, BenchError> {
-    let stat = std::fs::read_to_string(proc(pid, "stat"))?;
-    let after_name = stat.rsplit_once(')').map(|(_, rest)| rest).ok_or(BenchError::NoFigure)?;
-    let mut fields = after_name.split_whitespace().skip(11);
-    let mut ticks = || fields.next().and_then(|field| field.parse::<u64>().ok()).ok_or(BenchError::NoFigure);
-    Ok(Duration::from_millis((ticks()? + ticks()?) * 10))
-}
-
-fn rss(pid: u32) -> Result<u64, BenchError> {
-    let status = std::fs::read_to_string(proc(pid, "status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or(BenchError::NoFigure)?;
-    line.split_whitespace().next().and_then(|kib| kib.parse().ok()).ok_or(BenchError::NoFigure)
-}
-
-fn proc(pid: u32, file: &str) -> PathBuf {
-    PathBuf::from(format!("/proc/{pid}/{file}"))
 }

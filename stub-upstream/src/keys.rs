@@ -165,8 +165,14 @@ pub(crate) fn alg_none(claims: &Map<String, Value>) -> String {
 }
 
 /// A JWS by a shared secret: HS256 (RFC 7518, section 3.2), header as `FranceConnect` v1 had it.
-pub(crate) fn sign_shared(secret: &str, claims: &Map<String, Value>) -> String {
-    shared(&json!({ "typ": "JWT", "alg": "HS256" }), secret, claims)
+pub(crate) fn sign_shared(
+    secret: &str,
+    claims: &Map<String, Value>,
+    edit: impl FnOnce(&mut Map<String, Value>),
+) -> String {
+    let mut header = Map::from_iter([("typ".to_owned(), json!("JWT")), ("alg".to_owned(), json!("HS256"))]);
+    edit(&mut header);
+    shared(&Value::Object(header), secret, claims)
 }
 
 fn shared(header: &Value, secret: &str, claims: &Map<String, Value>) -> String {
@@ -337,7 +343,7 @@ mod tests {
             let payload = jws.split('.').nth(1).unwrap();
             assert_eq!(ring.verify(&jws.replace(payload, &URL_SAFE_NO_PAD.encode("{}"))), None);
         }
-        let shared = sign_shared("secret", &claims);
+        let shared = sign_shared("secret", &claims, |_| ());
         assert!(shared.starts_with("eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9."), "typ, then alg: {shared}");
         assert_eq!(unverified(&shared), Some(claims.clone()));
         assert!(verify_shared("secret", &shared) && !verify_shared("another", &shared));

@@ -35,9 +35,9 @@ fn layout(title: &str, content: &Markup) -> Markup {
     }
 }
 
-/// Two languages, one line.
+/// Two languages, one line; nothing where there is nothing to say.
 fn both(fr: &str, en: &str) -> Markup {
-    html! { (fr) " · " span lang="en" { (en) } }
+    html! { @if !fr.is_empty() || !en.is_empty() { (fr) " · " span lang="en" { (en) } } }
 }
 
 /// The choice of a person. `problem` is a login name that nobody has.
@@ -85,7 +85,8 @@ pub(crate) fn login(
                         code { "angela:wrong_nonce" } ". "
                         (both("Ou un code d’erreur :", "Or an error code:")) " " code { "E010004" } "."
                     }
-                    button type="submit" { (both("Se connecter", "Sign in")) }
+                    button type="submit" { (both("Se connecter", "Sign in")) } " "
+                    button class="cancel" type="submit" name="cancel" value="1" { (both("Annuler", "Cancel")) }
                 }
                 fieldset {
                     legend { (both("Panne à simuler", "Fault to simulate")) }
@@ -116,7 +117,6 @@ pub(crate) fn login(
                         }
                     }
                 }
-                button class="cancel" type="submit" name="cancel" value="1" { (both("Annuler", "Cancel")) }
             }
         },
     )
@@ -239,6 +239,7 @@ pub(crate) fn root(stub: &Stub) -> Markup {
                 code { "--fault" }
             }
             table lang="en" {
+                tr { th scope="col" { "Name" } th scope="col" { "On the wire" } }
                 @for fault in FAULTS { tr { td { code { (fault.name()) } } td { (fault.about()) } } }
             }
         },

@@ -30,6 +30,8 @@ has() {
     openssl) command -v openssl >/dev/null ;;
     cgi) has perl && has openssl && command -v curl >/dev/null && command -v jq >/dev/null ;;
     nginx) PATH=$PATH:/usr/sbin command -v nginx >/dev/null ;;
+    foreign-node) command -v node >/dev/null && [ -d tests/foreign/node_modules/openid-client ] ;;
+    foreign-python) has python && cmp -s tests/foreign/requirements.txt "$(foreign_python)/requirements.txt" ;;
     browser) [ -n "${RELAIS_TEST_CHROMIUM:-}" ] && command -v node >/dev/null &&
       [ -d tests/browser/node_modules/playwright-core ] ;;
   esac
@@ -45,8 +47,21 @@ missing() {
     openssl) echo "the openssl command (Debian: openssl)" ;;
     cgi) echo "what KIF's scripts call (Debian: openssl curl jq libcryptx-perl libcrypt-jwt-perl)" ;;
     nginx) echo "nginx (Debian: nginx-light)" ;;
+    foreign-node) echo "Node (Debian: nodejs npm), then: cd tests/foreign && npm ci" ;;
+    foreign-python) echo "Python's pip (Debian: python3-pip), then: . tests/parts/tools.sh; find_tools; install_foreign_python" ;;
     browser) echo "chromium and Node (Debian: chromium nodejs npm), then: cd tests/browser && npm ci" ;;
   esac
+}
+
+# Where the packages of tests/foreign/requirements.txt are, for PYTHONPATH.
+foreign_python() { echo "${CARGO_TARGET_DIR:-$PWD/target}/test-run/python"; }
+
+install_foreign_python() {
+  local directory
+  directory=$(foreign_python)
+  rm -rf "$directory"
+  "$RELAIS_TEST_PYTHON" -m pip install -q --disable-pip-version-check --root-user-action=ignore --no-deps --target "$directory" \
+    -r tests/foreign/requirements.txt && cp tests/foreign/requirements.txt "$directory"
 }
 
 debian() {
@@ -75,6 +90,8 @@ install_tools() {
         openssl) packages+=(openssl) ;;
         cgi) packages+=(openssl curl jq) ;;
         nginx) packages+=(nginx-light) ;;
+        foreign-node) command -v npm >/dev/null || packages+=(nodejs npm) ;;
+        foreign-python) "${RELAIS_TEST_PYTHON:-python3}" -m pip --version >/dev/null 2>&1 || packages+=(python3-pip) ;;
         browser)
           [ -n "${RELAIS_TEST_CHROMIUM:-}" ] || packages+=(chromium fonts-dejavu-core)
           command -v npm >/dev/null || packages+=(nodejs npm)
@@ -83,6 +100,12 @@ install_tools() {
     done
     [ ${#packages[@]} = 0 ] || debian "${packages[@]}" || echo "not installed: ${packages[*]}"
     find_tools
+    if [[ " $* " == *" foreign-node "* ]] && ! has foreign-node; then
+      (cd tests/foreign && npm ci --no-audit --no-fund) || echo "not installed: tests/foreign/node_modules"
+    fi
+    if [[ " $* " == *" foreign-python "* ]] && ! has foreign-python; then
+      install_foreign_python || echo "not installed: $(foreign_python)"
+    fi
     if [[ " $* " == *" browser "* ]] && ! has browser; then
       (cd tests/browser && npm ci --no-audit --no-fund) || echo "not installed: tests/browser/node_modules"
     fi

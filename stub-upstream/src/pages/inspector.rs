@@ -23,17 +23,26 @@ pub(crate) fn list(stub: &Stub, flows: &[Flow]) -> Markup {
             }
             div id="live" {
                 @if flows.is_empty() { p { (both("Rien encore.", "Nothing yet.")) } }
-                table {
-                    @for flow in flows {
-                        @let unmet = flow.exchanges.iter().flat_map(|exchange| &exchange.checks).filter(|check| !check.met).count();
+                @else {
+                    table {
                         tr {
-                            td { a href={ (prefix) "/_stub/logins/" (flow.id) } { "n° " (flow.id) } }
-                            td { code { (flow.profile) } br; code { (flow.client) } }
-                            td { @if let Some(persona) = &flow.persona { code { (persona) } } }
-                            td { @if let Some(fault) = flow.fault { code { (fault) } } }
-                            td {
-                                @for exchange in &flow.exchanges { (exchange.endpoint) " " (exchange.status) br; }
-                                @if unmet > 0 { strong class="unmet" { (unmet) " ✗" } }
+                            th scope="col" { (both("Connexion", "Login")) }
+                            th scope="col" { (both("Profil", "Profile")) }
+                            th scope="col" { (both("Personne", "Person")) }
+                            th scope="col" { (both("Panne", "Fault")) }
+                            th scope="col" { (both("Échanges", "Exchanges")) }
+                        }
+                        @for flow in flows {
+                            @let unmet = flow.exchanges.iter().flat_map(|exchange| &exchange.checks).filter(|check| !check.met).count();
+                            tr {
+                                td { a href={ (prefix) "/_stub/logins/" (flow.id) } { "n° " (flow.id) } }
+                                td { code { (flow.profile) } br; code { (flow.client) } }
+                                td { @if let Some(persona) = &flow.persona { code { (persona) } } }
+                                td { @if let Some(fault) = flow.fault { code { (fault) } } }
+                                td {
+                                    @for exchange in &flow.exchanges { (exchange.endpoint) " " (exchange.status) br; }
+                                    @if unmet > 0 { strong class="unmet" { "✗ " (unmet) " " (both("non tenu", "unmet")) } }
+                                }
                             }
                         }
                     }
@@ -53,7 +62,8 @@ pub(crate) fn one(stub: &Stub, flow: &Flow) -> Markup {
             h1 { (both("Connexion", "Login")) " n° " (flow.id) }
             div id="live" {
                 p { code { (flow.profile) } " · " code { (flow.client) }
-                    @if let Some(persona) = &flow.persona { " · " code { (persona) } } }
+                    @if let Some(persona) = &flow.persona { " · " code { (persona) } }
+                    " · " (both("début à", "begun at")) " " (flow.started) }
                 @if let (Some(fault), Some(advice)) = (flow.fault, flow.advice) {
                     p class="problem" {
                         (both("Panne", "Fault")) " " code { (fault) } br;
@@ -61,16 +71,16 @@ pub(crate) fn one(stub: &Stub, flow: &Flow) -> Markup {
                         strong lang="en" { (advice) }
                     }
                 }
-                @for exchange in &flow.exchanges { (of_exchange(exchange)) }
+                @for exchange in &flow.exchanges { (of_exchange(flow, exchange)) }
             }
         },
     )
 }
 
-fn of_exchange(exchange: &Exchange) -> Markup {
+fn of_exchange(flow: &Flow, exchange: &Exchange) -> Markup {
     html! {
         h2 { (exchange.endpoint) " → " (exchange.status) }
-        p { (both("À", "At")) " " (exchange.at) }
+        p { "+ " (exchange.at.saturating_sub(flow.started)) " s" }
         @if !exchange.checks.is_empty() { ul class="checks" { @for check in &exchange.checks { (of_check(check)) } } }
         h3 { (both("Requête", "Request")) }
         (pairs(&exchange.request))

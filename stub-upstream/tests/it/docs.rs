@@ -1,4 +1,4 @@
-//! The page holds the program's own tables; `UPDATE_DOCS=1` writes them anew.
+//! The page holds the program's own tables, and applications that are tested; `UPDATE_DOCS=1` writes them anew.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,6 +9,12 @@ use stub_upstream::{FAULTS, PROFILES, Personas, Stage};
 use crate::harness::World;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/stub-upstream.md");
+
+/// A file of the repository as a block of code.
+fn code(language: &str, file: &str) -> String {
+    let text = fs::read_to_string(format!("{}/../{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    format!("```{language}\n{text}```\n")
+}
 
 fn profiles() -> String {
     let mut table = String::from("| |");
@@ -93,12 +99,15 @@ async fn error_logins() -> String {
 async fn the_tables_are_the_programs() {
     let page = fs::read_to_string(PAGE).unwrap();
     let mut wanted = page.clone();
+    let (node, python) = ("tests/foreign/openid_client_app.mjs", "tests/foreign/authlib_app.py");
     let tables = [
         ("profiles", profiles()),
         ("personas", personas()),
         ("error logins", error_logins().await),
         ("operations", operations().await),
         ("faults", faults()),
+        (node, code("js", node)),
+        (python, code("python", python)),
     ];
     for (name, table) in tables {
         let (begin, end) = (format!("<!-- {name}: generated -->\n"), format!("<!-- {name}: end -->"));

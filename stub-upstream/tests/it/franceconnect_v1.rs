@@ -4,7 +4,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use stub_upstream::{Client, Profile, Stub};
+use stub_upstream::{Client, Fault, Profile, Stub};
 
 use crate::harness::{AFTER, BACK, BASE, ID, NOW, SECRET, World, fc_token, opened};
 
@@ -105,6 +105,15 @@ async fn there_is_nothing_to_discover_and_only_post_authenticates() {
         let changed: Vec<_> = KIF.iter().map(|(n, v)| (*n, if *n == name { value } else { *v })).collect();
         assert_eq!(world.get_with("/api/v1/authorize", &changed).await.status, 400, "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_fault_of_the_header_shows_without_keys() {
+    let mut world = World::new();
+    world.stub.set_fault(Fault::parse("crit_unknown"));
+    let tokens = login(&mut world).await;
+    let (header, _) = opened(tokens["id_token"].as_str().unwrap());
+    assert_eq!(header["crit"], json!(["urn:example:extension"]));
 }
 
 #[tokio::test]

@@ -76,23 +76,32 @@ pub(in crate::endpoints) fn sign(
         keys.add(alg)?;
     }
     let jws = match alg {
-        None => sign_shared(&client.secret, claims),
+        None => sign_shared(&client.secret, claims, |header| in_header(fault, header)),
         // Nobody knows the key that it brings along.
         Some(alg) if fault == Some(Fault::KeyInHeader) => {
             let own = KeyRing::new(vec![alg], |_, _| "its-own".to_owned())?;
             own.sign(alg, claims, chance, |header, key| drop(header.insert("jwk".to_owned(), key.clone())))?
         }
-        Some(alg) => keys.sign(alg, claims, chance, |header, _| match fault {
-            Some(Fault::KeyUnknown) => drop(header.insert("kid".to_owned(), json!("unpublished"))),
-            Some(Fault::KidMissing) => drop(header.shift_remove("kid")),
-            Some(Fault::CritUnknown) => {
-                header.insert("crit".to_owned(), json!(["urn:example:extension"]));
-                header.insert("urn:example:extension".to_owned(), json!(true));
-            }
-            _ => {}
-        })?,
+        Some(alg) => keys.sign(alg, claims, chance, |header, _| in_header(fault, header))?,
     };
     Ok(if fault == Some(Fault::BadSignature) { altered(&jws) } else { jws })
+}
+
+/// Faults of the header; those of `kid` need one.
+fn in_header(fault: Option<Fault>, header: &mut Map<String, Value>) {
+    match fault {
+        Some(Fault::KeyUnknown) => {
+            if let Some(kid) = header.get_mut("kid") {
+                *kid = json!("unpublished");
+            }
+        }
+        Some(Fault::KidMissing) => drop(header.shift_remove("kid")),
+        Some(Fault::CritUnknown) => {
+            header.insert("crit".to_owned(), json!(["urn:example:extension"]));
+            header.insert("urn:example:extension".to_owned(), json!(true));
+        }
+        _ => {}
+    }
 }
 
 /// The same JWS with the last byte of its signature altered.
