@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use relais::store::Kind;
 use serde::Deserialize;
 
 const URL: &str = "https://compta.example/return?state=0123456789abcdef&nonce=fedcba9876543210";
@@ -340,6 +341,37 @@ fn check_config_accepts_the_commented_file() {
     assert_eq!((stdout(&output), stderr(&output), code(&output)), (expected.as_str(), "", 0));
 }
 
+/// Every kind of record is told of, with the fields that its type has and the place that the configuration gives it.
+#[test]
+fn privacy_tells_what_is_kept() {
+    let place = Place::new();
+    let file = configured(&place);
+    let output = relais(&["privacy", &file, "--json"], b"");
+    assert_eq!((stderr(&output), code(&output)), ("", 0));
+    let rows: serde_json::Value = serde_json::from_str(stdout(&output)).unwrap();
+    let row = |kind: Kind| rows.as_array().unwrap().iter().find(|row| row["kind"] == kind.name());
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Probe) {
+        let row = row(kind).unwrap_or_else(|| panic!("{} is not told of", kind.name()));
+        let kept_in = row["kept_in"].as_str().unwrap();
+        assert_eq!(kept_in.contains("SQLite file"), kind.is_durable(), "{kept_in}");
+        assert!(row["longest_seconds"].as_u64().unwrap() > 0);
+    }
+    let session = row(Kind::Session).unwrap();
+    assert_eq!(session["fields"], serde_json::json!(["sid", "started", "seen", "sign_ins", "participants"]));
+    assert_eq!(session["longest_seconds"], 12 * 3600);
+    assert!(session["personal"].as_str().unwrap().contains("identity"));
+
+    let text =
+        include_str!("../config/relais.toml").replace("#ephemeral = \"memory\"", "ephemeral = \"sqlite\"");
+    write(&file, text).unwrap();
+    let output = relais(&["privacy", &file], b"");
+    let told = stdout(&output);
+    assert!(
+        told.contains("session: a browser session\n") && told.contains("  at most    12 hours; at logout")
+    );
+    assert!(!told.contains("kept in    memory"), "{told}");
+}
+
 #[test]
 fn check_config_reports_every_fault_at_once() {
     let place = Place::new();
@@ -356,7 +388,7 @@ fn check_config_reports_every_fault_at_once() {
     let expected = [
         "server.public_url: is missing; write \"https://relais.example\"",
         "server.pubic_url: unknown key; did you mean `public_url`?",
-        "upstream.fc.profile: is a number; write one of generic, franceconnect_v2, franceconnect_v1",
+        "upstream.fc.profile: is a number; write one of generic, franceconnect_v2, franceconnect_plus, proconnect, franceconnect_v1",
         &format!(
             "upstream.fc.client_secret_file: is readable by others (mode 0644); chmod 600 {}",
             place.path("fc.secret")

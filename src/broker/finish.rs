@@ -12,9 +12,9 @@ use crate::service::AppId;
 use crate::store::{StoreError, Table};
 
 /// For how long the browser that received an answer gets the same bytes again (a double click).
-const REPEAT: Duration = Duration::from_mins(1);
+pub(super) const REPEAT: Duration = Duration::from_mins(1);
 /// The longest that a login which was taken can still need for its answer.
-const ON_ITS_WAY: Duration = Duration::from_mins(2);
+pub(super) const ON_ITS_WAY: Duration = Duration::from_mins(2);
 
 /// Spends the message of `request` for `login`, whose answer sends `browser` to `location`. The answer may
 /// leave only if this succeeds.

@@ -12,6 +12,7 @@ mod choose;
 mod complete;
 mod confirm;
 mod finish;
+mod inventory;
 pub mod logout;
 pub mod session;
 mod tables;
@@ -35,6 +36,7 @@ pub use begin::begin;
 pub use complete::complete;
 pub use confirm::{Confirmed, Decision, confirm};
 pub use finish::{Repeat, again, finish, repeat};
+pub use inventory::{Kept, inventory};
 pub use session::Session;
 pub use tables::{Claimable, Tables};
 

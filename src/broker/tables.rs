@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Session;
@@ -40,23 +41,32 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// All tables: in `store` what may be lost, in `durable` what may not.
+    /// All tables: in `durable` the kinds that must outlive the process, the others in `store`.
     pub fn new(store: &Arc<dyn Store>, durable: &Arc<dyn Store>, sealer: &Sealer) -> Self {
+        let place = |kind: Kind| if kind.is_durable() { durable.clone() } else { store.clone() };
         Self {
-            away: Table::new(store.clone(), sealer.clone(), Kind::AwayLogin),
-            confirm: Table::new(store.clone(), sealer.clone(), Kind::ConfirmLogin),
-            used: Table::new(store.clone(), sealer.clone(), Kind::UsedHandle),
-            spent: Table::new(store.clone(), sealer.clone(), Kind::SpentMessage),
-            spent_timeless: Table::new(durable.clone(), sealer.clone(), Kind::SpentTimeless),
-            answers: Table::new(store.clone(), sealer.clone(), Kind::Answer),
-            references: Table::new(store.clone(), sealer.clone(), Kind::Reference),
-            seen_ivs: Table::new(store.clone(), sealer.clone(), Kind::SeenIv),
-            sessions: Table::new(store.clone(), sealer.clone(), Kind::Session),
-            session_cookies: Table::new(store.clone(), sealer.clone(), Kind::SessionCookie),
-            confirm_logout: Table::new(store.clone(), sealer.clone(), Kind::ConfirmLogout),
-            away_logout: Table::new(store.clone(), sealer.clone(), Kind::AwayLogout),
+            away: table(place, sealer, Kind::AwayLogin),
+            confirm: table(place, sealer, Kind::ConfirmLogin),
+            used: table(place, sealer, Kind::UsedHandle),
+            spent: table(place, sealer, Kind::SpentMessage),
+            spent_timeless: table(place, sealer, Kind::SpentTimeless),
+            answers: table(place, sealer, Kind::Answer),
+            references: table(place, sealer, Kind::Reference),
+            seen_ivs: table(place, sealer, Kind::SeenIv),
+            sessions: table(place, sealer, Kind::Session),
+            session_cookies: table(place, sealer, Kind::SessionCookie),
+            confirm_logout: table(place, sealer, Kind::ConfirmLogout),
+            away_logout: table(place, sealer, Kind::AwayLogout),
         }
     }
+}
+
+fn table<T: Serialize + DeserializeOwned>(
+    place: impl Fn(Kind) -> Arc<dyn Store>,
+    sealer: &Sealer,
+    kind: Kind,
+) -> Table<T> {
+    Table::new(place(kind), sealer.clone(), kind)
 }
 
 /// The login that used a handle: for the button, and the repeated answer, of whoever comes again.

@@ -9,6 +9,7 @@ mod doctor;
 mod import_kif;
 mod keys;
 mod legacy;
+mod privacy;
 mod reload;
 mod serve;
 
@@ -54,6 +55,7 @@ enum Command {
     Doctor(doctor::Doctor),
     ImportKif(import_kif::ImportKif),
     Keys(keys::Keys),
+    Privacy(privacy::Privacy),
     Legacy(legacy::Legacy),
     #[cfg(feature = "demo")]
     Bench(bench::Bench),
@@ -71,6 +73,7 @@ impl Cli {
             Command::Doctor(doctor) => doctor.run(),
             Command::ImportKif(import) => import.run(),
             Command::Keys(keys) => keys.run(),
+            Command::Privacy(privacy) => privacy.run(),
             Command::Legacy(legacy) => legacy.run(),
             #[cfg(feature = "demo")]
             Command::Bench(bench) => bench.run(),

@@ -13,7 +13,7 @@ const MAX_MSG: usize = 8192;
 /// How far in the future a message may be dated, in seconds.
 const AHEAD: u64 = 60;
 /// For how long a message without a time is remembered, in seconds: a day.
-const TIMELESS: u64 = 86_400;
+pub const TIMELESS: u64 = 86_400;
 
 /// Opens the `msg` of a query string for `app`, sent to the relay `issuer`. `floor` is the instant before which
 /// sealed messages are refused, because the marks that would tell a replay are lost.

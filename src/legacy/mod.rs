@@ -25,7 +25,7 @@ pub use answer::{Answer, Return, Unanswerable, answer, refuse};
 pub use callback::CallbackRule;
 pub use claim::{Credentials, reference_handle};
 pub use keys::{BadKey, Direction, MasterKey};
-pub use message::{open, open_logout, sealed};
+pub use message::{TIMELESS, open, open_logout, sealed};
 pub use usage::{Usage, Used};
 
 use wires::{FIXED_IV, Keyed, Wire};
@@ -87,6 +87,9 @@ impl RelayClaim {
         }
     }
 }
+
+/// How long a reference may be claimed.
+pub const CLAIM: Duration = Duration::from_mins(1);
 
 /// How an answer reaches the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

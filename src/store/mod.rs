@@ -6,6 +6,7 @@
 //! sealed by [`Table`] before a backend sees them. Every kind has a ceiling; a full kind refuses, and never
 //! evicts what is alive.
 
+mod fields;
 mod memory;
 mod sqlite;
 mod table;
@@ -19,6 +20,7 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 
+pub use fields::fields_of;
 pub use memory::Memory;
 pub use sqlite::{OpenError, Sqlite};
 pub use table::{OwnerRef, Sealer, Table};
@@ -71,6 +73,11 @@ impl Kind {
         Self::ConfirmLogout,
         Self::Probe,
     ];
+
+    /// Whether it must outlive the process whatever the configuration says: it is then in the durable store.
+    pub fn is_durable(self) -> bool {
+        matches!(self, Self::SpentTimeless)
+    }
 
     /// The stable name.
     pub fn name(self) -> &'static str {

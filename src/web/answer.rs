@@ -1,7 +1,5 @@
 //! What the broker decided becomes a response: a redirect to the upstream, a question, or the sealed answer.
 
-use std::time::Duration;
-
 use axum::response::Response;
 
 use super::headers::{page, see_other};
@@ -15,9 +13,6 @@ use crate::message::{PublicMessage, SupportCode};
 use crate::outcome::{Declined, RefusalCode};
 use crate::pages;
 use crate::request::{LegacyRequest, LoginRequest};
-
-/// How long a reference may be claimed.
-const CLAIM: Duration = Duration::from_mins(1);
 
 /// Carries out what the broker decided.
 pub(super) async fn next(visit: &mut Visit, next: Next, browser: BrowserId) -> Result<Response, Refusal> {
@@ -66,7 +61,8 @@ async fn answer(visit: &mut Visit, outcome: Outcome, browser: BrowserId) -> Resu
             if let Return::ByReference { reference, .. } = &answer.travels {
                 let handle = legacy::reference_handle(&request.app, request.key, reference);
                 let waiting = broker::Claimable { login, sealed: answer.sealed.clone() };
-                let kept = means.tables.references.put(&handle, &waiting, now.plus(CLAIM), &[], now).await;
+                let kept =
+                    means.tables.references.put(&handle, &waiting, now.plus(legacy::CLAIM), &[], now).await;
                 kept.map_err(Box::<broker::Failure>::from)?;
             }
             broker::finish(&journey, &request, login, browser, answer.travels.location()).await?;

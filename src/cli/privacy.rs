@@ -1,0 +1,108 @@
+//! `relais privacy`: what is kept, of whom, for how long, and where.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Failure, environment, output};
+use crate::broker::{self, inventory};
+use crate::config::{self, Backend, Config, Purpose};
+use crate::store::Kind;
+
+/// List every kind of record that a relay with this configuration keeps.
+///
+/// For each: what it is, what of a person is in it, its fields, the longest that it is kept, and where. Everything
+/// kept is sealed under the seal key, and found by a digest: a copy of the store discloses neither an identity nor a
+/// token. For a record of processing activities (GDPR, article 30).
+#[derive(Debug, Args)]
+pub(super) struct Privacy {
+    /// The configuration
+    #[arg(value_name = "FILE")]
+    config: PathBuf,
+    /// Print one JSON list
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Row {
+    kind: &'static str,
+    about: &'static str,
+    personal: &'static str,
+    fields: &'static [&'static str],
+    longest_seconds: u64,
+    ends: &'static str,
+    kept_in: String,
+}
+
+impl Privacy {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let config = config::load(&self.config, environment(), Purpose::Serve).map_err(Failure::Config)?;
+        let rows = rows(&config);
+        if self.json {
+            let text = serde_json::to_string_pretty(&rows).map_err(|error| Failure::caused(&error))?;
+            return output(format!("{text}\n").as_bytes());
+        }
+        let mut text = String::new();
+        for row in &rows {
+            let Row { kind, about, personal, fields, longest_seconds, ends, kept_in } = row;
+            let _ = writeln!(text, "{kind}: {about}");
+            let _ = writeln!(text, "  personal   {}", if personal.is_empty() { "nothing" } else { personal });
+            if !fields.is_empty() {
+                let _ = writeln!(text, "  fields     {}", fields.join(", "));
+            }
+            let ends = if ends.is_empty() { String::new() } else { format!("; {ends}") };
+            let _ = writeln!(text, "  at most    {}{ends}", spoken(*longest_seconds));
+            let _ = writeln!(text, "  kept in    {kept_in}\n");
+        }
+        text += LOG;
+        output(text.as_bytes())
+    }
+}
+
+/// What is not a record.
+const LOG: &str = "\
+log: one line per step, on standard output; how long it is kept is up to whoever collects it
+  personal   the client's address, port and User-Agent; never an identity, a token, a message or a cookie
+";
+
+fn rows(config: &Config) -> Vec<Row> {
+    let limits = broker::Limits {
+        login: config.limits.login,
+        logins_per_app: config.limits.logins_per_app,
+        logins_per_address: config.limits.logins_per_address,
+        session_idle: config.session.idle,
+        session_absolute: config.session.absolute,
+    };
+    let oldest = config.apps.iter().map(|app| app.request_max_age).max().unwrap_or(Duration::ZERO);
+    let file = |path: &Path| format!("the SQLite file {}", path.display());
+    let row = |kind: Kind| {
+        let kept = inventory(kind, &limits, oldest)?;
+        let kept_in = match config.store.ephemeral {
+            Backend::Memory if !kind.is_durable() => "memory, until the process stops".to_owned(),
+            Backend::Memory | Backend::Sqlite => file(&config.store.path),
+        };
+        Some(Row {
+            kind: kind.name(),
+            about: kept.about,
+            personal: kept.personal,
+            fields: kept.fields,
+            longest_seconds: kept.longest.as_secs(),
+            ends: kept.ends,
+            kept_in,
+        })
+    };
+    Kind::ALL.into_iter().filter_map(row).collect()
+}
+
+fn spoken(seconds: u64) -> String {
+    let (count, unit) = match seconds {
+        s if s % 3600 == 0 && s > 0 => (s / 3600, "hour"),
+        s if s % 60 == 0 => (s / 60, "minute"),
+        s => (s, "second"),
+    };
+    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
+}
