@@ -102,6 +102,32 @@ async fn what_is_not_encrypted_for_us() {
     untrusted(result, R::ID_TOKEN_MALFORMED);
 }
 
+/// Rows of the bad inputs: what was encrypted is looked into once, and by the two algorithms alone.
+#[tokio::test]
+async fn encryption_has_one_depth_and_two_algorithms() {
+    use reasons::upstream as R;
+    const COUNT: &str = "\"p2s\":\"AAAA\",\"p2c\":10000000,";
+    let cases = [
+        ("CBK-39", Wrap::new("RSA1_5", "enc"), R::ENCRYPTION_ALG),
+        ("CBK-39", Wrap { more: COUNT, ..Wrap::new("PBES2-HS256+A128KW", "enc") }, R::ENCRYPTION_ALG),
+        ("CBK-39", Wrap { more: "\"zip\":\"DEF\",", ..Wrap::new("ECDH-ES", "enc") }, R::JWT_HEADER),
+    ];
+    for (row, wrap, reason) in cases {
+        let recipient = Recipient::ec();
+        let provider = plus(&recipient).await;
+        let result = provider.login(|script| script.encrypt = encrypting(recipient, wrap)).await;
+        let (got, code, ..) = told(result);
+        assert_eq!((got.slug(), code), (reason.slug(), RefusalCode::ServerError), "{row}");
+    }
+    // CBK-40: a JWE in a JWE, each of them for us.
+    let recipient = Recipient::ec();
+    let provider = plus(&recipient).await;
+    let wrap = Wrap::new("ECDH-ES", "enc");
+    let twice = move |jwt: String| seal(&recipient, &wrap, &seal(&recipient, &wrap, &jwt));
+    let result = provider.login(|script| script.encrypt = Some(Box::new(twice))).await;
+    untrusted(result, R::ID_TOKEN_MALFORMED);
+}
+
 /// `private_key_jwt`: who we are is said by our key, for this endpoint, for a minute, once.
 #[tokio::test]
 async fn an_assertion_of_our_key() {
