@@ -20,20 +20,32 @@ async fn sign_in(world: &World, browser: &mut Browser<'_>, app: &LegacyApp, pers
     let (attempt, url) = app.start(world.now());
     let page = browser.open(&url).await;
     let back = choose(browser, page, persona).await;
-    assert!(back.url.starts_with(&app.callback_base()), "{} {persona}: {} {}", app.id, back.url, back.body);
+    let reason = world.last_reason();
+    assert!(
+        parameter(&back.url, "info").is_some(),
+        "{} {persona}: {reason} {} {}",
+        app.id,
+        back.url,
+        back.body
+    );
     app.identity(&back.url, &attempt)
 }
 
-/// The same by a typed login name, which may hold a fault; the refusal's code, or the level.
-async fn typed(world: &World, app: &LegacyApp, login: &str) -> Result<String, String> {
+/// The same by a typed login name, which may hold a fault; or the refusal's code.
+async fn answered(world: &World, app: &LegacyApp, login: &str) -> Result<Value, String> {
     let (attempt, url) = app.start(world.now());
     let mut browser = world.browser();
     let page = browser.open(&url).await;
     let back = browser.submit(&page, ("login", login)).await;
     if parameter(&back.url, "info").is_some() {
-        return Ok(app.identity(&back.url, &attempt)["acr"].as_str().unwrap().to_owned());
+        return Ok(app.identity(&back.url, &attempt));
     }
     Err(app.refusal(&back.url, &attempt)["error"].as_str().unwrap().to_owned())
+}
+
+/// The level that such a login reaches.
+async fn typed(world: &World, app: &LegacyApp, login: &str) -> Result<String, String> {
+    answered(world, app, login).await.map(|answer| answer["acr"].as_str().unwrap().to_owned())
 }
 
 /// What the file says of a person under the name of a claim.
@@ -148,6 +160,34 @@ async fn what_is_odd_in_a_register_stays_as_it_is() {
         (&agent["roles"], &agent["custom"]),
         (&json!(["redacteur", "valideur"]), &json!({"grade": "B2"}))
     );
+}
+
+/// What a provider says of a person is its own: it is delivered as it came, in JSON that is whole, and no page of ours
+/// takes it for markup.
+#[tokio::test]
+async fn odd_claims_are_delivered_as_they_came() {
+    let world = world().await;
+    for name in ["core", "v2", "plus"] {
+        let app = world.legacy(name);
+        let of = async |fault: &str| answered(&world, &app, &format!("angela:{fault}")).await.unwrap();
+        let hostile = of("claims_hostile").await;
+        assert_eq!(hostile["given_name"], "<script>alert(1)</script>\"'&\u{202e}", "{name}");
+        let lines = "O'; DROP TABLE users;--\r\nSet-Cookie: a=b\u{0}\u{7f}";
+        assert_eq!(hostile["family_name"], lines, "{name}");
+        assert!(hostile.get("__proto__").is_none(), "{name}: not a claim of this application");
+        let wrong = of("claims_wrong_types").await;
+        let types = (&wrong["given_name"], &wrong["birthdate"]);
+        assert_eq!(types, (&json!(42), &json!({ "year": 1980 })), "{name}");
+        assert!(of("claims_null").await["given_name"].is_null(), "{name}");
+        assert_eq!(of("claims_empty").await["given_name"], "", "{name}");
+        assert!(of("claims_missing").await.get("given_name").is_none(), "{name}");
+    }
+    // This one asks on a page that names the person.
+    let mut browser = world.browser();
+    let page = browser.open(&world.legacy("paie").start(world.now()).1).await;
+    let page = browser.submit(&page, ("login", "angela:claims_hostile")).await;
+    assert!(page.body.contains("/idp/confirm") && page.body.contains("alert(1)"), "{}", page.body);
+    assert!(!page.body.contains("<script") && !page.body.contains('\0'), "{}", page.body);
 }
 
 /// Where the relay sends the browser, the page there not yet answered.

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::fs;
 
 use relais::upstream::{PROFILES, Profile, Signer};
-use stub_upstream::{FAULTS, Fault, Stage};
+use stub_upstream::{FAULTS, Stage};
 
-use super::{Row, table};
+use super::{Row, shows_at, table};
 
 const PAGE: &str = "docs/provider-faults.md";
 
@@ -22,13 +22,14 @@ Each fault of [the simulated provider](stub-upstream.md), at each profile where 
 
 After each of them a good login succeeds in the same browser. A login that failed left no session, a code was sent at
 most once, and where the response was refused the provider was asked nothing. The applications here demand a level
-(`acr`, mode `require`); without a demand the level is delivered as it came.
+(`acr`, mode `require`); without a demand the level is delivered as it came. The registrations name their one algorithm
+(`signing_algs`). `generic` follows metadata to other hosts, as the standard lets it; write `endpoints` to forbid that.
 
 ";
 
 fn page() -> String {
     let mut text = HEAD.to_owned();
-    profiles(&mut text);
+    features(&mut text);
     for stage in Stage::ALL {
         write!(
             text,
@@ -46,8 +47,9 @@ fn page() -> String {
 
 fn line(text: &mut String, row: &Row) {
     let Row { fault, when, profiles, outcome } = row;
-    let all = profiles.len() == everywhere(*fault);
-    let mut at = if all { "all".to_owned() } else { profiles.join(", ") };
+    let all = super::profiles().filter(|profile| shows_at(*fault, profile)).count();
+    let several = all > 1 && profiles.len() == all;
+    let mut at = if several { "all that have it".to_owned() } else { profiles.join(", ") };
     match *when {
         "first" => at += ", nothing known yet",
         "later" => at += ", with what was good before",
@@ -57,15 +59,6 @@ fn line(text: &mut String, row: &Row) {
     let (name, wire) = (fault.name(), fault.about());
     let (reason, told) = (code(&outcome.reason), code(&outcome.told));
     writeln!(text, "| `{name}` | {wire} | {at} | {} | {reason} | {told} |", outcome.sees).unwrap();
-}
-
-/// At how many profiles a fault of this kind can show.
-fn everywhere(fault: Fault) -> usize {
-    match fault.stage() {
-        Stage::Discovery | Stage::Jwks => 4,
-        Stage::Encryption => 1,
-        _ => 5,
-    }
 }
 
 fn title(stage: Stage) -> &'static str {
@@ -82,7 +75,7 @@ fn title(stage: Stage) -> &'static str {
 }
 
 /// What the relay takes for granted of each profile.
-fn profiles(text: &mut String) {
+fn features(text: &mut String) {
     *text += "## Profiles\n| |";
     PROFILES.iter().for_each(|profile| write!(text, " `{}` |", profile.name).unwrap());
     *text += "\n|---|";

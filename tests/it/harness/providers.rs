@@ -40,8 +40,9 @@ const BY_KEY: &str =
     "client_auth = \"private_key_jwt\"\nclient_key = { kid = \"ec-sig\", key_file = \"ec-sig.pem\" }";
 const BY_RSA_KEY: &str =
     "client_auth = \"private_key_jwt\"\nclient_key = { kid = \"rsa-sig\", key_file = \"rsa-sig.pem\" }";
-const BY_RSA_KEY_DECRYPTING: &str = "client_auth = \"private_key_jwt\"\n\
-    client_key = { kid = \"rsa-sig\", key_file = \"rsa-sig.pem\" }\n\
+// FranceConnect+ takes assertions by ES256 alone.
+const BY_KEY_DECRYPTING: &str = "client_auth = \"private_key_jwt\"\n\
+    client_key = { kid = \"ec-sig\", key_file = \"ec-sig.pem\" }\n\
     decryption_keys = [{ kid = \"rsa-enc\", key_file = \"rsa-enc.pem\" }]";
 
 const CIVIL: &[&str] = &[
@@ -151,7 +152,7 @@ pub const PROVIDERS: &[Provider] = &[
     provider("core", "generic", BY_SECRET),
     Provider { claims: V1, ..provider("v1", "franceconnect_v1", BY_SECRET) },
     Provider { name: "v2-key", keys: BY_KEY, ..V2 },
-    Provider { name: "plus-rsa", client: "relais-rsa", keys: BY_RSA_KEY_DECRYPTING, ..PLUS },
+    Provider { name: "plus-rsa", client: "relais-rsa", keys: BY_KEY_DECRYPTING, ..PLUS },
     Provider { name: "pro-key", client: "relais-rsa", keys: BY_RSA_KEY, ..PRO },
     provider("core-key", "generic", BY_KEY),
 ];
@@ -165,6 +166,8 @@ pub fn setup() -> Setup {
             "franceconnect_v1" => ("", v1_endpoints(name)),
             _ => (path, String::new()),
         };
+        // As it is registered; the secret of v1 signs without being told.
+        let signed = if endpoints.is_empty() { "signing_algs = [\"ES256\"]" } else { "" };
         let scopes: Vec<_> = scopes.split_whitespace().collect();
         write!(
             more,
@@ -173,6 +176,7 @@ pub fn setup() -> Setup {
 profile = "{profile}"
 issuer = "{{stub}}{issuer}"
 client_id = "{client}"
+{signed}
 {keys}
 {endpoints}
 [legacy.{name}]
@@ -219,14 +223,14 @@ pub(super) fn clients(relay: &str, redirect_uris: &[String], after_logout: &[Str
     let of = |path: &'static str| {
         PROVIDERS.iter().map(move |provider| format!("{relay}/{path}/{}", provider.name))
     };
-    let jwks = |names: [&str; 2]| json!({ "keys": names.map(|name| keys()[name].1.clone()) });
-    let client = |id: &str, names| Client {
+    let jwks = |names: &[&str]| json!({ "keys": names.iter().map(|name| keys()[name].1.clone()).collect::<Vec<_>>() });
+    let client = |id: &str, names: &[&str]| Client {
         redirect_uris: redirect_uris.iter().cloned().chain(of("callback")).collect(),
         post_logout_redirect_uris: after_logout.iter().cloned().chain(of("logout/return")).collect(),
         jwks: Some(jwks(names)),
         ..Client::new(id, SECRET)
     };
-    [client("relais", ["ec-enc", "ec-sig"]), client("relais-rsa", ["rsa-enc", "rsa-sig"])]
+    [client("relais", &["ec-enc", "ec-sig"]), client("relais-rsa", &["rsa-enc", "rsa-sig", "ec-sig"])]
 }
 
 /// Key pairs by kid, made once: the operator's file, and the JWK that the provider is given.
