@@ -436,7 +436,7 @@ mod tests {
             while let Ok((stream, _)) = listener.accept().await {
                 let Ok(mut tls) = acceptor.accept(stream).await else { continue };
                 let mut head = [0; 1024];
-                tls.read(&mut head).await.unwrap();
+                assert!(tls.read(&mut head).await.unwrap() > 0);
                 tls.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
             }
         });

@@ -110,7 +110,7 @@ async fn every_person_is_delivered_as_the_file_has_them() {
             let level = if provider.profile == "franceconnect_plus" { "eidas2" } else { "eidas1" };
             assert_eq!(answer["acr"], level, "{at}");
             let mut received = answer.as_object().unwrap().clone();
-            OWN.iter().for_each(|name| drop(received.remove(*name)));
+            received.retain(|name, _| !OWN.contains(&name.as_str()));
             assert_eq!(Value::Object(received), Value::Object(expected(provider, person)), "{at}");
         }
         assert!(subjects.len() > 30, "{}: few people", provider.name);

@@ -74,14 +74,17 @@ fn title(stage: Stage) -> &'static str {
     }
 }
 
+/// One feature of a profile, in a few words.
+type Feature = fn(&Profile) -> String;
+
 /// What the relay takes for granted of each profile.
 fn features(text: &mut String) {
     *text += "## Profiles\n| |";
-    PROFILES.iter().for_each(|profile| write!(text, " `{}` |", profile.name).unwrap());
-    *text += "\n|---|";
-    PROFILES.iter().for_each(|_| *text += "---|");
-    *text += "\n";
-    let rows: [(&str, fn(&Profile) -> String); 12] = [
+    for profile in PROFILES {
+        write!(text, " `{}` |", profile.name).unwrap();
+    }
+    writeln!(text, "\n|---|{}", "---|".repeat(PROFILES.len())).unwrap();
+    let rows: [(&str, Feature); 12] = [
         ("discovery", |p| yes(p.discovery)),
         ("endpoints on the issuer's host alone", |p| yes(p.one_host)),
         ("PKCE", |p| yes(p.pkce)),
@@ -105,7 +108,9 @@ fn features(text: &mut String) {
     ];
     for (name, of) in rows {
         write!(text, "| {name} |").unwrap();
-        PROFILES.iter().for_each(|profile| write!(text, " {} |", of(profile)).unwrap());
+        for profile in PROFILES {
+            write!(text, " {} |", of(profile)).unwrap();
+        }
         *text += "\n";
     }
 }
