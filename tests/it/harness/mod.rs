@@ -196,7 +196,7 @@ fn stub(base: &str, clock: &HandClock, relay: &str) -> Stub {
     let after_logout = ["fc", "oidc"].map(|name| format!("{relay}/logout/return/{name}"));
     let builder = Stub::builder(base).clock(move || clock.now().seconds()).slow(Duration::from_secs(3));
     let clients = providers::clients(relay, &redirect_uris, &after_logout);
-    clients.into_iter().fold(builder, |builder, client| builder.register(client)).build().unwrap()
+    clients.into_iter().fold(builder, stub_upstream::Builder::register).build().unwrap()
 }
 
 /// Signs a persona in on the simulator's page, and follows.
