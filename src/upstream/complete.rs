@@ -6,12 +6,12 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use crate::clock::Clock;
-use crate::crypto::jws::json;
+use crate::crypto::jws::{MAX_LENGTH, json};
 use crate::entropy::Entropy;
 use crate::event::{Facts, Step, Trace};
 use crate::identity::{Acr, Identity, PROTOCOL_CLAIMS, Retention, Subject};
 use crate::login::Handshake;
-use crate::outbound::Answer;
+use crate::outbound::{Answer, OutboundError};
 use crate::secret::{Secret, same};
 
 use super::claims::{self, Expected, IdToken, JwtError};
@@ -209,6 +209,11 @@ impl<'a> Completion<'a> {
         }
         if answer.content_type != kind {
             return Err(UpstreamError::UserinfoType);
+        }
+        // A session keeps it.
+        if kind == "application/json" && answer.body.len() > MAX_LENGTH {
+            let source = OutboundError::TooLarge;
+            return Err(UpstreamError::Call { endpoint: Endpoint::Userinfo, source });
         }
         let claims = if kind == "application/jwt" {
             self.signed_userinfo(&answer.body).await?

@@ -208,7 +208,8 @@ impl UpstreamError {
                 DiscoveryError::Address
                 | DiscoveryError::Malformed
                 | DiscoveryError::Issuer
-                | DiscoveryError::Endpoint(_) => (ServerError, PublicMessage::UpstreamError),
+                | DiscoveryError::Endpoint(_)
+                | DiscoveryError::Host(_) => (ServerError, PublicMessage::UpstreamError),
             },
             Self::Jwks(error) => match &**error {
                 JwksError::Call(source) => call_told(source),

@@ -59,6 +59,9 @@ pub enum DiscoveryError {
     /// An endpoint is neither https nor on this machine, or a needed one is missing.
     #[error("the {0} is missing or not https")]
     Endpoint(&'static str),
+    /// An endpoint is on another host than the issuer, where the profile knows one host alone.
+    #[error("the {0} is on another host than the issuer")]
+    Host(&'static str),
 }
 
 /// Where an upstream's metadata comes from.
@@ -70,6 +73,7 @@ pub(super) enum MetadataSource {
 pub(super) struct Discovery {
     outbound: Outbound,
     issuers: Vec<String>,
+    one_host: bool,
     kept: Kept<Metadata, DiscoveryError>,
 }
 
@@ -84,6 +88,7 @@ impl MetadataSource {
             None => Self::Discovered(Box::new(Discovery {
                 outbound,
                 issuers: settings.issuers.clone(),
+                one_host: settings.profile.one_host,
                 kept: Kept::new(),
             })),
         }
@@ -118,7 +123,7 @@ impl Discovery {
         if answer.status != http::StatusCode::OK {
             return Err(DiscoveryError::Status(answer.status.as_u16()));
         }
-        let metadata = read(&answer.body, &self.issuers)?;
+        let metadata = read(&answer.body, &self.issuers, self.one_host)?;
         let facts = Facts {
             status: Some(answer.status.as_u16()),
             elapsed_ms: u64::try_from(answer.elapsed.as_millis()).ok(),
@@ -160,7 +165,7 @@ type Document = ProviderMetadata<
     CoreSubjectIdentifierType,
 >;
 
-fn read(body: &[u8], issuers: &[String]) -> Result<Metadata, DiscoveryError> {
+fn read(body: &[u8], issuers: &[String], one_host: bool) -> Result<Metadata, DiscoveryError> {
     let object = json::object(body).map_err(|_| DiscoveryError::Malformed)?;
     let document: Document =
         serde_json::from_value(Value::Object(object)).map_err(|_| DiscoveryError::Malformed)?;
@@ -168,8 +173,11 @@ fn read(body: &[u8], issuers: &[String]) -> Result<Metadata, DiscoveryError> {
     if !issuers.iter().any(|ours| ours == issuer) {
         return Err(DiscoveryError::Issuer);
     }
-    let checked = |url: &Url, name| {
-        if may_call(url) { Ok(url.clone()) } else { Err(DiscoveryError::Endpoint(name)) }
+    let home = document.issuer().url().origin();
+    let checked = |url: &Url, name| match url {
+        url if !may_call(url) => Err(DiscoveryError::Endpoint(name)),
+        url if one_host && url.origin() != home => Err(DiscoveryError::Host(name)),
+        url => Ok(url.clone()),
     };
     let more = document.additional_metadata();
     let endpoints = Endpoints {

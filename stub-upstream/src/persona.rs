@@ -219,7 +219,9 @@ impl Persona {
             "uid" => Some(json!(self.id)),
             "siren" => self.claims.get("siret")?.as_str()?.get(..9).map(|siren| json!(siren)),
             "idp_acr" => Some(json!("eidas1")),
-            _ => None,
+            // The national register presumes the day and the month that are not known.
+            "rnipp_birthdate" => self.birthdate.as_ref().map(|date| json!(date.replace("-00", "-01"))),
+            _ => self.claim(name.strip_prefix("rnipp_")?),
         }
     }
 }

@@ -16,6 +16,8 @@ mod coverage;
 #[cfg(test)]
 mod every_endpoint;
 #[cfg(test)]
+mod fault_reactions;
+#[cfg(test)]
 mod franceconnect_v1;
 #[cfg(test)]
 mod idp_inputs;
@@ -25,6 +27,8 @@ mod journeys;
 mod logout_inputs;
 #[cfg(test)]
 mod metrics;
+#[cfg(test)]
+mod providers;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]

@@ -98,7 +98,10 @@ fn no_metadata(area: &str, address: &Url, error: &DiscoveryError) -> Finding {
                 "write the issuer exactly as the document does, if it is the provider's",
             )
         }
-        DiscoveryError::Address | DiscoveryError::Malformed | DiscoveryError::Endpoint(_) => {
+        DiscoveryError::Address
+        | DiscoveryError::Malformed
+        | DiscoveryError::Endpoint(_)
+        | DiscoveryError::Host(_) => {
             let advice = "compare the issuer with the provider's documentation, or write its endpoints";
             Finding::fail(area, format!("{address}: {error}"), advice)
         }

@@ -33,6 +33,7 @@ pub(super) const PROFILE: Profile = Profile {
     encrypted: false,
     assertion_audience: AssertionAudience::TokenEndpoint,
     discovery: false,
+    one_host: false,
     warning: Some(
         "is a retired service whose tokens are signed by the client secret: whoever reads it can sign in as anybody. \
          For stubs and tests",

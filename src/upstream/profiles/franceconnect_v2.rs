@@ -41,6 +41,7 @@ pub(super) const PROFILE: Profile = Profile {
     encrypted: false,
     assertion_audience: AssertionAudience::TokenEndpoint,
     discovery: true,
+    one_host: true,
     warning: None,
     claims: as_they_are,
     sub_fits,

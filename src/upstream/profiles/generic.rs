@@ -25,6 +25,7 @@ pub(super) const PROFILE: Profile = Profile {
     encrypted: false,
     assertion_audience: AssertionAudience::TokenEndpoint,
     discovery: true,
+    one_host: false,
     warning: None,
     claims: as_they_are,
     sub_fits,

@@ -69,6 +69,8 @@ pub struct Profile {
     pub assertion_audience: AssertionAudience,
     /// Whether it publishes its metadata; where not, its endpoints must be written.
     pub discovery: bool,
+    /// Whether all of its endpoints lie on its issuer's host; metadata that says otherwise is refused.
+    pub one_host: bool,
     /// What the operator should know of it at every start.
     pub warning: Option<&'static str>,
     /// Whether a `sub` has the provider's shape.

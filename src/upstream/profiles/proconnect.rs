@@ -45,6 +45,7 @@ pub(super) const PROFILE: Profile = Profile {
     encrypted: false,
     assertion_audience: AssertionAudience::TokenEndpoint,
     discovery: true,
+    one_host: true,
     warning: None,
     claims,
     sub_fits: generic::sub_fits,

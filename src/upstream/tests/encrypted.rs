@@ -21,8 +21,8 @@ async fn plus(recipient: &Recipient) -> Provider {
     .await
 }
 
-fn encrypting(to: Recipient, wrap: Wrap<'static>) -> Option<Box<dyn Fn(String) -> String + Send>> {
-    Some(Box::new(move |jwt| seal(&to, &wrap, &jwt)))
+fn encrypting(to: Recipient, wrap: Wrap<'static>) -> Box<dyn Fn(String) -> String + Send> {
+    Box::new(move |jwt| seal(&to, &wrap, &jwt))
 }
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn a_login_whose_tokens_are_nested() {
         let signed_in = provider
             .login(|script| {
                 script.id_token["acr"] = "eidas3".into();
-                script.encrypt = encrypting(recipient, Wrap::new(alg, "enc"));
+                script.encrypt = Some(encrypting(recipient, Wrap::new(alg, "enc")));
             })
             .await;
         let signed_in = signed_in.unwrap_or_else(|error| panic!("{alg}: {error:?}"));
@@ -44,10 +44,13 @@ async fn a_login_whose_tokens_are_nested() {
     }
 }
 
+/// How a case is wrapped, if at all.
+type Wrapping = fn() -> Option<Wrap<'static>>;
+
 #[tokio::test]
 async fn what_is_not_encrypted_for_us() {
     use reasons::upstream as R;
-    let cases: [(&str, fn() -> Option<Wrap<'static>>, Reason); 8] = [
+    let cases: [(&str, Wrapping, Reason); 8] = [
         ("in clear", || None, R::NOT_ENCRYPTED),
         ("another kid", || Some(Wrap::new("ECDH-ES", "other")), R::DECRYPTION_KEY),
         ("another algorithm", || Some(Wrap::new("RSA-OAEP-256", "enc")), R::DECRYPTION_KEY),
@@ -72,15 +75,14 @@ async fn what_is_not_encrypted_for_us() {
     for (what, wrap, reason) in cases {
         let recipient = Recipient::ec();
         let provider = plus(&recipient).await;
-        let result = provider
-            .login(|script| script.encrypt = wrap().and_then(|wrap| encrypting(recipient, wrap)))
-            .await;
+        let result =
+            provider.login(|script| script.encrypt = wrap().map(|wrap| encrypting(recipient, wrap))).await;
         let (got, code, ..) = told(result);
         assert_eq!((got.slug(), code), (reason.slug(), RefusalCode::ServerError), "{what}");
     }
     let provider = plus(&Recipient::ec()).await;
     let result = provider
-        .login(|script| script.encrypt = encrypting(Recipient::ec(), Wrap::new("ECDH-ES", "enc")))
+        .login(|script| script.encrypt = Some(encrypting(Recipient::ec(), Wrap::new("ECDH-ES", "enc"))))
         .await;
     untrusted(result, R::DECRYPTION);
     // Encrypted, but signed by nobody: encryption proves nothing.
@@ -90,15 +92,41 @@ async fn what_is_not_encrypted_for_us() {
         .login(|script| {
             script.key = TestKey::generate(Alg::Es256);
             script.jwks = Some(key_set(&TestKey::generate(Alg::Es256), "k"));
-            script.encrypt = encrypting(recipient, Wrap::new("ECDH-ES", "enc"));
+            script.encrypt = Some(encrypting(recipient, Wrap::new("ECDH-ES", "enc")));
         })
         .await;
     untrusted(result, R::SIGNATURE);
     // Where nothing is encrypted, nothing encrypted is taken.
     let provider = Provider::generic().await;
     let result = provider
-        .login(|script| script.encrypt = encrypting(Recipient::ec(), Wrap::new("ECDH-ES", "enc")))
+        .login(|script| script.encrypt = Some(encrypting(Recipient::ec(), Wrap::new("ECDH-ES", "enc"))))
         .await;
+    untrusted(result, R::ID_TOKEN_MALFORMED);
+}
+
+/// Rows of the bad inputs: what was encrypted is looked into once, and by the two algorithms alone.
+#[tokio::test]
+async fn encryption_has_one_depth_and_two_algorithms() {
+    use reasons::upstream as R;
+    const COUNT: &str = "\"p2s\":\"AAAA\",\"p2c\":10000000,";
+    let cases = [
+        ("CBK-39", Wrap::new("RSA1_5", "enc"), R::ENCRYPTION_ALG),
+        ("CBK-39", Wrap { more: COUNT, ..Wrap::new("PBES2-HS256+A128KW", "enc") }, R::ENCRYPTION_ALG),
+        ("CBK-39", Wrap { more: "\"zip\":\"DEF\",", ..Wrap::new("ECDH-ES", "enc") }, R::JWT_HEADER),
+    ];
+    for (row, wrap, reason) in cases {
+        let recipient = Recipient::ec();
+        let provider = plus(&recipient).await;
+        let result = provider.login(|script| script.encrypt = Some(encrypting(recipient, wrap))).await;
+        let (got, code, ..) = told(result);
+        assert_eq!((got.slug(), code), (reason.slug(), RefusalCode::ServerError), "{row}");
+    }
+    // CBK-40: a JWE in a JWE, each of them for us.
+    let recipient = Recipient::ec();
+    let provider = plus(&recipient).await;
+    let wrap = Wrap::new("ECDH-ES", "enc");
+    let twice = move |jwt: String| seal(&recipient, &wrap, &seal(&recipient, &wrap, &jwt));
+    let result = provider.login(|script| script.encrypt = Some(Box::new(twice))).await;
     untrusted(result, R::ID_TOKEN_MALFORMED);
 }
 

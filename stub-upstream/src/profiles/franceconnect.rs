@@ -25,6 +25,22 @@ pub(super) const AUTHORIZE_PARAMETERS: &[&str] = &[
     "ui_locales",
 ];
 
+/// What the provider has, and beside it what the national register of persons (RNIPP) has.
+pub(super) const RNIPP_PROFILE: &[&str] = &[
+    "given_name",
+    "family_name",
+    "birthdate",
+    "gender",
+    "rnipp_given_name",
+    "rnipp_given_name_array",
+    "rnipp_family_name",
+    "rnipp_birthdate",
+    "rnipp_gender",
+];
+
+pub(super) const RNIPP_BIRTH: &[&str] =
+    &["birthplace", "birthcountry", "rnipp_birthplace", "rnipp_birthcountry"];
+
 const LOGOUT_PARAMETERS: &[&str] =
     &["id_token_hint", "post_logout_redirect_uri", "state", "client_id", "logout_hint", "ui_locales"];
 

@@ -1,7 +1,9 @@
 //! `FranceConnect+`: `eidas2` and `eidas3`, `id_token` and userinfo signed with ES256 and then encrypted to the
 //! client (nested JWT, RFC 7519, section 5.2); the logout hint is the inner JWS.
 
-use super::franceconnect::{AUTHORIZE_PARAMETERS, authorize, discovery, logout, sub, token_error};
+use super::franceconnect::{
+    AUTHORIZE_PARAMETERS, RNIPP_BIRTH, RNIPP_PROFILE, authorize, discovery, logout, sub, token_error,
+};
 use super::{Endpoints, Lifetimes, Profile, Signer, TokenAuth};
 use crate::keys::Alg;
 
@@ -55,6 +57,8 @@ pub(super) const PROFILE: Profile = Profile {
         ("birthplace", &["birthplace"]),
         ("birthcountry", &["birthcountry"]),
         ("email", &["email"]),
+        ("rnipp_profile", RNIPP_PROFILE),
+        ("rnipp_birth", RNIPP_BIRTH),
     ],
     sub,
     authorize,

@@ -1,6 +1,8 @@
 //! `FranceConnect` v2: `eidas1`, codes of 30 seconds, `id_token` and userinfo signed.
 
-use super::franceconnect::{AUTHORIZE_PARAMETERS, authorize, discovery, logout, sub, token_error};
+use super::franceconnect::{
+    AUTHORIZE_PARAMETERS, RNIPP_BIRTH, RNIPP_PROFILE, authorize, discovery, logout, sub, token_error,
+};
 use super::{Endpoints, Lifetimes, Profile, Signer, TokenAuth};
 
 pub(super) const PROFILE: Profile = Profile {
@@ -65,6 +67,8 @@ pub(super) const PROFILE: Profile = Profile {
         ("birthcountry", &["birthcountry"]),
         ("email", &["email"]),
         ("idp_birthdate", &["idp_birthdate"]),
+        ("rnipp_profile", RNIPP_PROFILE),
+        ("rnipp_birth", RNIPP_BIRTH),
     ],
     sub,
     authorize,

@@ -3,6 +3,7 @@
 
 mod browser;
 mod legacy_app;
+pub mod providers;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -82,6 +83,8 @@ pub struct Setup {
     pub public_url: Option<&'static str>,
     /// Keys of `[outbound]`.
     pub outbound: Option<&'static str>,
+    /// The applications of `more`, for their key files.
+    pub keys: Vec<&'static str>,
 }
 
 /// One world.
@@ -121,6 +124,7 @@ impl World {
             );
         }
         write_secret(&dir.path().join("fc.secret"), SECRET);
+        providers::write_keys(&setup, dir.path());
         let recorder = Recorder::default();
         let config = configuration(&setup, &stub_base, dir.path());
         let app = Arc::new(relay(config, &recorder, &clock, dir.path(), setup.sqlite));
@@ -189,13 +193,10 @@ fn stub(base: &str, clock: &HandClock, relay: &str) -> Stub {
     let clock = clock.clone();
     let redirect_uris = ["callback/fc", "callback/oidc", "openid_connect_login"];
     let redirect_uris = redirect_uris.map(|path| format!("{relay}/{path}"));
-    let after_logout = ["fc", "oidc", "v1"].map(|name| format!("{relay}/logout/return/{name}"));
-    Stub::builder(base)
-        .clock(move || clock.now().seconds())
-        .client("relais", SECRET, &redirect_uris, &after_logout)
-        .slow(Duration::from_secs(3))
-        .build()
-        .unwrap()
+    let after_logout = ["fc", "oidc"].map(|name| format!("{relay}/logout/return/{name}"));
+    let builder = Stub::builder(base).clock(move || clock.now().seconds()).slow(Duration::from_secs(3));
+    let clients = providers::clients(relay, &redirect_uris, &after_logout);
+    clients.into_iter().fold(builder, stub_upstream::Builder::register).build().unwrap()
 }
 
 /// Signs a persona in on the simulator's page, and follows.

@@ -6,10 +6,14 @@ use super::{STRANGER, id_token};
 use crate::fault::Fault;
 use crate::keys::alg_none;
 
+/// What is not the person's: the members of the JWT.
+const OF_THE_JWT: [&str; 5] = ["sub", "iss", "aud", "exp", "iat"];
+
 /// Lies in the person's claims.
 pub(in crate::endpoints) fn claims(fault: Fault, claims: &mut Map<String, Value>) {
     let each = |claims: &mut Map<String, Value>, value: &Value| {
-        claims.iter_mut().filter(|(name, _)| *name != "sub").for_each(|(_, place)| *place = value.clone());
+        let persons = claims.iter_mut().filter(|(name, _)| !OF_THE_JWT.contains(&name.as_str()));
+        persons.for_each(|(_, place)| *place = value.clone());
     };
     let mut lie = |name: &str, value: Value| drop(claims.insert(name.to_owned(), value));
     match fault {
@@ -18,7 +22,7 @@ pub(in crate::endpoints) fn claims(fault: Fault, claims: &mut Map<String, Value>
             claims.insert("sub".to_owned(), json!(sub));
         }
         Fault::UserinfoSubMissing => drop(claims.shift_remove("sub")),
-        Fault::ClaimsMissing => claims.retain(|name, _| name == "sub"),
+        Fault::ClaimsMissing => claims.retain(|name, _| OF_THE_JWT.contains(&name.as_str())),
         Fault::ClaimsEmpty => each(claims, &json!("")),
         Fault::ClaimsNull => each(claims, &Value::Null),
         Fault::ClaimsWrongTypes => {
