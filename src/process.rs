@@ -16,7 +16,7 @@ use crate::clock::SystemClock;
 use crate::config::{Backend, Config, Limits, ListenerKind, SealKey};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::Events;
-use crate::keys::{SealKeyError, SealKeySource};
+use crate::keys::{KeyringError, SealKeyError, SealKeySource};
 use crate::outbound::CannotCall;
 use crate::store::{Kind, Memory, OpenError, Sealer, Sqlite, Store};
 use crate::web::serve::{BadTls, ListenerLimits, serve, tls};
@@ -42,6 +42,9 @@ pub enum StartError {
     /// The SQLite file.
     #[error("the store cannot be opened")]
     Store(#[from] OpenError),
+    /// The keyring.
+    #[error("the keyring cannot be used")]
+    Keyring(#[from] KeyringError),
     /// The HTTP client.
     #[error("the way out cannot be set up")]
     Outbound(#[from] CannotCall),
@@ -98,6 +101,7 @@ impl Process {
         let limits = listener_limits(&config.limits);
         let parts = Parts { clock, entropy, events, ephemeral, ephemeral_survives, durable, sealer };
         let app = Arc::new(App::new(config, parts, demo)?);
+        app.tend_keys().await?;
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         for listener in listeners {
@@ -135,6 +139,8 @@ async fn sweep(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             return;
         }
         app.sweep().await;
+        // What failed was said.
+        let _ = app.tend_keys().await;
     }
 }
 
@@ -183,6 +189,8 @@ pub fn ceiling(limits: &Limits, kind: Kind) -> usize {
         // Conveniences: where these are full, a second click ends on a plainer page.
         Kind::Answer => limits.logins_in_flight.saturating_mul(2),
         Kind::UsedHandle => limits.logins_in_flight.saturating_mul(10),
+        // A few for each upstream.
+        Kind::Key => 10_000,
         Kind::Reference | Kind::AwayLogout | Kind::ConfirmLogout | Kind::Probe => {
             limits.logins_in_flight.saturating_mul(4)
         }

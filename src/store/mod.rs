@@ -50,13 +50,15 @@ pub enum Kind {
     AwayLogout,
     /// A logout that awaits confirmation, by the form's token.
     ConfirmLogout,
+    /// One of our own keys, by use, upstream and generation.
+    Key,
     /// Something of the contract test.
     Probe,
 }
 
 impl Kind {
     /// All kinds, in the order of their discriminants.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::AwayLogin,
         Self::ConfirmLogin,
         Self::UsedHandle,
@@ -69,6 +71,7 @@ impl Kind {
         Self::SessionCookie,
         Self::AwayLogout,
         Self::ConfirmLogout,
+        Self::Key,
         Self::Probe,
     ];
 
@@ -87,6 +90,7 @@ impl Kind {
             Self::SessionCookie => "session_cookie",
             Self::AwayLogout => "away_logout",
             Self::ConfirmLogout => "confirm_logout",
+            Self::Key => "key",
             Self::Probe => "probe",
         }
     }

@@ -124,18 +124,20 @@ impl World {
         let recorder = Recorder::default();
         let config = configuration(&setup, &stub_base, dir.path());
         let app = Arc::new(relay(config, &recorder, &clock, dir.path(), setup.sqlite));
+        app.tend_keys().await.unwrap();
         clock.advance(Duration::from_hours(24));
         let relay = web::router(app.clone());
         Self { clock, app, relay, stub, stub_router, stub_base, recorder, dir, setup }
     }
 
     /// The same world after its relay has stopped and started: what was in memory is gone.
-    pub fn restarted(self) -> Self {
+    pub async fn restarted(self) -> Self {
         let Self { clock, app, relay: router, stub, stub_router, stub_base, recorder, dir, setup } = self;
         // The file has one owner at a time.
         drop((app, router));
         let config = configuration(&setup, &stub_base, dir.path());
         let app = Arc::new(relay(config, &recorder, &clock, dir.path(), setup.sqlite));
+        app.tend_keys().await.unwrap();
         let relay = web::router(app.clone());
         Self { clock, app, relay, stub, stub_router, stub_base, recorder, dir, setup }
     }
