@@ -78,24 +78,12 @@ impl Process {
     /// Opens, binds and serves.
     pub async fn start(config: Config, events: Events, demo: Option<Demo>) -> Result<Self, StartError> {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
-        let root = match &config.seal_key {
-            // Where records were sealed before, a new key would open none of them.
-            SealKey::Beside(path) if config.store.path.exists() => {
-                SealKeySource::File(path.clone()).load()?
-            }
-            SealKey::Beside(path) => SealKeySource::File(path.clone()).load_or_create(&*entropy)?,
-            SealKey::Given(key) => key.clone(),
-        };
-        let ceilings = {
-            let limits = config.limits.clone();
-            move |kind| ceiling(&limits, kind)
-        };
-        let durable: Arc<dyn Store> = Arc::new(Sqlite::open(&config.store.path, ceilings.clone())?);
+        let (durable, sealer) = durable(&config, &entropy)?;
+        let ceilings = ceilings(&config);
         let (ephemeral, ephemeral_survives): (Arc<dyn Store>, bool) = match config.store.ephemeral {
             Backend::Memory => (Arc::new(Memory::new(ceilings)), false),
             Backend::Sqlite => (durable.clone(), true),
         };
-        let sealer = Sealer::new(&root, entropy.clone());
         let clock = Arc::new(SystemClock);
         let listeners = config.listeners.clone();
         let limits = listener_limits(&config.limits);
@@ -131,6 +119,23 @@ impl Process {
         let _ = self.stop.send(true);
         while self.tasks.join_next().await.is_some() {}
     }
+}
+
+/// The store that outlives the process, and what seals its records.
+pub fn durable(config: &Config, entropy: &Arc<dyn Entropy>) -> Result<(Arc<dyn Store>, Sealer), StartError> {
+    let root = match &config.seal_key {
+        // Where records were sealed before, a new key would open none of them.
+        SealKey::Beside(path) if config.store.path.exists() => SealKeySource::File(path.clone()).load()?,
+        SealKey::Beside(path) => SealKeySource::File(path.clone()).load_or_create(&**entropy)?,
+        SealKey::Given(key) => key.clone(),
+    };
+    let store = Sqlite::open(&config.store.path, ceilings(config))?;
+    Ok((Arc::new(store), Sealer::new(&root, entropy.clone())))
+}
+
+fn ceilings(config: &Config) -> impl Fn(Kind) -> usize + Clone + Send + Sync + 'static {
+    let limits = config.limits.clone();
+    move |kind| ceiling(&limits, kind)
 }
 
 async fn sweep(app: Arc<App>, mut stop: watch::Receiver<bool>) {

@@ -1,5 +1,6 @@
 //! The management listener: for operators and their machines, never for browsers from outside.
 
+mod keys;
 mod metrics;
 
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::app::App;
 
@@ -18,6 +19,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/health/live", get(async || text(StatusCode::OK, "live\n")))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics::metrics))
+        .route("/keys", get(keys::list))
+        .route("/keys/rotate", post(keys::rotate))
+        .route("/keys/retire", post(keys::retire))
         .with_state(app)
 }
 

@@ -17,5 +17,5 @@ mod seal_key;
 pub use list::Listed;
 pub use plan::{Change, Policy, State, plan};
 pub use record::{KeyAlg, KeyRecord, KeyUse, Line, RELAY, Wanted};
-pub use ring::{Keyring, KeyringError, Which};
+pub use ring::{Keyring, KeyringError, Retirement, Rotation};
 pub use seal_key::{SECRET_FILE_CEILING, SealKeyError, SealKeySource, SecretFileError, read_secret_file};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -59,18 +60,33 @@ impl From<StoreError> for KeyringError {
     }
 }
 
-/// Which lines an operator means; all of them where nothing is said.
-#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Which {
+/// What an operator wants rotated; every line where nothing is said.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rotation {
+    /// The relay that is meant, by its issuer; where it is not this one, nothing is done.
+    pub issuer: Option<String>,
     /// Those for this.
     #[serde(rename = "use")]
     pub usage: Option<KeyUse>,
     /// Those of this upstream.
     pub upstream: Option<UpstreamName>,
+    /// Whether the successor is used at once, instead of being announced.
+    #[serde(rename = "now")]
+    pub at_once: bool,
 }
 
-impl Which {
+/// The key that an operator wants ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retirement {
+    /// The relay that is meant, as for a rotation.
+    pub issuer: Option<String>,
+    /// The key's id.
+    pub kid: String,
+}
+
+impl Rotation {
     fn means(&self, line: &Line) -> bool {
         self.usage.is_none_or(|usage| usage == line.usage)
             && self.upstream.as_ref().is_none_or(|upstream| line.upstream.as_ref() == Some(upstream))
@@ -236,17 +252,13 @@ impl Keyring {
         Ok(list(&self.read(now).await?, now, &self.aim.load().policy))
     }
 
-    /// Announces a successor in each line that is meant; or, `at_once`, uses it now. Tells of these lines.
-    pub async fn rotate(
-        &self,
-        which: &Which,
-        at_once: bool,
-        now: Timestamp,
-    ) -> Result<Vec<Listed>, KeyringError> {
+    /// Announces a successor in each line that is meant, or uses it at once. Tells of these lines.
+    pub async fn rotate(&self, rotation: &Rotation, now: Timestamp) -> Result<Vec<Listed>, KeyringError> {
+        let at_once = rotation.at_once;
         let turn = self.turn.lock().await;
         let aim = self.aim.load_full();
         let mut records = self.read(now).await?;
-        let meant: Vec<_> = aim.wanted.iter().filter(|wanted| which.means(&wanted.line)).collect();
+        let meant: Vec<_> = aim.wanted.iter().filter(|wanted| rotation.means(&wanted.line)).collect();
         if meant.is_empty() {
             return Err(KeyringError::NoSuchKey);
         }
@@ -294,7 +306,15 @@ impl Keyring {
     }
 
     async fn read(&self, now: Timestamp) -> Result<Vec<KeyRecord>, KeyringError> {
-        let owned = self.table.owned(RING, now).await?;
+        let mut owned = self.table.owned(RING, now).await?;
+        // Under another seal key the ring has another name, and nothing is there. Whoever finds records all the same
+        // looks once more: a node that starts at this moment may have made them since.
+        if owned.is_empty() && self.table.count().await? > 0 {
+            owned = self.table.owned(RING, now).await?;
+            if owned.is_empty() {
+                return Err(KeyringError::Sealed);
+            }
+        }
         Ok(owned.into_iter().map(|(_, record)| record).collect())
     }
 

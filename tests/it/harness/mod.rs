@@ -103,6 +103,11 @@ impl World {
     }
 
     pub async fn with(setup: Setup) -> Self {
+        Self::with_files(setup, &[]).await
+    }
+
+    /// The same with more secret files, by name and text.
+    pub async fn with_files(setup: Setup, files: &[(&str, &str)]) -> Self {
         init_log();
         // The relay has been up for a day when the world begins.
         let clock = HandClock::at(Timestamp::from_seconds(START.seconds() - 86_400));
@@ -121,6 +126,9 @@ impl World {
             );
         }
         write_secret(&dir.path().join("fc.secret"), SECRET);
+        for (name, text) in files {
+            write_secret(&dir.path().join(name), text);
+        }
         let recorder = Recorder::default();
         let config = configuration(&setup, &stub_base, dir.path());
         let app = Arc::new(relay(config, &recorder, &clock, dir.path(), setup.sqlite));
@@ -140,6 +148,12 @@ impl World {
         app.tend_keys().await.unwrap();
         let relay = web::router(app.clone());
         Self { clock, app, relay, stub, stub_router, stub_base, recorder, dir, setup }
+    }
+
+    /// Another node with the same configuration on `durable`, whose keys nobody has tended yet.
+    pub fn another(&self, durable: Arc<dyn Store>, seal: u8) -> Arc<App> {
+        let config = configuration(&self.setup, &self.stub_base, self.dir.path());
+        Arc::new(node(config, &self.recorder, &self.clock, durable, false, seal))
     }
 
     pub fn now(&self) -> u64 {
@@ -189,7 +203,7 @@ pub const SECRET: &str = "a-client-secret-of-at-least-32-characters";
 
 fn stub(base: &str, clock: &HandClock, relay: &str) -> Stub {
     let clock = clock.clone();
-    let redirect_uris = ["callback/fc", "callback/oidc", "openid_connect_login"];
+    let redirect_uris = ["callback/fc", "callback/oidc", "callback/plus", "openid_connect_login"];
     let redirect_uris = redirect_uris.map(|path| format!("{relay}/{path}"));
     let after_logout = ["fc", "oidc", "v1"].map(|name| format!("{relay}/logout/return/{name}"));
     Stub::builder(base)
@@ -215,13 +229,26 @@ pub async fn cancel(browser: &mut Browser<'_>, page: Page) -> Page {
 }
 
 fn relay(config: Config, recorder: &Recorder, clock: &HandClock, dir: &Path, sqlite: bool) -> App {
+    let limits = config.limits.clone();
+    let ceilings = move |kind| relais::process::ceiling(&limits, kind);
+    let durable: Arc<dyn Store> = Arc::new(Sqlite::open(&dir.join("relais.sqlite"), ceilings).unwrap());
+    node(config, recorder, clock, durable, sqlite, 42)
+}
+
+/// One relay on `durable`, which others may share, under the root seal key of that byte.
+fn node(
+    config: Config,
+    recorder: &Recorder,
+    clock: &HandClock,
+    durable: Arc<dyn Store>,
+    sqlite: bool,
+    seal: u8,
+) -> App {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let limits = config.limits.clone();
     let ceilings = move |kind| relais::process::ceiling(&limits, kind);
-    let durable: Arc<dyn Store> =
-        Arc::new(Sqlite::open(&dir.join("relais.sqlite"), ceilings.clone()).unwrap());
     let ephemeral: Arc<dyn Store> = if sqlite { durable.clone() } else { Arc::new(Memory::new(ceilings)) };
-    let sealer = Sealer::new(&Secret::new([42; 32]), entropy.clone());
+    let sealer = Sealer::new(&Secret::new([seal; 32]), entropy.clone());
     let parts = Parts {
         clock: Arc::new(clock.clone()),
         entropy,
