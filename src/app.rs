@@ -195,8 +195,13 @@ impl App {
         None
     }
 
-    /// Makes the keys that the configuration in force needs; to be called before anything is served, after another
-    /// configuration, and from time to time.
+    /// Makes the keys that another configuration needs; to be called before it is put in force.
+    pub async fn prepare_keys(&self, config: &Config) -> Result<(), KeyringError> {
+        self.means.keyring.prepare(config.wanted_keys(), config.keys, self.means.clock.now()).await
+    }
+
+    /// Makes the keys that the configuration in force needs; to be called before anything is served, and from time to
+    /// time.
     pub async fn tend_keys(&self) -> Result<(), KeyringError> {
         let tended = self.means.keyring.tend(self.means.clock.now()).await;
         tended.inspect_err(|error| self.means.keyring.failed(error))

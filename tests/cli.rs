@@ -356,7 +356,7 @@ fn check_config_reports_every_fault_at_once() {
     let expected = [
         "server.public_url: is missing; write \"https://relais.example\"",
         "server.pubic_url: unknown key; did you mean `public_url`?",
-        "upstream.fc.profile: is a number; write one of generic, franceconnect_v2, franceconnect_v1",
+        "upstream.fc.profile: is a number; write one of generic, franceconnect_v2, franceconnect_plus, proconnect, franceconnect_v1",
         &format!(
             "upstream.fc.client_secret_file: is readable by others (mode 0644); chmod 600 {}",
             place.path("fc.secret")

@@ -1,23 +1,30 @@
-//! `/keys`: the keyring of a running relay, for `relais keys`. No login: whoever reaches this listener is the operator.
+//! `/keys`: the keyring of a running relay, for `relais keys`. No login: whoever calls from this machine is the
+//! operator, even where the listener is open to others for the sake of health and figures.
 //!
-//! A page in a browser on the operator's machine is not. It cannot send JSON across origins without asking first, which
+//! A page in a browser on this machine is not. It cannot send JSON across origins without asking first, which
 //! is never granted; and whatever a browser sends of a page's own accord names its origin.
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::json;
 
 use crate::app::App;
 use crate::keys::{KeyringError, Listed, Retirement, Rotation};
 use crate::outbound::chain;
+use crate::peer::Peer;
+
+type Caller = Option<Extension<Peer>>;
 
 /// Every key, never its private half.
-pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn list(State(app): State<Arc<App>>, peer: Caller) -> Response {
+    if let Err(refused) = from_here(peer.as_ref()) {
+        return refused;
+    }
     let listed = app.means.keyring.list(app.means.clock.now()).await;
     answer(&app, listed)
 }
@@ -25,10 +32,11 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
 /// Makes successors.
 pub(super) async fn rotate(
     State(app): State<Arc<App>>,
+    peer: Caller,
     headers: HeaderMap,
     body: Result<Json<Rotation>, JsonRejection>,
 ) -> Response {
-    match order(&app, &headers, body, |rotation| rotation.issuer.as_deref()) {
+    match order(&app, peer.as_ref(), &headers, body, |rotation| rotation.issuer.as_deref()) {
         Ok(rotation) => answer(&app, app.means.keyring.rotate(&rotation, app.means.clock.now()).await),
         Err(refused) => refused,
     }
@@ -37,10 +45,11 @@ pub(super) async fn rotate(
 /// Ends a key.
 pub(super) async fn retire(
     State(app): State<Arc<App>>,
+    peer: Caller,
     headers: HeaderMap,
     body: Result<Json<Retirement>, JsonRejection>,
 ) -> Response {
-    match order(&app, &headers, body, |retirement| retirement.issuer.as_deref()) {
+    match order(&app, peer.as_ref(), &headers, body, |retirement| retirement.issuer.as_deref()) {
         Ok(retirement) => {
             answer(&app, app.means.keyring.retire(&retirement.kid, app.means.clock.now()).await)
         }
@@ -48,14 +57,23 @@ pub(super) async fn retire(
     }
 }
 
-/// The order, if it comes from no browser and is for this relay.
-#[expect(clippy::result_large_err, reason = "the error is the response")]
+fn from_here(peer: Option<&Extension<Peer>>) -> Result<(), Response> {
+    if peer.is_some_and(|peer| peer.address.is_loopback()) {
+        Ok(())
+    } else {
+        Err(refusal(StatusCode::FORBIDDEN, "only from this machine"))
+    }
+}
+
+/// The order, if it comes from this machine but from no browser, and is for this relay.
 fn order<T>(
     app: &App,
+    peer: Option<&Extension<Peer>>,
     headers: &HeaderMap,
     body: Result<Json<T>, JsonRejection>,
     issuer: impl Fn(&T) -> Option<&str>,
 ) -> Result<T, Response> {
+    from_here(peer)?;
     if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
         return Err(refusal(StatusCode::FORBIDDEN, "not from a browser"));
     }

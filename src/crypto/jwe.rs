@@ -274,6 +274,8 @@ fn concat_kdf(shared: &[u8], enc: &str, bits: u32, apu: &[u8], apv: &[u8]) -> [u
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::testing::{Recipient, Wrap, seal};
     use super::*;
 
@@ -306,7 +308,7 @@ mod tests {
             assert!(decrypt(&keys, &without).is_ok(), "the only key that fits");
             let other = if alg == "ECDH-ES" { Recipient::ec() } else { Recipient::rsa() };
             let other = Arc::new(DecryptionKey::from_pem("o".to_owned(), &other.pem()).ok().unwrap());
-            for several in [[&keys[..], &[other.clone()]].concat(), [&[other][..], &keys].concat()] {
+            for several in [[&keys[..], from_ref(&other)].concat(), [from_ref(&other), &keys].concat()] {
                 assert_eq!(
                     decrypt(&several, &without).ok().unwrap().kid,
                     kid,

@@ -65,6 +65,7 @@ fn text(at: Timestamp) -> String {
     date.and_then(|date| date.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a field by reference")]
 fn date<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&text(*at))
 }

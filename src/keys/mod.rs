@@ -9,13 +9,15 @@
 //! in the module, and signing and decrypting ask it by `kid`.
 
 mod list;
+mod orders;
 mod plan;
 mod record;
 mod ring;
 mod seal_key;
 
 pub use list::Listed;
+pub use orders::{Retirement, Rotation};
 pub use plan::{Change, Policy, State, plan};
 pub use record::{KeyAlg, KeyRecord, KeyUse, Line, RELAY, Wanted};
-pub use ring::{Keyring, KeyringError, Retirement, Rotation};
+pub use ring::{Keyring, KeyringError};
 pub use seal_key::{SECRET_FILE_CEILING, SealKeyError, SealKeySource, SecretFileError, read_secret_file};

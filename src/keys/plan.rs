@@ -245,7 +245,7 @@ mod tests {
         let mut records = Vec::new();
         apply(&mut records, at(0));
         let rsa = Wanted { alg: KeyAlg::RsaOaep256, ..wanted() };
-        let changes = plan(&records, &[rsa.clone()], at(1), &POLICY);
+        let changes = plan(&records, std::slice::from_ref(&rsa), at(1), &POLICY);
         assert_eq!(changes, [Change::Make { wanted: rsa, generation: 2, active_from: at(3) }]);
     }
 

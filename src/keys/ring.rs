@@ -7,12 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::list::{Listed, list};
-use super::plan::{Change, Policy, State, active_until, newest, next, plan, state};
+use super::plan::{Change, Policy, State, active_until, plan, state};
 use super::record::{KeyAlg, KeyRecord, KeyUse, Line, Private, Wanted};
 use crate::clock::Timestamp;
 use crate::crypto::fresh::CannotMake;
@@ -60,54 +58,21 @@ impl From<StoreError> for KeyringError {
     }
 }
 
-/// What an operator wants rotated; every line where nothing is said.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Rotation {
-    /// The relay that is meant, by its issuer; where it is not this one, nothing is done.
-    pub issuer: Option<String>,
-    /// Those for this.
-    #[serde(rename = "use")]
-    pub usage: Option<KeyUse>,
-    /// Those of this upstream.
-    pub upstream: Option<UpstreamName>,
-    /// Whether the successor is used at once, instead of being announced.
-    #[serde(rename = "now")]
-    pub at_once: bool,
-}
-
-/// The key that an operator wants ended.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Retirement {
-    /// The relay that is meant, as for a rotation.
-    pub issuer: Option<String>,
-    /// The key's id.
-    pub kid: String,
-}
-
-impl Rotation {
-    fn means(&self, line: &Line) -> bool {
-        self.usage.is_none_or(|usage| usage == line.usage)
-            && self.upstream.as_ref().is_none_or(|upstream| line.upstream.as_ref() == Some(upstream))
-    }
-}
-
 /// Our own keys.
 pub struct Keyring {
     table: Table<KeyRecord>,
     entropy: Arc<dyn Entropy>,
     events: Events,
-    aim: ArcSwap<Aim>,
+    pub(super) aim: ArcSwap<Aim>,
     ring: ArcSwap<Ring>,
     /// Held while the ring is read or changed, so that an older reading never takes the place of a newer.
-    turn: Mutex<()>,
+    pub(super) turn: Mutex<()>,
 }
 
 /// What shall be.
-struct Aim {
-    wanted: Vec<Wanted>,
-    policy: Policy,
+pub(super) struct Aim {
+    pub(super) wanted: Vec<Wanted>,
+    pub(super) policy: Policy,
 }
 
 /// One reading of the store.
@@ -145,8 +110,21 @@ impl Keyring {
 
     /// Reads the ring, makes what is due, removes what is gone; to be called from time to time.
     pub async fn tend(&self, now: Timestamp) -> Result<(), KeyringError> {
+        self.toward(&self.aim.load_full(), now).await
+    }
+
+    /// The same for what is about to be aimed at, so that its keys are there when it is.
+    pub async fn prepare(
+        &self,
+        wanted: Vec<Wanted>,
+        policy: Policy,
+        now: Timestamp,
+    ) -> Result<(), KeyringError> {
+        self.toward(&Aim { wanted, policy }, now).await
+    }
+
+    async fn toward(&self, aim: &Aim, now: Timestamp) -> Result<(), KeyringError> {
         let turn = self.turn.lock().await;
-        let aim = self.aim.load_full();
         let mut records = self.read(now).await?;
         let mut done = Ok(());
         for change in plan(&records, &aim.wanted, now, &aim.policy) {
@@ -247,65 +225,7 @@ impl Keyring {
         keys.map(move |kept| (kept, state(&kept.record, kept.until, now, &policy)))
     }
 
-    /// Every key, as it is in the store now.
-    pub async fn list(&self, now: Timestamp) -> Result<Vec<Listed>, KeyringError> {
-        Ok(list(&self.read(now).await?, now, &self.aim.load().policy))
-    }
-
-    /// Announces a successor in each line that is meant, or uses it at once. Tells of these lines.
-    pub async fn rotate(&self, rotation: &Rotation, now: Timestamp) -> Result<Vec<Listed>, KeyringError> {
-        let at_once = rotation.at_once;
-        let turn = self.turn.lock().await;
-        let aim = self.aim.load_full();
-        let mut records = self.read(now).await?;
-        let meant: Vec<_> = aim.wanted.iter().filter(|wanted| rotation.means(&wanted.line)).collect();
-        if meant.is_empty() {
-            return Err(KeyringError::NoSuchKey);
-        }
-        for wanted in &meant {
-            let change = match newest(&records, &wanted.line) {
-                Some(key) if now < key.active_from && at_once => {
-                    Some(Change::Advance { line: key.line.clone(), generation: key.generation })
-                }
-                // The successor is announced already.
-                Some(key) if now < key.active_from => None,
-                Some(_) if !at_once => Some(next(&records, wanted, now.plus(aim.policy.announce))),
-                _ => Some(next(&records, wanted, now)),
-            };
-            if let Some(change) = change {
-                self.apply(change, &mut records, now).await?;
-            }
-        }
-        let mut listed = list(&records, now, &aim.policy);
-        listed.retain(|key| meant.iter().any(|wanted| wanted.line == key.line));
-        self.show(records, now, &turn)?;
-        Ok(listed)
-    }
-
-    /// Ends a key: from now on it is used for nothing, and its private half is erased. Its line goes on with the
-    /// next, which is made if there is none. Tells of its line.
-    pub async fn retire(&self, kid: &str, now: Timestamp) -> Result<Vec<Listed>, KeyringError> {
-        let turn = self.turn.lock().await;
-        let aim = self.aim.load_full();
-        let mut records = self.read(now).await?;
-        let found = records.iter_mut().find(|key| key.kid == kid && key.retired.is_none());
-        let ended = found.ok_or(KeyringError::NoSuchKey)?;
-        ended.retired = Some(now);
-        ended.private = Private::erased();
-        let ended = ended.clone();
-        // The next first, so that no node finds the line without a key.
-        for change in plan(&records, &aim.wanted, now, &aim.policy) {
-            self.apply(change, &mut records, now).await?;
-        }
-        self.replace(&ended, now).await?;
-        self.say(Step::KeyRetired, &ended);
-        let mut listed = list(&records, now, &aim.policy);
-        listed.retain(|key| key.line == ended.line);
-        self.show(records, now, &turn)?;
-        Ok(listed)
-    }
-
-    async fn read(&self, now: Timestamp) -> Result<Vec<KeyRecord>, KeyringError> {
+    pub(super) async fn read(&self, now: Timestamp) -> Result<Vec<KeyRecord>, KeyringError> {
         let mut owned = self.table.owned(RING, now).await?;
         // Under another seal key the ring has another name, and nothing is there. Whoever finds records all the same
         // looks once more: a node that starts at this moment may have made them since.
@@ -319,7 +239,7 @@ impl Keyring {
     }
 
     /// Makes of records what is used from now on.
-    fn show(
+    pub(super) fn show(
         &self,
         records: Vec<KeyRecord>,
         now: Timestamp,
@@ -337,7 +257,7 @@ impl Keyring {
     }
 
     /// Carries out a change, in the store and then in `records`.
-    async fn apply(
+    pub(super) async fn apply(
         &self,
         change: Change,
         records: &mut Vec<KeyRecord>,
@@ -383,15 +303,15 @@ impl Keyring {
         theirs.map(|(record, _)| record).ok_or(KeyringError::Sealed)
     }
 
-    async fn replace(&self, key: &KeyRecord, now: Timestamp) -> Result<(), KeyringError> {
+    pub(super) async fn replace(&self, key: &KeyRecord, now: Timestamp) -> Result<(), KeyringError> {
         let handle = KeyRecord::handle(&key.line, key.generation);
         self.table.put(&handle, key, NEVER, &[RING], now).await?;
         Ok(())
     }
 
-    fn say(&self, step: Step, key: &KeyRecord) {
+    pub(super) fn say(&self, step: Step, key: &KeyRecord) {
         let mut trace = Trace::new(self.events.clone(), None);
-        trace.upstream = key.line.upstream.clone();
+        trace.upstream.clone_from(&key.line.upstream);
         let facts = Facts {
             kid: Some(key.kid.clone()),
             alg: Some(key.alg.as_str().to_owned()),

@@ -1,6 +1,7 @@
 //! Keys of our own at a provider that encrypts for us and knows us by our signature: its copy of our key set is what it
 //! fetched, as old as we allow.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use relais::app::App;
 use relais::clock::Clock as _;
 use relais::event::Step;
 use relais::keys::{KeyRecord, KeyUse};
+use relais::peer::Peer;
 use relais::secret::Secret;
 use relais::store::{Kind, Memory, Sealer, Store, Table};
 use relais::{console, web};
@@ -82,6 +84,11 @@ pub async fn order(world: &World, method: &str, path: &str, body: &str) -> (u16,
 }
 
 async fn answered(app: &Arc<App>, request: Request<Body>) -> (u16, Value) {
+    answered_to("127.0.0.1", app, request).await
+}
+
+async fn answered_to(address: &str, app: &Arc<App>, mut request: Request<Body>) -> (u16, Value) {
+    request.extensions_mut().insert(Peer::at((address.parse::<IpAddr>().unwrap(), 4000).into()));
     let response = console::router(app.clone()).oneshot(request).await.unwrap();
     let status = response.status().as_u16();
     let body = to_bytes(response.into_body(), 65_536).await.unwrap();
@@ -165,7 +172,7 @@ async fn edges_to_the_second() {
     assert_eq!(states(&list().await), ["retiring", "active"]);
     assert_eq!(
         kids(&published(&world).await, "enc"),
-        [new.clone()],
+        [new.as_str()],
         "nobody shall encrypt for the old one now"
     );
     assert_eq!(kids(&published(&world).await, "sig").len(), 2, "what the old one signed may be looked at");
@@ -222,7 +229,8 @@ async fn nodes_agree() {
         let store: Arc<dyn Store> = Arc::new(Memory::new(|_| 1000));
         let nodes = [world.another(store.clone(), 42), world.another(store, 42)];
         let (a, b) = tokio::join!(nodes[0].tend_keys(), nodes[1].tend_keys());
-        (a.unwrap(), b.unwrap());
+        a.unwrap();
+        b.unwrap();
         let now = world.clock.now();
         let of = |app: &Arc<App>| {
             let plus = relais::service::UpstreamName("plus".to_owned());
@@ -350,6 +358,13 @@ async fn orders_come_from_no_browser() {
     assert_eq!(send("sec-fetch-site", "none").await.0, 403);
     assert_eq!(send("content-type", "text/plain").await.0, 415);
     assert_eq!(send("content-type", "application/x-www-form-urlencoded").await.0, 415);
+    for address in ["192.0.2.7", "10.0.0.1", "::ffff:192.0.2.7"] {
+        let list = Request::get("/keys").body(Body::empty()).unwrap();
+        assert_eq!(answered_to(address, &world.app, list).await.0, 403, "{address}");
+        let rotate = Request::post("/keys/rotate").header("content-type", "application/json");
+        let rotate = rotate.body(Body::from(body)).unwrap();
+        assert_eq!(answered_to(address, &world.app, rotate).await.0, 403, "{address}");
+    }
     for (path, body, status) in [
         ("/keys/rotate", r#"{"issuer":"https://other.example","now":true}"#, 409),
         ("/keys/rotate", r#"{"upstream":"unknown"}"#, 404),
@@ -368,4 +383,21 @@ async fn orders_come_from_no_browser() {
     assert_eq!(order(&world, "POST", "/keys/rotate", body).await.0, 200);
     world.clock.advance(Duration::from_secs(1));
     assert_ne!(published(&world).await, before);
+}
+
+/// A registration that comes while the relay serves has its keys from its first request on.
+#[tokio::test]
+async fn keys_of_another_configuration_are_there_before_it_is() {
+    let mut world = World::new().await;
+    assert_eq!(world.browser().get(JWKS).await.status, 404);
+    world
+        .prepare(|setup| {
+            setup.more = PLUS.to_owned();
+            setup.upstream = [("toujours", "plus")].into();
+        })
+        .await;
+    assert_eq!(world.browser().get(JWKS).await.status, 404, "prepared, not in force");
+    world.reconfigure(|_| ());
+    fetch(&world).await;
+    assert!(signs_in(&world).await, "{}", world.last_reason());
 }

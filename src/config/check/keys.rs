@@ -34,7 +34,7 @@ fn seal_key(section: &Section<'_>, base: &Path, store: &Path) -> Option<SealKey>
     const NAMES: Names = Names { direct: "seal_key", file: "seal_key_file" };
     let given = section.has(NAMES.direct) || section.has(NAMES.file);
     let secret = secrets::optional(section, &NAMES, base);
-    let key = match secret {
+    match secret {
         None if given => None,
         None => Some(SealKey::Beside(beside(store))),
         Some(text) => {
@@ -46,10 +46,42 @@ fn seal_key(section: &Section<'_>, base: &Path, store: &Path) -> Option<SealKey>
             }
             Some(SealKey::Given(Secret::new(key)))
         }
-    };
-    key
+    }
 }
 
 fn beside(store: &Path) -> PathBuf {
     store.with_extension("key")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::config::tests::{faults, place, read};
+    use crate::keys::Policy;
+
+    fn with(lines: &str) -> String {
+        include_str!("../../../config/relais.toml").replace("\n[keys]\n", &format!("\n[keys]\n{lines}\n"))
+    }
+
+    #[test]
+    fn how_keys_succeed_one_another() {
+        let dir = place();
+        let policy = |lines: &str| read(&with(lines), dir.path(), &[]).unwrap_or_else(|f| panic!("{f}")).keys;
+        assert_eq!(policy(""), Policy::default());
+        let days = |days: u64| Duration::from_hours(24 * days);
+        assert_eq!(
+            policy("rotate_days = 30\nannounce_hours = 24\noverlap_days = 3"),
+            Policy { rotate: Some(days(30)), announce: days(1), overlap: days(3) }
+        );
+        assert_eq!(policy("rotate_days = 0").rotate, None);
+        let fault = |lines: &str| faults(&with(lines), dir.path(), &[]);
+        assert_eq!(
+            fault("rotate_days = 2"),
+            "keys.announce_hours: is not less than rotate_days; announce a key for less time than one is used"
+        );
+        for line in ["rotate_days = 2000", "announce_hours = 0", "overlap_days = 0", "overlap_days = 91"] {
+            assert!(fault(line).starts_with("keys."), "{line}");
+        }
+    }
 }

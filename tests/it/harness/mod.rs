@@ -191,6 +191,13 @@ impl World {
         self.app.replace_rules(configuration(&self.setup, &self.stub_base, self.dir.path()));
     }
 
+    /// Makes the keys that another configuration needs, which `reconfigure` then puts in force.
+    pub async fn prepare(&mut self, change: impl FnOnce(&mut Setup)) {
+        change(&mut self.setup);
+        let config = configuration(&self.setup, &self.stub_base, self.dir.path());
+        self.app.prepare_keys(&config).await.unwrap();
+    }
+
     /// How often the stub was called at each endpoint.
     pub fn stub_calls(&self) -> u64 {
         let calls = self.stub.calls();
