@@ -119,7 +119,6 @@ pub const RELAY: &[Wanted] = &[
 #[derive(Clone, Serialize, Deserialize)]
 pub struct KeyRecord {
     /// The line that it belongs to.
-    #[serde(flatten)]
     pub line: Line,
     /// Its place in the line, from 1.
     pub generation: u32,
