@@ -15,12 +15,13 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{Aliases, Config};
 use crate::entropy::Entropy;
 use crate::event::{Events, Facts, Step, Trace, reasons};
+use crate::keys::{Keyring, KeyringError};
 use crate::legacy;
 use crate::limit::Limiter;
 use crate::message::Lang;
 use crate::outbound::{CannotCall, Outbound, chain};
 use crate::service::{AppId, Service, UpstreamName};
-use crate::store::{Kind, Sealer, Store, StoreError};
+use crate::store::{Kind, Sealer, Store, StoreError, Table};
 use crate::upstream::Upstream;
 
 /// One minute, the window of the limits.
@@ -45,6 +46,8 @@ pub struct Means {
     pub tables: Tables,
     /// The stores, to be swept and asked whether they are ready.
     pub stores: Vec<Arc<dyn Store>>,
+    /// Our own keys.
+    pub keyring: Arc<Keyring>,
     /// The one way out.
     pub outbound: Outbound,
     /// Messages sealed before this instant are refused, where their replay marks did not survive.
@@ -132,7 +135,9 @@ impl App {
         let Parts { clock, entropy, events, ephemeral, ephemeral_survives, durable, sealer } = parts;
         let outbound = Outbound::new(&config.outbound)?;
         let per_minute = |count| Limiter::new(count, WINDOW);
+        let keys = Table::new(durable.clone(), sealer.clone(), Kind::Key);
         let means = Means {
+            keyring: Arc::new(Keyring::new(keys, entropy.clone(), events.clone())),
             floor: (!ephemeral_survives).then(|| clock.now()),
             refused_messages: per_minute(config.limits.refused_messages_per_minute),
             wrong_claims: per_minute(config.limits.wrong_claims_per_minute),
@@ -188,6 +193,18 @@ impl App {
             }
         }
         None
+    }
+
+    /// Makes the keys that another configuration needs; to be called before it is put in force.
+    pub async fn prepare_keys(&self, config: &Config) -> Result<(), KeyringError> {
+        self.means.keyring.prepare(config.wanted_keys(), config.keys, self.means.clock.now()).await
+    }
+
+    /// Makes the keys that the configuration in force needs; to be called before anything is served, and from time to
+    /// time.
+    pub async fn tend_keys(&self) -> Result<(), KeyringError> {
+        let tended = self.means.keyring.tend(self.means.clock.now()).await;
+        tended.inspect_err(|error| self.means.keyring.failed(error))
     }
 
     /// Removes what has expired; to be called from time to time.
@@ -247,6 +264,7 @@ impl Rules {
             session_idle: config.session.idle,
             session_absolute: config.session.absolute,
         };
+        means.keyring.aim(config.wanted_keys(), config.keys);
         let upstreams = config.upstreams.into_iter();
         Self {
             issuer,
@@ -263,7 +281,10 @@ impl Rules {
             upstream_labels: config.upstream_labels,
             apps: config.apps.into_iter().map(|app| (app.service.id.clone(), app)).collect(),
             upstreams: upstreams
-                .map(|settings| (settings.name.clone(), Upstream::new(settings, &means.outbound)))
+                .map(|settings| {
+                    let upstream = Upstream::new(settings, &means.outbound);
+                    (upstream.name().clone(), upstream.with_keyring(&means.keyring))
+                })
                 .collect(),
         }
     }

@@ -20,10 +20,10 @@ pub mod outcome; // what came of a login that failed
 // Means.
 pub mod crypto; // primitives: seals, digests, signatures
 pub mod store; // everything that must be remembered
-pub mod keys; // the root seal key, and files that hold secrets
 pub mod limit; // counters on our clock
 pub mod outbound; // the one way out
 pub mod remote_jwks; // other people's keys
+pub mod keys; // our own keys: the root seal key, and the keyring sealed under it
 
 // Protocols: strangers to one another.
 pub mod legacy; // encrypted messages of applications without a protocol library

@@ -152,10 +152,25 @@ impl Outbound {
         form: String,
         authorization: Option<HeaderValue>,
     ) -> Result<Answer, OutboundError> {
+        self.post(url, "application/x-www-form-urlencoded", form, authorization).await
+    }
+
+    /// POST of JSON, tried again as a form is.
+    pub async fn post_json(&self, url: &Url, json: String) -> Result<Answer, OutboundError> {
+        self.post(url, "application/json", json, None).await
+    }
+
+    async fn post(
+        &self,
+        url: &Url,
+        kind: &'static str,
+        body: String,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Answer, OutboundError> {
         let mut headers = headers("application/json", authorization);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        let form = Bytes::from(form);
-        let call = || self.client.post(url.clone()).headers(headers.clone()).body(form.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        let body = Bytes::from(body);
+        let call = || self.client.post(url.clone()).headers(headers.clone()).body(body.clone());
         self.timed(url, async {
             match call().send().await {
                 Err(error) if error.is_connect() && !error.is_timeout() => call().send().await,

@@ -9,14 +9,14 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
 use crate::app::{App, Demo, Parts};
 use crate::clock::SystemClock;
 use crate::config::{Backend, Config, Limits, ListenerKind, SealKey};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::Events;
-use crate::keys::{SealKeyError, SealKeySource};
+use crate::keys::{KeyringError, SealKeyError, SealKeySource};
 use crate::outbound::CannotCall;
 use crate::reload::{BuiltOn, Load, Reloader};
 use crate::store::{Kind, Memory, OpenError, Sealer, Sqlite, Store};
@@ -44,6 +44,9 @@ pub enum StartError {
     /// The SQLite file.
     #[error("the store cannot be opened")]
     Store(#[from] OpenError),
+    /// The keyring.
+    #[error("the keyring cannot be used")]
+    Keyring(#[from] KeyringError),
     /// The HTTP client.
     #[error("the way out cannot be set up")]
     Outbound(#[from] CannotCall),
@@ -85,29 +88,18 @@ impl Process {
     ) -> Result<Self, StartError> {
         let built_on = BuiltOn::of(&config);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
-        let root = match &config.seal_key {
-            // Where records were sealed before, a new key would open none of them.
-            SealKey::Beside(path) if config.store.path.exists() => {
-                SealKeySource::File(path.clone()).load()?
-            }
-            SealKey::Beside(path) => SealKeySource::File(path.clone()).load_or_create(&*entropy)?,
-            SealKey::Given(key) => key.clone(),
-        };
-        let ceilings = {
-            let limits = config.limits.clone();
-            move |kind| ceiling(&limits, kind)
-        };
-        let durable: Arc<dyn Store> = Arc::new(Sqlite::open(&config.store.path, ceilings.clone())?);
+        let (durable, sealer) = durable(&config, &entropy)?;
+        let ceilings = ceilings(&config);
         let (ephemeral, ephemeral_survives): (Arc<dyn Store>, bool) = match config.store.ephemeral {
             Backend::Memory => (Arc::new(Memory::new(ceilings)), false),
             Backend::Sqlite => (durable.clone(), true),
         };
-        let sealer = Sealer::new(&root, entropy.clone());
         let clock = Arc::new(SystemClock);
         let listeners = config.listeners.clone();
         let limits = listener_limits(&config.limits);
         let parts = Parts { clock, entropy, events, ephemeral, ephemeral_survives, durable, sealer };
         let app = Arc::new(App::new(config, parts, demo)?);
+        app.tend_keys().await?;
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let mut certificates = Vec::new();
@@ -149,12 +141,31 @@ impl Process {
     }
 }
 
+/// The store that outlives the process, and what seals its records.
+pub fn durable(config: &Config, entropy: &Arc<dyn Entropy>) -> Result<(Arc<dyn Store>, Sealer), StartError> {
+    let root = match &config.seal_key {
+        // Where records were sealed before, a new key would open none of them.
+        SealKey::Beside(path) if config.store.path.exists() => SealKeySource::File(path.clone()).load()?,
+        SealKey::Beside(path) => SealKeySource::File(path.clone()).load_or_create(&**entropy)?,
+        SealKey::Given(key) => key.clone(),
+    };
+    let store = Sqlite::open(&config.store.path, ceilings(config))?;
+    Ok((Arc::new(store), Sealer::new(&root, entropy.clone())))
+}
+
+fn ceilings(config: &Config) -> impl Fn(Kind) -> usize + Clone + Send + Sync + 'static {
+    let limits = config.limits.clone();
+    move |kind| ceiling(&limits, kind)
+}
+
 async fn sweep(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     loop {
         if tokio::time::timeout(SWEEP, stopped(&mut stop)).await.is_ok() {
             return;
         }
         app.sweep().await;
+        // What failed was said.
+        let _ = app.tend_keys().await;
     }
 }
 
@@ -165,10 +176,11 @@ async fn obey_hangups(reloader: Arc<Reloader>, mut stop: watch::Receiver<bool>) 
         tokio::select! {
             () = stopped(&mut stop) => return,
             received = hangup.recv() => {
-                let reloader = Arc::clone(&reloader);
-                if received.is_none() || spawn_blocking(move || reloader.reload()).await.is_err() {
+                if received.is_none() {
                     return;
                 }
+                // Said in an event, whatever came of it.
+                let _ = reloader.reload().await;
             }
         }
     }
@@ -219,6 +231,8 @@ pub fn ceiling(limits: &Limits, kind: Kind) -> usize {
         // Conveniences: where these are full, a second click ends on a plainer page.
         Kind::Answer => limits.logins_in_flight.saturating_mul(2),
         Kind::UsedHandle => limits.logins_in_flight.saturating_mul(10),
+        // A few for each upstream.
+        Kind::Key => 10_000,
         Kind::Reference | Kind::AwayLogout | Kind::ConfirmLogout | Kind::Probe => {
             limits.logins_in_flight.saturating_mul(4)
         }

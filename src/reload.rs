@@ -7,16 +7,20 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::app::App;
 use crate::config::{Config, EventConfig, Faults, Limits, Listener, SealKey, Store, Tls};
 use crate::event::{Facts, Step, reasons};
+use crate::keys::KeyringError;
 use crate::outbound::{OutboundSettings, chain};
 use crate::web::tls::{BadTls, Certificate};
 
 /// Reads the configuration anew.
-pub type Load = Box<dyn Fn() -> Result<Config, Faults> + Send + Sync>;
+pub type Load = Arc<dyn Fn() -> Result<Config, Faults> + Send + Sync>;
 
 /// A listener's certificate, where it was read from, and the listener.
 pub type Served = (SocketAddr, Tls, Arc<Certificate>);
@@ -40,6 +44,12 @@ pub enum NotReloaded {
     /// It changes what only a restart can.
     #[error("only a restart changes {0}")]
     Restart(String),
+    /// Reading it was broken off.
+    #[error("the configuration was not read")]
+    Unread(#[source] JoinError),
+    /// The keys that it needs cannot be made.
+    #[error("the keys that it needs cannot be made")]
+    Keys(#[source] KeyringError),
     /// A certificate or its key cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -74,10 +84,10 @@ impl Reloader {
         Self { app, load, built_on, certificates, turn: Mutex::default() }
     }
 
-    /// Reads everything, then puts it in force; or changes nothing. Blocks on files.
-    pub fn reload(&self) -> Result<(), NotReloaded> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = self.try_reload();
+    /// Reads everything, then puts it in force; or changes nothing.
+    pub async fn reload(&self) -> Result<(), NotReloaded> {
+        let _turn = self.turn.lock().await;
+        let done = self.try_reload().await;
         let trace = self.app.trace();
         match &done {
             Ok(()) => trace.step(Step::ServerReloaded, Facts::default()),
@@ -90,8 +100,10 @@ impl Reloader {
         done
     }
 
-    fn try_reload(&self) -> Result<(), NotReloaded> {
-        let config = (self.load)().map_err(NotReloaded::Config)?;
+    async fn try_reload(&self) -> Result<(), NotReloaded> {
+        let load = Arc::clone(&self.load);
+        let config = spawn_blocking(move || load()).await.map_err(NotReloaded::Unread)?;
+        let config = config.map_err(NotReloaded::Config)?;
         let changed = self.built_on.changed(&BuiltOn::of(&config));
         if !changed.is_empty() {
             return Err(NotReloaded::Restart(changed.join(", ")));
@@ -105,6 +117,7 @@ impl Reloader {
             let renewal = certificate.renewal(&chain, &key);
             renewals.push(renewal.map_err(|source| NotReloaded::Tls { address: *address, source })?);
         }
+        self.app.prepare_keys(&config).await.map_err(NotReloaded::Keys)?;
         for renew in renewals {
             renew();
         }
@@ -141,7 +154,7 @@ impl BuiltOn {
         let parts = [
             ("server.listeners", self.listeners != other.listeners),
             ("[store]", self.store != other.store),
-            ("[keys]", self.seal_key != other.seal_key),
+            ("the seal key", self.seal_key != other.seal_key),
             ("[limit]", self.limits != other.limits),
             ("[outbound]", self.outbound != other.outbound),
             ("[event]", self.event != other.event),

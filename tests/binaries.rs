@@ -363,4 +363,58 @@ mod tests {
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("relais.key") && !dir.path().join("relais.key").exists(), "{said}");
     }
+    /// `relais keys` finds the keyring wherever it is: behind a running relay's management listener, in the store of
+    /// one that is stopped; and tells when it is nowhere.
+    #[test]
+    fn keys_of_a_relay_that_runs_and_of_one_that_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let relay = free_port();
+        let _provider = deployment(dir.path(), relay, &[("a".to_owned(), "query", 9)]);
+        let path = dir.path().join("relais.toml");
+        let public = format!("listeners = [{{ address = \"127.0.0.1:{relay}\", kind = \"public\" }}");
+        let both = format!("{public}, {{ address = \"127.0.0.1:{}\", kind = \"management\" }}", relay + 1);
+        let config = fs::read_to_string(&path).unwrap().replace(&public, &both);
+        assert!(config.contains("management"));
+        fs::write(&path, format!("{config}[keys]\nseal_key_file = \"seal.key\"\n")).unwrap();
+        let run = |args: &[&str]| {
+            let output = Command::new(RELAIS).current_dir(dir.path()).args(args).output().unwrap();
+            let text = |bytes| String::from_utf8(bytes).unwrap();
+            (output.status.code(), text(output.stdout), text(output.stderr))
+        };
+        let keys = |args: &[&str]| run(&[&["keys"][..], args, &["--config", "relais.toml"]].concat());
+        assert_eq!(run(&["keys", "generate", "seal", "--out", "seal.key"]).0, Some(0));
+        let made = dir.path().join("seal.key");
+        assert_eq!(fs::metadata(&made).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_to_string(&made).unwrap().trim().len(), 64);
+        assert_eq!(run(&["keys", "generate", "seal", "--out", "seal.key"]).0, Some(1), "never overwrites");
+        let (code, _, said) = keys(&["list"]);
+        assert_eq!((code, said.contains("makes its keys at its first start")), (Some(1), true), "{said}");
+        assert!(!dir.path().join("relais.sqlite").exists());
+
+        let relais = serve(dir.path(), relay);
+        wait_for(relay + 1);
+        let (code, listed, said) = keys(&["list"]);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(listed.lines().count(), 3, "a head, and the relay's own two: {listed}");
+        let (code, rotated, said) = keys(&["rotate", "--use", "signing", "--json"]);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(rotated.matches("\"announced\"").count(), 1, "{rotated}");
+        assert_eq!(keys(&["rotate", "--upstream", "nobody"]).0, Some(1));
+        assert_eq!(relais.terminate(), Some(0));
+
+        let (_, stopped, said) = keys(&["list", "--json"]);
+        assert_eq!(stopped.matches("\"kid\"").count(), 3, "{stopped}{said}");
+        let kid = stopped.split("\"kid\": \"").nth(1).unwrap().split('"').next().unwrap();
+        let (code, retired, said) = keys(&["retire", kid, "--json"]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(retired.contains("\"retired\"") && retired.contains("\"active\""), "{retired}");
+        assert!(!retired.contains("private"), "{retired}");
+
+        write_secret(&made, &"0".repeat(64));
+        let (code, _, said) = keys(&["list"]);
+        assert_eq!((code, said.contains("sealed under another seal key")), (Some(1), true), "{said}");
+        let (code, _, said) = run(&["serve", "--config", "relais.toml"]);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("it was sealed under another seal key"), "{said}");
+    }
 }

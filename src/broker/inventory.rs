@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::finish::{ON_ITS_WAY, REPEAT};
 use super::tables::{AwayLogout, Claimable, ConfirmLogout, SpentMessage, UsedHandle};
 use super::{Limits, Session};
+use crate::keys::{KeyRecord, Policy};
 use crate::legacy::{CLAIM, TIMELESS};
 use crate::login::{AwayLogin, ConfirmLogin};
 use crate::store::{Kind, fields_of};
@@ -23,8 +24,9 @@ pub struct Kept {
     pub ends: &'static str,
 }
 
-/// The row of `kind`; `request_max_age` is the longest of any application. `None` for what only tests keep.
-pub fn inventory(kind: Kind, limits: &Limits, request_max_age: Duration) -> Option<Kept> {
+/// The row of `kind`; `request_max_age` is the longest of any application, and `keys` how our own succeed one another.
+/// `None` for what only tests keep.
+pub fn inventory(kind: Kind, limits: &Limits, request_max_age: Duration, keys: &Policy) -> Option<Kept> {
     // A message is known until nobody could send it again: its age, and what clocks may differ by.
     let mark = request_max_age.saturating_add(Duration::from_mins(1)).max(ON_ITS_WAY);
     let (about, personal, fields, longest, ends) = match kind {
@@ -105,6 +107,15 @@ pub fn inventory(kind: Kind, limits: &Limits, request_max_age: Duration) -> Opti
             fields_of::<ConfirmLogout>(),
             limits.login,
             "taken by the answer",
+        ),
+        Kind::Key => (
+            "a key of the relay's own",
+            "",
+            fields_of::<KeyRecord>(),
+            keys.rotate.map_or(Duration::MAX, |rotate| {
+                keys.announce.saturating_add(rotate).saturating_add(keys.overlap)
+            }),
+            "by relais keys retire",
         ),
         Kind::Probe => return None,
     };

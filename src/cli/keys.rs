@@ -1,4 +1,6 @@
-//! `relais keys`: makes keys.
+//! `relais keys`: makes keys, and shows and changes the keyring.
+
+mod ring;
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
@@ -11,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{Failure, output};
 use crate::entropy::{Entropy, SystemEntropy};
 
-/// Make keys.
+/// Make keys, and show and change the relay's own.
 #[derive(Debug, Args)]
 pub(super) struct Keys {
     #[command(subcommand)]
@@ -22,6 +24,9 @@ pub(super) struct Keys {
 enum Command {
     #[command(subcommand)]
     Generate(Generate),
+    List(ring::List),
+    Rotate(ring::Rotate),
+    Retire(ring::Retire),
 }
 
 /// Make a key.
@@ -36,11 +41,25 @@ enum Generate {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Make the root seal key, under which everything in the store lies: 64 hexadecimal digits.
+    ///
+    /// For `keys.seal_key_file`, the same file on every node of a cluster. A relay with a store of its own makes
+    /// one at its first start.
+    Seal {
+        /// Write it to a new file of mode 0600 instead of standard output; never overwrites
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
 }
 
 impl Keys {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let Command::Generate(Generate::Legacy { out }) = self.command;
+        let out = match self.command {
+            Command::Generate(Generate::Legacy { out } | Generate::Seal { out }) => out,
+            Command::List(list) => return list.run(),
+            Command::Rotate(rotate) => return rotate.run(),
+            Command::Retire(retire) => return retire.run(),
+        };
         let line = Zeroizing::new(format!("{}\n", *digits(&SystemEntropy::new())));
         match out {
             None => output(line.as_bytes()),

@@ -80,7 +80,7 @@ fn rows(config: &Config) -> Vec<Row> {
     let oldest = config.apps.iter().map(|app| app.request_max_age).max().unwrap_or(Duration::ZERO);
     let file = |path: &Path| format!("the SQLite file {}", path.display());
     let row = |kind: Kind| {
-        let kept = inventory(kind, &limits, oldest)?;
+        let kept = inventory(kind, &limits, oldest, &config.keys)?;
         let kept_in = match config.store.ephemeral {
             Backend::Memory if !kind.is_durable() => "memory, until the process stops".to_owned(),
             Backend::Memory | Backend::Sqlite => file(&config.store.path),
@@ -100,6 +100,8 @@ fn rows(config: &Config) -> Vec<Row> {
 
 fn spoken(seconds: u64) -> String {
     let (count, unit) = match seconds {
+        u64::MAX => return "until an operator ends it".to_owned(),
+        s if s % 86_400 == 0 && s > 86_400 => (s / 86_400, "day"),
         s if s % 3600 == 0 && s > 0 => (s / 3600, "hour"),
         s if s % 60 == 0 => (s / 60, "minute"),
         s => (s, "second"),

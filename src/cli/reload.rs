@@ -14,7 +14,7 @@ use crate::outbound::{Outbound, OutboundSettings};
 /// Have the running relay read its configuration anew: all of it or nothing
 ///
 /// Asks its management listener, as the configuration names it, and says what came of it. SIGHUP does the same, and
-/// says it in an event. Requests under way go on under what they began with. Listeners, [store], [keys], [limit],
+/// says it in an event. Requests under way go on under what they began with. Listeners, [store], the seal key, [limit],
 /// [outbound] and [event] change at a restart only.
 #[derive(Debug, Args)]
 pub(super) struct Reload {

@@ -1,6 +1,7 @@
 //! `relais serve`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -24,7 +25,7 @@ impl Serve {
         let events = self.log.open(&config.event)?;
         in_runtime(async {
             let load = move || config::load(&self.config, environment(), Purpose::Serve);
-            let started = Process::start(config, Some(Box::new(load)), events, None).await;
+            let started = Process::start(config, Some(Arc::new(load)), events, None).await;
             let process = started.map_err(|error| Failure::caused(&error))?;
             asked_to_stop().await;
             process.stop().await;

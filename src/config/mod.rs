@@ -19,6 +19,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use crate::event::{Area, Level};
+use crate::keys;
 use crate::legacy;
 use crate::message::Lang;
 use crate::outbound::OutboundSettings;
@@ -80,6 +81,8 @@ pub struct Config {
     pub store: Store,
     /// The root key that seals what is kept.
     pub seal_key: SealKey,
+    /// How our own keys succeed one another.
+    pub keys: keys::Policy,
     /// How long a session lives.
     pub session: Session,
     /// How much of everything is taken.
@@ -102,6 +105,12 @@ impl Config {
     /// The relay's issuer identifier: `public_url` without a trailing slash.
     pub fn issuer(&self) -> &str {
         &self.issuer
+    }
+
+    /// The keys that the keyring shall hold: the relay's own, and those of upstreams that bring none.
+    pub fn wanted_keys(&self) -> Vec<keys::Wanted> {
+        let upstreams = self.upstreams.iter().flat_map(upstream::Settings::wanted_keys);
+        keys::RELAY.iter().cloned().chain(upstreams).collect()
     }
 }
 

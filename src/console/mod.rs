@@ -1,5 +1,6 @@
 //! The management listener: for operators and their machines, never for browsers from outside.
 
+mod keys;
 mod metrics;
 mod reload;
 
@@ -21,6 +22,9 @@ pub fn router(app: Arc<App>, reloader: Option<Arc<Reloader>>) -> Router {
         .route("/health/live", get(async || text(StatusCode::OK, "live\n")))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics::metrics))
+        .route("/keys", get(keys::list))
+        .route("/keys/rotate", post(keys::rotate))
+        .route("/keys/retire", post(keys::retire))
         .with_state(app)
         .merge(reload)
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
-use tokio::task::spawn_blocking;
 
 use super::text;
 use crate::reload::Reloader;
@@ -18,9 +17,8 @@ pub(super) async fn reload(State(reloader): State<Option<Arc<Reloader>>>, header
     let Some(reloader) = reloader else {
         return text(StatusCode::CONFLICT, "this relay has no configuration file\n");
     };
-    match spawn_blocking(move || reloader.reload()).await {
-        Ok(Ok(())) => text(StatusCode::OK, "reloaded\n"),
-        Ok(Err(error)) => text(StatusCode::CONFLICT, format!("{}\n", error.told())),
-        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "failed\n"),
+    match reloader.reload().await {
+        Ok(()) => text(StatusCode::OK, "reloaded\n"),
+        Err(error) => text(StatusCode::CONFLICT, format!("{}\n", error.told())),
     }
 }

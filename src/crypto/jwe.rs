@@ -5,14 +5,18 @@
 #[cfg(test)]
 pub(crate) mod testing;
 
+use std::sync::Arc;
+
 use aws_lc_rs::agreement::{self, ECDH_P256, UnparsedPublicKey};
 use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use aws_lc_rs::signature::RsaKeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::hash::sha256;
+use super::jwk::Jwk;
 use super::jws::{MAX_KID, json};
 use super::pem::{self, NotPkcs8};
 use super::seal::{IV, SealKey, TAG};
@@ -30,6 +34,7 @@ const KEY: usize = 32;
 pub struct DecryptionKey {
     kid: String,
     key: Private,
+    jwk: Jwk,
 }
 
 enum Private {
@@ -53,16 +58,28 @@ impl DecryptionKey {
     /// sender has.
     pub fn from_pem(kid: String, text: &Secret<String>) -> Result<Self, NotADecryptionKey> {
         let der = pem::pkcs8(text.expose())?;
-        let der = der.secret_pkcs8_der();
+        Self::from_pkcs8(Some(kid), der.secret_pkcs8_der())
+    }
+
+    /// The same in DER. Without a `kid`, its thumbprint (RFC 7638) is it.
+    pub fn from_pkcs8(kid: Option<String>, der: &[u8]) -> Result<Self, NotADecryptionKey> {
+        let (key, jwk) = Self::read(der)?;
+        Ok(Self { kid: kid.unwrap_or_else(|| jwk.thumbprint()), key, jwk })
+    }
+
+    fn read(der: &[u8]) -> Result<(Private, Jwk), NotADecryptionKey> {
         if let Ok(key) = PrivateDecryptingKey::from_pkcs8(der) {
             let key = OaepPrivateDecryptingKey::new(key).map_err(|_| NotADecryptionKey::Kind)?;
             if !(2048..=4096).contains(&key.key_size_bits()) {
                 return Err(NotADecryptionKey::Kind);
             }
-            return Ok(Self { kid, key: Private::Rsa(key) });
+            let pair = RsaKeyPair::from_pkcs8(der).map_err(|_| NotADecryptionKey::Kind)?;
+            return Ok((Private::Rsa(key), Jwk::of_rsa(&pair)));
         }
         let key = agreement::PrivateKey::from_private_key_der(&ECDH_P256, der);
-        Ok(Self { kid, key: Private::Ec(key.map_err(|_| NotADecryptionKey::Kind)?) })
+        let key = key.map_err(|_| NotADecryptionKey::Kind)?;
+        let point = key.compute_public_key().map_err(|_| NotADecryptionKey::Kind)?;
+        Ok((Private::Ec(key), Jwk::ec("P-256", point.as_ref())))
     }
 
     /// Its id.
@@ -76,6 +93,11 @@ impl DecryptionKey {
             Private::Rsa(_) => "RSA-OAEP-256",
             Private::Ec(_) => "ECDH-ES",
         }
+    }
+
+    /// Its public half, for our JWK Set.
+    pub fn published(&self) -> Value {
+        self.jwk.member(&self.kid, "enc", self.alg())
     }
 }
 
@@ -114,8 +136,8 @@ pub struct Decrypted {
     pub replicated: Map<String, Value>,
 }
 
-/// Decrypts `compact` by the one key of `keys` that its header names.
-pub fn decrypt(keys: &[DecryptionKey], compact: &str) -> Result<Decrypted, JweError> {
+/// Decrypts `compact` by the one key of `keys` that its header names; where it names none, by any that fits.
+pub fn decrypt(keys: &[Arc<DecryptionKey>], compact: &str) -> Result<Decrypted, JweError> {
     if compact.len() > MAX_LENGTH {
         return Err(JweError::Malformed);
     }
@@ -123,12 +145,8 @@ pub fn decrypt(keys: &[DecryptionKey], compact: &str) -> Result<Decrypted, JweEr
     let [protected, wrapped, iv, ciphertext, tag] = parts[..] else { return Err(JweError::Malformed) };
     let mut header = json::object(&bytes(protected)?).map_err(|_| JweError::Malformed)?;
     let alg = allowed(&header)?;
-    let key = choose(keys, &header, alg)?;
+    let fit = choose(keys, &header, alg)?;
     let wrapped = bytes(wrapped)?;
-    let content_key = match &key.key {
-        Private::Rsa(private) => unwrap(private, &wrapped)?,
-        Private::Ec(private) => agree(private, &header, &wrapped)?,
-    };
     let iv: [u8; IV] = bytes(iv)?.try_into().map_err(|_| JweError::Malformed)?;
     let mut sealed = bytes(ciphertext)?;
     let tag = bytes(tag)?;
@@ -136,8 +154,22 @@ pub fn decrypt(keys: &[DecryptionKey], compact: &str) -> Result<Decrypted, JweEr
         return Err(JweError::Malformed);
     }
     sealed.extend_from_slice(&tag);
-    let plaintext = SealKey::new(&content_key).open(&iv, protected.as_bytes(), &sealed);
-    let plaintext = plaintext.map_err(|_| JweError::DoesNotOpen)?;
+    let open = |key: &DecryptionKey| {
+        let content_key = match &key.key {
+            Private::Rsa(private) => unwrap(private, &wrapped)?,
+            Private::Ec(private) => agree(private, &header, &wrapped)?,
+        };
+        let plaintext = SealKey::new(&content_key).open(&iv, protected.as_bytes(), &sealed);
+        plaintext.map_err(|_| JweError::DoesNotOpen)
+    };
+    let mut opened = Err(JweError::DoesNotOpen);
+    for key in fit {
+        opened = open(key).map(|plaintext| (key, plaintext));
+        if !matches!(opened, Err(JweError::DoesNotOpen)) {
+            break;
+        }
+    }
+    let (key, plaintext) = opened?;
     let jwt = String::from_utf8(plaintext).map_err(|_| JweError::Malformed)?;
     header.retain(|name, _| name == "iss" || name == "aud");
     Ok(Decrypted { jwt: Secret::new(jwt), kid: key.kid.clone(), replicated: header })
@@ -163,22 +195,23 @@ fn allowed(header: &Map<String, Value>) -> Result<&str, JweError> {
     Ok(alg)
 }
 
-/// The key of that `kid`; without one, the only key that fits.
+/// The key of that `kid`; without one, every key that fits: there are several while one succeeds another.
 fn choose<'k>(
-    keys: &'k [DecryptionKey],
+    keys: &'k [Arc<DecryptionKey>],
     header: &Map<String, Value>,
     alg: &str,
-) -> Result<&'k DecryptionKey, JweError> {
+) -> Result<Vec<&'k DecryptionKey>, JweError> {
     let kid = match header.get("kid") {
         None => None,
         Some(Value::String(kid)) if kid.len() <= MAX_KID => Some(kid),
         Some(_) => return Err(JweError::Malformed),
     };
-    let mut fit = keys.iter().filter(|key| key.alg() == alg && kid.is_none_or(|kid| *kid == key.kid));
-    match (fit.next(), fit.next()) {
-        (Some(key), None) => Ok(key),
-        _ => Err(JweError::KeyUnknown { alg: alg.to_owned(), kid: kid.cloned() }),
+    let fits = |key: &&DecryptionKey| key.alg() == alg && kid.is_none_or(|kid| *kid == key.kid);
+    let fit: Vec<_> = keys.iter().map(|key| &**key).filter(fits).collect();
+    if fit.is_empty() {
+        return Err(JweError::KeyUnknown { alg: alg.to_owned(), kid: kid.cloned() });
     }
+    Ok(fit)
 }
 
 /// The content key under RSA (RFC 8017, section 7.1).
@@ -241,13 +274,16 @@ fn concat_kdf(shared: &[u8], enc: &str, bits: u32, apu: &[u8], apv: &[u8]) -> [u
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::testing::{Recipient, Wrap, seal};
     use super::*;
 
-    fn keys() -> (Vec<DecryptionKey>, Recipient, Recipient) {
+    fn keys() -> (Vec<Arc<DecryptionKey>>, Recipient, Recipient) {
         let (rsa, ec) = (Recipient::rsa(), Recipient::ec());
-        let read =
-            |kid: &str, one: &Recipient| DecryptionKey::from_pem(kid.to_owned(), &one.pem()).ok().unwrap();
+        let read = |kid: &str, one: &Recipient| {
+            Arc::new(DecryptionKey::from_pem(kid.to_owned(), &one.pem()).ok().unwrap())
+        };
         (vec![read("r", &rsa), read("e", &ec)], rsa, ec)
     }
 
@@ -270,6 +306,15 @@ mod tests {
             assert_eq!((opened.jwt.expose().as_str(), opened.kid.as_str()), ("a.b.c", kid));
             let without = seal(to, &Wrap { kid: None, ..Wrap::new(alg, kid) }, "a.b.c");
             assert!(decrypt(&keys, &without).is_ok(), "the only key that fits");
+            let other = if alg == "ECDH-ES" { Recipient::ec() } else { Recipient::rsa() };
+            let other = Arc::new(DecryptionKey::from_pem("o".to_owned(), &other.pem()).ok().unwrap());
+            for several in [[&keys[..], from_ref(&other)].concat(), [from_ref(&other), &keys].concat()] {
+                assert_eq!(
+                    decrypt(&several, &without).ok().unwrap().kid,
+                    kid,
+                    "the one of several that opens"
+                );
+            }
             let stranger = if alg == "ECDH-ES" { Recipient::ec() } else { Recipient::rsa() };
             let jwe = seal(&stranger, &Wrap::new(alg, kid), "a.b.c");
             assert!(matches!(decrypt(&keys, &jwe), Err(JweError::DoesNotOpen)), "{alg}");

@@ -1,8 +1,10 @@
 //! Primitives, each behind one small function: callers never choose an algorithm by a string.
 
 pub mod cbc;
+pub mod fresh;
 pub mod hash;
 pub mod jwe;
+pub mod jwk;
 pub mod jws;
 pub mod pem;
 pub mod seal;

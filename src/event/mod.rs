@@ -113,6 +113,8 @@ steps! {
     ServerReloaded = Server, "server.reloaded", "The configuration was read anew and is in force; or, with a reason, the old one stays.";
     ServerStopping = Server, "server.stopping", "The process stops.";
     ServerWarning = Server, "server.warning", "A weak choice stands in the configuration.";
+    KeyMade = Server, "server.key.made", "A key was made and published, or an announced one came into use at once.";
+    KeyRetired = Server, "server.key.retired", "An operator ended a key.";
     StoreFailed = Server, "server.store.failed", "The store failed.";
 }
 

@@ -52,13 +52,15 @@ pub enum Kind {
     AwayLogout,
     /// A logout that awaits confirmation, by the form's token.
     ConfirmLogout,
+    /// One of our own keys, by use, upstream and generation.
+    Key,
     /// Something of the contract test.
     Probe,
 }
 
 impl Kind {
     /// All kinds, in the order of their discriminants.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::AwayLogin,
         Self::ConfirmLogin,
         Self::UsedHandle,
@@ -71,12 +73,13 @@ impl Kind {
         Self::SessionCookie,
         Self::AwayLogout,
         Self::ConfirmLogout,
+        Self::Key,
         Self::Probe,
     ];
 
     /// Whether it must outlive the process whatever the configuration says: it is then in the durable store.
     pub fn is_durable(self) -> bool {
-        matches!(self, Self::SpentTimeless)
+        matches!(self, Self::SpentTimeless | Self::Key)
     }
 
     /// The stable name.
@@ -94,6 +97,7 @@ impl Kind {
             Self::SessionCookie => "session_cookie",
             Self::AwayLogout => "away_logout",
             Self::ConfirmLogout => "confirm_logout",
+            Self::Key => "key",
             Self::Probe => "probe",
         }
     }

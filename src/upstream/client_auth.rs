@@ -1,7 +1,5 @@
 //! Who we are at the token endpoint (OpenID Connect Core, section 9; RFC 7523).
 
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::HeaderValue;
@@ -13,6 +11,8 @@ use crate::clock::Timestamp;
 use crate::crypto::jws::sign::{CannotSign, SigningKey};
 use crate::entropy::Entropy;
 use crate::secret::Secret;
+
+use super::keys::AssertionKey;
 
 /// How the relay authenticates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -36,7 +36,7 @@ pub enum Credentials {
     /// `client_secret_basic`.
     Basic(Secret<String>),
     /// `private_key_jwt`.
-    PrivateKeyJwt(Arc<SigningKey>, AssertionAudience),
+    PrivateKeyJwt(AssertionKey, AssertionAudience),
 }
 
 /// For whom an assertion is: providers differ in what they take.
@@ -60,6 +60,8 @@ pub(super) struct Call<'a> {
     pub issuer: &'a str,
     pub token_endpoint: &'a Url,
     pub now: Timestamp,
+    /// Ours, where we authenticate by it.
+    pub key: Option<&'a SigningKey>,
     pub entropy: &'a dyn Entropy,
 }
 
@@ -83,21 +85,17 @@ impl Credentials {
             Self::Post(secret) => {
                 vec![("client_id", public(call.client_id)), ("client_secret", secret.clone())]
             }
-            Self::PrivateKeyJwt(key, audience) => vec![
+            Self::PrivateKeyJwt(_, audience) => vec![
                 ("client_id", public(call.client_id)),
                 ("client_assertion_type", public(JWT_BEARER)),
-                ("client_assertion", assertion(key, *audience, call)?),
+                ("client_assertion", assertion(*audience, call)?),
             ],
         })
     }
 }
 
 /// RFC 7523, section 3.
-fn assertion(
-    key: &SigningKey,
-    audience: AssertionAudience,
-    call: &Call<'_>,
-) -> Result<Secret<String>, CannotSign> {
+fn assertion(audience: AssertionAudience, call: &Call<'_>) -> Result<Secret<String>, CannotSign> {
     let audience = match audience {
         AssertionAudience::TokenEndpoint => call.token_endpoint.as_str(),
         AssertionAudience::Issuer => call.issuer,
@@ -111,5 +109,5 @@ fn assertion(
         ("iat".to_owned(), json!(now)),
         ("exp".to_owned(), json!(now.saturating_add(LIFETIME))),
     ]);
-    key.sign(&claims)
+    call.key.ok_or(CannotSign)?.sign(&claims)
 }

@@ -1,5 +1,7 @@
 //! The browser is back: code for tokens, `id_token`, userinfo (OpenID Connect Core, sections 3.1.3 and 5.3).
 
+use std::time::Duration;
+
 use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 use url::Url;
@@ -21,7 +23,7 @@ use super::metadata::{DiscoveryError, Metadata};
 use super::profiles::ErrorMeaning;
 use super::response::AuthorizationResponse;
 use super::verifier::Verified;
-use super::{Upstream, UserinfoKind};
+use super::{Upstream, UserinfoKind, encryption};
 
 /// A person who signed in at the upstream. No `Debug`.
 pub struct SignedIn {
@@ -55,7 +57,8 @@ impl Upstream {
         let code = response.outcome.map_err(|error| self.refusal(error))?;
 
         let tokens = completion.redeem(&code).await?;
-        let signed = completion.open(Jwt::IdToken, self.decrypts(Jwt::IdToken), tokens.id_token.expose())?;
+        let signed =
+            completion.open(Jwt::IdToken, self.decrypts(Jwt::IdToken), tokens.id_token.expose()).await?;
         let signed = signed.unwrap_or_else(|| tokens.id_token.clone());
         let (id_token, token_claims) = completion.check_id_token(&signed, &tokens).await?;
         let userinfo = match self.settings.userinfo {
@@ -140,11 +143,14 @@ impl<'a> Completion<'a> {
     /// The form of the token request; the serializer is not `Send`, and so stays out of the call.
     fn token_request(&self, code: &Secret<String>) -> Result<String, UpstreamError> {
         let settings = &self.upstream.settings;
+        let now = self.clock.now();
+        let key = self.upstream.signing_key(now);
         let call = Call {
             client_id: &settings.client_id,
             issuer: &self.handshake.issuer,
             token_endpoint: &self.metadata.endpoints.token,
-            now: self.clock.now(),
+            now,
+            key: key.as_deref(),
             entropy: self.entropy,
         };
         let mut form = Serializer::new(String::with_capacity(512));
@@ -161,12 +167,27 @@ impl<'a> Completion<'a> {
     }
 
     /// The signed JWT inside an encrypted one; `None` where nothing is encrypted.
-    fn open(&self, jwt: Jwt, encrypted: bool, text: &str) -> Result<Option<Secret<String>>, UpstreamError> {
+    async fn open(
+        &self,
+        jwt: Jwt,
+        encrypted: bool,
+        text: &str,
+    ) -> Result<Option<Secret<String>>, UpstreamError> {
         if !encrypted {
             return Ok(None);
         }
-        let settings = &self.upstream.settings;
-        let opened = settings.decryption_keys.open(text, &self.handshake.issuer, &settings.client_id);
+        let Upstream { settings, keyring, .. } = self.upstream;
+        let now = self.clock.now();
+        let open = || {
+            let keys = self.upstream.decryption_keys(now);
+            encryption::open(&keys, text, &self.handshake.issuer, &settings.client_id)
+        };
+        let mut opened = open();
+        // Another node may have published it since we looked.
+        if let (Err(JwtError::DecryptionKeyUnknown { .. }), Some(keyring)) = (&opened, keyring) {
+            keyring.freshen(now, Duration::ZERO).await;
+            opened = open();
+        }
         opened.map(Some).map_err(|source| UpstreamError::Jwt { jwt, source })
     }
 
@@ -236,7 +257,7 @@ impl<'a> Completion<'a> {
     async fn signed_userinfo(&self, body: &[u8]) -> Result<Map<String, Value>, UpstreamError> {
         let refused = |source| UpstreamError::Jwt { jwt: Jwt::Userinfo, source };
         let text = std::str::from_utf8(body.trim_ascii()).map_err(|_| refused(JwtError::Malformed))?;
-        let inside = self.open(Jwt::Userinfo, self.upstream.decrypts(Jwt::Userinfo), text)?;
+        let inside = self.open(Jwt::Userinfo, self.upstream.decrypts(Jwt::Userinfo), text).await?;
         let text = inside.as_ref().map_or(text, |inside| inside.expose());
         let Verified { claims, .. } = self.verify(Jwt::Userinfo, text).await?;
         let strict = self.upstream.settings.profile.userinfo_iss_aud;

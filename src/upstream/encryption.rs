@@ -6,46 +6,63 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::crypto::jwe::{self, DecryptionKey, JweError};
+use crate::keys::KeyAlg;
 use crate::secret::Secret;
 
 use super::claims::JwtError;
 
-/// The keys of one registration; empty where nothing is encrypted.
-#[derive(Clone, Default)]
-pub struct DecryptionKeys(Arc<[DecryptionKey]>);
+/// The keys of one registration.
+#[derive(Clone)]
+pub enum DecryptionKeys {
+    /// The operator's; none where nothing is encrypted.
+    Given(Arc<[Arc<DecryptionKey>]>),
+    /// The keyring's, for this algorithm.
+    Keyring(KeyAlg),
+}
+
+impl Default for DecryptionKeys {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
 
 impl DecryptionKeys {
-    /// The keys.
+    /// The operator's keys.
     pub fn new(keys: Vec<DecryptionKey>) -> Self {
-        Self(keys.into())
+        Self::Given(keys.into_iter().map(Arc::new).collect())
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        matches!(self, Self::Given(keys) if keys.is_empty())
     }
+}
 
-    /// The signed JWT inside `text`. `iss` and `aud` of the header, where present, must be what the claims must be
-    /// (RFC 7519, section 5.3).
-    pub(super) fn open(&self, text: &str, issuer: &str, client_id: &str) -> Result<Secret<String>, JwtError> {
-        if text.bytes().filter(|byte| *byte == b'.').count() == 2 {
-            return Err(JwtError::NotEncrypted);
-        }
-        let opened = jwe::decrypt(&self.0, text)?;
-        let told = |name| opened.replicated.get(name);
-        if told("iss").is_some_and(|iss| iss != issuer) {
-            return Err(JwtError::Issuer);
-        }
-        let ours = |aud: &Value| match aud {
-            Value::String(aud) => aud == client_id,
-            Value::Array(all) => matches!(&all[..], [Value::String(aud)] if aud == client_id),
-            _ => false,
-        };
-        if told("aud").is_some_and(|aud| !ours(aud)) {
-            return Err(JwtError::Audience);
-        }
-        Ok(opened.jwt)
+/// The signed JWT inside `text`. `iss` and `aud` of the header, where present, must be what the claims must be
+/// (RFC 7519, section 5.3).
+pub(super) fn open(
+    keys: &[Arc<DecryptionKey>],
+    text: &str,
+    issuer: &str,
+    client_id: &str,
+) -> Result<Secret<String>, JwtError> {
+    if text.bytes().filter(|byte| *byte == b'.').count() == 2 {
+        return Err(JwtError::NotEncrypted);
     }
+    let opened = jwe::decrypt(keys, text)?;
+    let told = |name| opened.replicated.get(name);
+    if told("iss").is_some_and(|iss| iss != issuer) {
+        return Err(JwtError::Issuer);
+    }
+    let ours = |aud: &Value| match aud {
+        Value::String(aud) => aud == client_id,
+        Value::Array(all) => matches!(&all[..], [Value::String(aud)] if aud == client_id),
+        _ => false,
+    };
+    if told("aud").is_some_and(|aud| !ours(aud)) {
+        return Err(JwtError::Audience);
+    }
+    Ok(opened.jwt)
 }
 
 impl From<JweError> for JwtError {

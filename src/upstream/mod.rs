@@ -9,6 +9,7 @@ mod client_auth;
 mod complete;
 mod encryption;
 mod error;
+mod keys;
 mod logout;
 mod metadata;
 mod probe;
@@ -18,9 +19,12 @@ mod response;
 mod tests;
 mod verifier;
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 use url::Url;
 
+use crate::keys::Keyring;
 use crate::outbound::Outbound;
 use crate::secret::Secret;
 use crate::service::UpstreamName;
@@ -35,6 +39,7 @@ pub use client_auth::{AssertionAudience, ClientAuth, Credentials};
 pub use complete::SignedIn;
 pub use encryption::DecryptionKeys;
 pub use error::{Endpoint, Jwt, UpstreamError};
+pub use keys::AssertionKey;
 pub use metadata::DiscoveryError;
 pub use profiles::{ErrorMeaning, PROFILES, Profile, Signer};
 pub use response::AuthorizationResponse;
@@ -119,6 +124,7 @@ pub struct Upstream {
     verifier: Verifier,
     /// The `Authorization` header of token calls, where the secret goes there.
     basic: Option<HeaderValue>,
+    keyring: Option<Arc<Keyring>>,
 }
 
 impl Upstream {
@@ -129,6 +135,7 @@ impl Upstream {
             verifier: Verifier::new(&settings, outbound),
             basic: settings.credentials.header(&settings.client_id),
             outbound: outbound.clone(),
+            keyring: None,
             settings,
         }
     }

@@ -29,6 +29,8 @@ pub(super) enum Endpoint {
     ErrorAlias,
     /// Where an upstream sends the browser after a logout.
     LogoutReturn,
+    /// Our public keys for an upstream.
+    Jwks(UpstreamName),
 }
 
 impl Endpoint {
@@ -55,6 +57,9 @@ impl Endpoint {
             ("idp", Some("confirm"), None) => Self::Confirm,
             ("idp", Some(app), None) if is_plain(app) => Self::Idp(Some(app.to_owned())),
             ("logout", Some(app), None) if is_plain(app) => Self::Logout(app.to_owned()),
+            ("upstream", Some(name), Some("jwks")) if is_plain(name) && segments.next().is_none() => {
+                Self::Jwks(UpstreamName(name.to_owned()))
+            }
             ("static", Some(name), None) if is_plain(name) => Self::Static(name.to_owned()),
             _ => return None,
         };
@@ -69,7 +74,7 @@ impl Endpoint {
 
     fn methods(&self) -> (&'static [Method], &'static str) {
         match self {
-            Self::Home | Self::Static(_) | Self::Idp(_) | Self::ErrorAlias => {
+            Self::Home | Self::Static(_) | Self::Idp(_) | Self::ErrorAlias | Self::Jwks(_) => {
                 (&[Method::GET, Method::HEAD], "GET, HEAD")
             }
             Self::Callback(_) | Self::LogoutAlias | Self::LogoutReturn => (&[Method::GET], "GET"),

@@ -9,6 +9,7 @@
 //! | `GET` the callback of each upstream | `callback.rs` |
 //! | `GET`, `POST /logout/{app}`, `GET` the logout return of each upstream | `logout.rs` |
 //! | `GET` the aliases of logout and of the error page | `logout.rs`, `home.rs` |
+//! | `GET /upstream/{name}/jwks` | `jwks.rs` |
 //! | `GET /`, `GET /static/…` | `home.rs` |
 
 mod answer;
@@ -22,6 +23,7 @@ mod guard;
 mod headers;
 mod home;
 mod idp;
+mod jwks;
 mod logout;
 mod refusal;
 pub mod serve;
@@ -75,5 +77,6 @@ async fn serve_endpoint(visit: &mut Visit, body: axum::body::Body) -> Result<Res
         Endpoint::LogoutAlias => logout::alias(visit).await,
         Endpoint::ErrorAlias => Err(home::error()),
         Endpoint::LogoutReturn => logout::returned(visit).await,
+        Endpoint::Jwks(upstream) => jwks::jwks(visit, &upstream).await,
     }
 }

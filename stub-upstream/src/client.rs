@@ -1,7 +1,7 @@
 //! A registered client (RFC 7591, section 2): what the simulator knows of an application in advance.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -92,7 +92,7 @@ impl Client {
 
 /// The clients by `client_id`.
 #[derive(Default)]
-pub(crate) struct Clients(HashMap<String, (Arc<Client>, ClientKeys)>);
+pub(crate) struct Clients(HashMap<String, (Arc<Client>, RwLock<Arc<ClientKeys>>)>);
 
 impl Clients {
     /// Refuses a JWK set that cannot be used, with the reason.
@@ -100,7 +100,7 @@ impl Clients {
         let mut all = HashMap::new();
         for client in clients {
             let keys = client.jwks.as_ref().map(ClientKeys::parse).transpose()?.unwrap_or_default();
-            all.insert(client.id.clone(), (Arc::new(client), keys));
+            all.insert(client.id.clone(), (Arc::new(client), RwLock::new(Arc::new(keys))));
         }
         Ok(Self(all))
     }
@@ -110,8 +110,16 @@ impl Clients {
     }
 
     /// The public keys of a client.
-    pub(crate) fn keys(&self, id: &str) -> Option<&ClientKeys> {
-        self.0.get(id).map(|(_, keys)| keys)
+    pub(crate) fn keys(&self, id: &str) -> Option<Arc<ClientKeys>> {
+        let (_, keys) = self.0.get(id)?;
+        Some(keys.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// Takes another JWK set of a client.
+    pub(crate) fn set_keys(&self, id: &str, jwks: &Value) -> Result<(), String> {
+        let (_, keys) = self.0.get(id).ok_or_else(|| format!("there is no client {id}"))?;
+        *keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ClientKeys::parse(jwks)?);
+        Ok(())
     }
 
     pub(crate) fn all(&self) -> Vec<&Arc<Client>> {

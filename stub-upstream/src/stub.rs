@@ -139,6 +139,12 @@ impl Stub {
         }
     }
 
+    /// Takes another JWK set of a client, as a provider does that fetches the client's `jwks_uri` anew; or refuses it
+    /// with the reason.
+    pub fn set_client_jwks(&self, client: &str, jwks: &serde_json::Value) -> Result<(), String> {
+        self.inner.clients.set_keys(client, jwks)
+    }
+
     /// The last logins as JSON, newest first: requests, answers, decoded tokens, expectations.
     pub fn logins(&self) -> serde_json::Value {
         serde_json::json!(self.space.journal.all())

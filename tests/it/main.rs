@@ -24,6 +24,8 @@ mod idp_inputs;
 #[cfg(test)]
 mod journeys;
 #[cfg(test)]
+mod keyring;
+#[cfg(test)]
 mod logout_inputs;
 #[cfg(test)]
 mod metrics;

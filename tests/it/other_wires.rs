@@ -246,7 +246,7 @@ async fn kif_marks_are_durable_and_answers_may_say_more() {
     let durable = &world.app.means.stores[1];
     assert_eq!(durable.count(relais::store::Kind::SpentTimeless).await.unwrap(), 1);
 
-    let world = world.restarted();
+    let world = world.restarted().await;
     world.advance(86_300);
     refused(&world, "IDP-84", &url, "legacy.replayed").await;
     let other = app.idp("http://127.0.0.1:9000/vieux-cbc/retour.cgi?state=s&nonce=n2");

@@ -44,9 +44,17 @@ async fn known_secrets_are_nowhere() {
         .with_max_level(tracing::Level::TRACE)
         .finish();
     let guard = tracing::subscriber::set_default(json);
-    let world = World::with(Setup { sqlite: true, ..Setup::default() }).await;
+    let more = crate::keyring::PLUS.to_owned();
+    let world = World::with(Setup { sqlite: true, more, ..Setup::default() }).await;
     let mut known: Vec<String> = vec![SECRET.to_owned()];
+    known.extend(crate::keyring::private_keys(&world).await);
+    assert!(known.len() > 8, "the keyring's keys are known");
     let mut pages = String::new();
+    pages += &world.browser().get(&format!("{RELAY}/upstream/plus/jwks")).await.body;
+    pages += &crate::keyring::order(&world, "GET", "/keys", "").await.1.to_string();
+    pages += &crate::keyring::order(&world, "POST", "/keys/rotate", "{\"now\":true}").await.1.to_string();
+    assert!(pages.contains("\"kid\""), "keys were shown");
+    known.extend(crate::keyring::private_keys(&world).await);
     for id in ["compta", "etat-civil", "paie", "silencieuse"] {
         let app = world.legacy(id);
         known.extend([app.claim_password(), crate::harness::LegacyApp::key_hex(id)]);

@@ -1,4 +1,5 @@
-//! What `[upstream.<name>]` says of keys: how we authenticate, who signs for us, what decrypts.
+//! What `[upstream.<name>]` says of keys: how we authenticate, who signs for us, what decrypts. Where it brings no
+//! key of ours, the keyring makes one.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,10 +10,11 @@ use crate::config::value::{Raw, Wrong, choice, text, texts};
 use crate::crypto::jwe::DecryptionKey;
 use crate::crypto::jws::hs256::{HS256, MIN_SECRET};
 use crate::crypto::jws::sign::SigningKey;
+use crate::keys::KeyAlg;
 use crate::secret::Secret;
 use crate::upstream::{
-    Alg, AssertionAudience, ClientAuth, Credentials, DecryptionKeys, Profile, Signatures, Signer,
-    UserinfoKind,
+    Alg, AssertionAudience, AssertionKey, ClientAuth, Credentials, DecryptionKeys, Profile, Signatures,
+    Signer, UserinfoKind,
 };
 
 const SECRET: Names = Names { direct: "client_secret", file: "client_secret_file" };
@@ -68,13 +70,23 @@ pub(super) fn credentials(
     (credentials, signatures)
 }
 
-/// Our signing key, where we authenticate by it.
+/// Our signing key, where we authenticate by it; the keyring's where none is named.
 fn assertion(
     section: Section<'_>,
     wanted: bool,
     profile: Option<&Profile>,
     base: &Path,
 ) -> Option<Credentials> {
+    let audience = section.optional("audience", choice(&AUDIENCES)).or(profile.map(|p| p.assertion_audience));
+    if wanted && !["kid", KEY.direct, KEY.file].into_iter().any(|key| section.has(key)) {
+        if section.has("alg") {
+            let wrong = Wrong::new("is of no use: the keyring's keys sign by ES256", "leave it out");
+            section.fault("alg", wrong);
+        }
+        section.optional("alg", |_| Ok(()));
+        section.finish();
+        return Some(Credentials::PrivateKeyJwt(AssertionKey::Keyring, audience?));
+    }
     let right = "write the key's id in the key set that the provider has of us";
     let kid = if wanted { section.required("kid", right, text) } else { section.optional("kid", text) };
     let pem = if wanted {
@@ -83,7 +95,6 @@ fn assertion(
         secrets::optional(&section, &KEY, base)
     };
     let alg = section.optional("alg", alg);
-    let audience = section.optional("audience", choice(&AUDIENCES)).or(profile.map(|p| p.assertion_audience));
     let key = match SigningKey::from_pem(kid?, alg, &pem?) {
         Ok(key) => Some(key),
         Err(error) => {
@@ -93,7 +104,7 @@ fn assertion(
         }
     };
     section.finish();
-    Some(Credentials::PrivateKeyJwt(Arc::new(key?), audience?))
+    Some(Credentials::PrivateKeyJwt(AssertionKey::Given(Arc::new(key?)), audience?))
 }
 
 /// Who shall sign.
@@ -156,23 +167,25 @@ fn check_secret_signs(section: &Section<'_>, profile: Option<&Profile>, secret: 
     }
 }
 
-/// The keys that decrypt `id_token`s and userinfo.
+const DECRYPTION_ALGS: [(&str, KeyAlg); 2] =
+    [("ECDH-ES", KeyAlg::EcdhEs), ("RSA-OAEP-256", KeyAlg::RsaOaep256)];
+
+/// The keys that decrypt `id_token`s and userinfo: those that are listed, else the keyring's where they are encrypted.
 pub(super) fn decryption_keys(
     section: &Section<'_>,
     profile: Option<&Profile>,
     userinfo: Option<UserinfoKind>,
     base: &Path,
 ) -> Option<DecryptionKeys> {
-    const RIGHT: &str = "list them: [{ kid = \"…\", key_file = \"…\" }]";
     let elements = section.elements("decryption_keys").unwrap_or_default();
-    if elements.is_empty() {
-        if let Some(profile) = profile.filter(|profile| profile.encrypted) {
-            let wrong = format!("is missing: {} encrypts everything for us", profile.name);
-            section.fault("decryption_keys", Wrong { wrong, right: RIGHT.to_owned() });
-        } else if userinfo == Some(UserinfoKind::EncryptedJwt) {
-            let wrong = Wrong::new("is missing, while userinfo = \"encrypted_jwt\"", RIGHT);
-            section.fault("decryption_keys", wrong);
-        }
+    let asked = section.has("decryption_alg");
+    let alg = section.or("decryption_alg", KeyAlg::EcdhEs, choice(&DECRYPTION_ALGS));
+    let encrypted = profile.is_some_and(|profile| profile.encrypted);
+    if elements.is_empty() && (encrypted || asked || userinfo == Some(UserinfoKind::EncryptedJwt)) {
+        return Some(DecryptionKeys::Keyring(alg));
+    }
+    if asked && !elements.is_empty() {
+        section.warn("decryption_alg", "is of no use beside decryption_keys, each of which has its own");
     }
     let mut keys: Vec<DecryptionKey> = Vec::new();
     let mut whole = true;
@@ -237,7 +250,14 @@ mod tests {
             read(&with(&format!("{generic}\n{key}")), dir.path(), &[]).unwrap_or_else(|f| panic!("{f}"));
         assert!(matches!(config.upstreams[0].credentials, Credentials::PrivateKeyJwt(..)));
         let fault = |lines: &str| faults(&with(lines), dir.path(), &[]);
-        assert!(fault(generic).starts_with("upstream.fc.client_key.kid: is missing; "), "{}", fault(generic));
+        let half = format!("{generic}\n[upstream.fc.client_key]\nkid = \"s\"");
+        assert!(
+            fault(&half).starts_with("upstream.fc.client_key.key_file: is missing; "),
+            "{}",
+            fault(&half)
+        );
+        let half = format!("{generic}\n[upstream.fc.client_key]\nkey_file = \"fc.client.pem\"");
+        assert!(fault(&half).starts_with("upstream.fc.client_key.kid: is missing; "), "{}", fault(&half));
         assert_eq!(
             fault(&format!("{generic}\nclient_secret_file = \"fc.secret\"\n{key}")),
             "upstream.fc.client_secret_file: is of no use: private_key_jwt shares no secret; leave it out"
@@ -274,21 +294,48 @@ mod tests {
         assert!(plus.starts_with("upstream.fc.signing_algs: "), "{plus}");
     }
 
+    /// Who brings no key gets one of the keyring; who brings one has the keyring's switched off.
     #[test]
-    fn what_is_encrypted_needs_a_key() {
+    fn the_keyring_where_no_key_is_brought() {
+        let dir = place();
+        let wanted = |lines: &str| -> Vec<_> {
+            let config = read(&with(lines), dir.path(), &[]).unwrap_or_else(|faults| panic!("{faults}"));
+            let wanted = config.upstreams[0].wanted_keys();
+            assert_eq!(config.wanted_keys().len(), wanted.len() + 2, "and the relay's own");
+            wanted.iter().map(|one| format!("{} {}", one.line.usage.name(), one.alg.as_str())).collect()
+        };
+        let none: [&str; 0] = [];
+        let by_key = "profile = \"generic\"\nclient_auth = \"private_key_jwt\"";
+        let given = "[upstream.fc.client_key]\nkid = \"s\"\nkey_file = \"fc.client.pem\"";
+        assert_eq!(wanted(by_key), ["signing ES256"]);
+        assert_eq!(
+            wanted(&format!("{by_key}\n[upstream.fc.client_key]\naudience = \"issuer\"")),
+            ["signing ES256"]
+        );
+        assert_eq!(wanted(&format!("{by_key}\n{given}")), none);
+        let secret = "client_secret_file = \"fc.secret\"\nprofile = ";
+        assert_eq!(wanted(&format!("{secret}\"generic\"")), none);
+        assert_eq!(wanted(&format!("{secret}\"franceconnect_plus\"")), ["encryption ECDH-ES"]);
+        assert_eq!(
+            wanted(&format!("{secret}\"generic\"\nuserinfo = \"encrypted_jwt\"")),
+            ["encryption ECDH-ES"]
+        );
+        let rsa = format!("{secret}\"generic\"\ndecryption_alg = \"RSA-OAEP-256\"");
+        assert_eq!(wanted(&rsa), ["encryption RSA-OAEP-256"]);
+        assert_eq!(wanted(&format!("{secret}\"franceconnect_plus\"\n{DECRYPTS}")), none);
+        let alg = format!("{by_key}\n[upstream.fc.client_key]\nalg = \"ES384\"");
+        assert_eq!(
+            faults(&with(&alg), dir.path(), &[]),
+            "upstream.fc.client_key.alg: is of no use: the keyring's keys sign by ES256; leave it out"
+        );
+    }
+
+    #[test]
+    fn keys_that_are_brought() {
         let dir = place();
         let start = "client_secret_file = \"fc.secret\"\nprofile = ";
         let fault = |lines: &str| faults(&with(&format!("{start}{lines}")), dir.path(), &[]);
         assert_eq!(fault(&format!("\"franceconnect_plus\"\n{DECRYPTS}")), "");
-        assert_eq!(
-            fault("\"franceconnect_plus\""),
-            "upstream.fc.decryption_keys: is missing: franceconnect_plus encrypts everything for us; \
-             list them: [{ kid = \"…\", key_file = \"…\" }]"
-        );
-        assert!(
-            fault("\"generic\"\nuserinfo = \"encrypted_jwt\"")
-                .starts_with("upstream.fc.decryption_keys: is missing")
-        );
         let twice = DECRYPTS.replace("[{", "[{ kid = \"e\", key_file = \"fc.client.pem\" }, {");
         assert!(fault(&format!("\"generic\"\n{twice}")).contains("has two keys with the kid \"e\""));
         secret(dir.path(), "fc.decryption.pem", "no key");

@@ -2,6 +2,7 @@
 
 mod alias;
 mod credentials;
+mod keys;
 mod legacy;
 mod outbound;
 mod secrets;
@@ -20,7 +21,7 @@ pub(super) fn check(document: &Document, base: &Path, purpose: Purpose) -> Resul
     let root = document.root();
     let server = server::server(root.section("server"), base);
     let store = server::store(root.section("store"), base);
-    let seal_key = server::seal_key(root.section("keys"), base, &store.path);
+    let (seal_key, keys) = keys::keys(root.section("keys"), base, &store.path);
     let session = server::session(root.section("session"));
     let limits = server::limits(root.section("limit"));
     let outbound = outbound::outbound(root.section("outbound"), base);
@@ -54,6 +55,7 @@ pub(super) fn check(document: &Document, base: &Path, purpose: Purpose) -> Resul
             aliases: server.aliases,
             store,
             seal_key: seal_key?,
+            keys,
             session,
             limits,
             outbound,

@@ -1,7 +1,7 @@
-//! `[server] [store] [keys] [session] [limit] [event]`: the process, and what it keeps and takes.
+//! `[server] [store] [session] [limit] [event]`: the process, and what it keeps and takes.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,17 +10,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use url::Url;
 
 use super::alias;
-use super::secrets::{self, Names};
+use super::secrets;
 use crate::config::file::Section;
 use crate::config::value::{
     Raw, Wrong, address, boolean, choice, networks, on_loopback, plain_url, text, web_url, whole,
 };
 use crate::config::{
-    Aliases, Backend, EventConfig, Limits, Listener, ListenerKind, LogFormat, SealKey, Session, Store, Tls,
+    Aliases, Backend, EventConfig, Limits, Listener, ListenerKind, LogFormat, Session, Store, Tls,
 };
 use crate::event::{Area, Level};
 use crate::message::Lang;
-use crate::secret::Secret;
 
 /// What `[server]` says.
 pub(super) struct Server {
@@ -222,32 +221,6 @@ pub(super) fn store(section: Section<'_>, base: &Path) -> Store {
     }
     section.finish();
     Store { ephemeral, path }
-}
-
-/// The root seal key; by default beside the SQLite file `store`.
-pub(super) fn seal_key(section: Section<'_>, base: &Path, store: &Path) -> Option<SealKey> {
-    const NAMES: Names = Names { direct: "seal_key", file: "seal_key_file" };
-    let given = section.has(NAMES.direct) || section.has(NAMES.file);
-    let secret = secrets::optional(&section, &NAMES, base);
-    let key = match secret {
-        None if given => None,
-        None => Some(SealKey::Beside(beside(store))),
-        Some(text) => {
-            let mut key = [0; 32];
-            if hex::decode_to_slice(text.expose().trim(), &mut key).is_err() {
-                let at = if section.has(NAMES.direct) { NAMES.direct } else { NAMES.file };
-                let right = "write 64 hexadecimal digits (`openssl rand -hex 32`)";
-                section.fault(at, Wrong::new("is no key", right));
-            }
-            Some(SealKey::Given(Secret::new(key)))
-        }
-    };
-    section.finish();
-    key
-}
-
-fn beside(store: &Path) -> PathBuf {
-    store.with_extension("key")
 }
 
 pub(super) fn session(section: Section<'_>) -> Session {

@@ -172,7 +172,7 @@ fn below(url: &Url, segments: &[&str]) -> Option<Url> {
 }
 
 /// The first segments of our own pages, at which nothing else may stand.
-const OURS: [&str; 4] = ["", "idp", "logout", "static"];
+const OURS: [&str; 5] = ["", "idp", "logout", "static", "upstream"];
 
 /// Whether a path belongs to our own pages.
 pub(super) fn is_ours(path: &str, public_url: &Url) -> bool {

@@ -3,13 +3,14 @@
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
-    RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
+    KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use super::Alg;
+use crate::crypto::jwk::Jwk;
 use crate::crypto::pem::{self, NotPkcs8};
 use crate::secret::Secret;
 
@@ -18,6 +19,7 @@ pub struct SigningKey {
     kid: String,
     alg: Alg,
     pair: Pair,
+    jwk: Jwk,
     random: SystemRandom,
 }
 
@@ -50,13 +52,28 @@ impl SigningKey {
     /// A PKCS#8 key in PEM for `alg`; without one, for the algorithm that its kind has by default (RS256 for RSA).
     pub fn from_pem(kid: String, alg: Option<Alg>, text: &Secret<String>) -> Result<Self, NotASigningKey> {
         let der = pem::pkcs8(text.expose())?;
-        let der = der.secret_pkcs8_der();
+        Self::from_pkcs8(Some(kid), alg, der.secret_pkcs8_der())
+    }
+
+    /// The same in DER. Without a `kid`, its thumbprint (RFC 7638) is it.
+    pub fn from_pkcs8(kid: Option<String>, alg: Option<Alg>, der: &[u8]) -> Result<Self, NotASigningKey> {
         let tried = alg.map_or_else(|| vec![Alg::Es256, Alg::Es384, Alg::EdDsa, Alg::Rs256], |alg| vec![alg]);
         let found = tried.into_iter().find_map(|alg| Some((alg, pair(alg, der)?)));
         let (alg, pair) = found.ok_or(alg.map_or(NotASigningKey::Unknown, NotASigningKey::Kind))?;
         #[expect(clippy::disallowed_methods, reason = "a signature's own chance is the library's affair")]
         let random = SystemRandom::new();
-        Ok(Self { kid, alg, pair, random })
+        let jwk = pair.jwk();
+        Ok(Self { kid: kid.unwrap_or_else(|| jwk.thumbprint()), alg, pair, jwk, random })
+    }
+
+    /// Its id.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// Its public half, for our JWK Set.
+    pub fn published(&self) -> Value {
+        self.jwk.member(&self.kid, "sig", self.alg.as_str())
     }
 
     /// A compact JWS of `claims`.
@@ -77,6 +94,19 @@ impl SigningKey {
             Pair::Ed(pair) => pair.sign(signed.as_bytes()).as_ref().to_vec(),
         };
         Ok(Secret::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
+    }
+}
+
+impl Pair {
+    fn jwk(&self) -> Jwk {
+        match self {
+            Self::Rsa(pair, _) => Jwk::of_rsa(pair),
+            Self::Ec(pair) => {
+                let point = pair.public_key().as_ref();
+                Jwk::ec(if point.len() == 65 { "P-256" } else { "P-384" }, point)
+            }
+            Self::Ed(pair) => Jwk::ed25519(pair.public_key().as_ref()),
+        }
     }
 }
 

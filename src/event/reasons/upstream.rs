@@ -36,6 +36,6 @@ super::reasons! {
     LEVEL_REFUSED = "U032", "upstream.level_refused", Warn, "le fournisseur refuse le niveau demandé", "the upstream refused the level that was asked", "Compare `acr_asked` with the levels of the registration.", "Error from Authorization Endpoint";
     NOT_ENCRYPTED = "U033", "upstream.not_encrypted", Error, "JWT en clair alors que le chiffrement est convenu", "a JWT came in clear where the registration encrypts", "Compare the registration's encryption with `decryption_keys`.", "";
     ENCRYPTION_ALG = "U034", "upstream.encryption_alg", Error, "algorithme de chiffrement non permis", "a JWT's key management or content encryption is not RSA-OAEP-256 or ECDH-ES with A256GCM", "Register one of these.", "";
-    DECRYPTION_KEY = "U035", "upstream.decryption_key", Error, "aucune clé de déchiffrement ne convient", "none of our decryption keys has the JWT's `kid` and fits its `alg`", "Compare the `kid`s of `decryption_keys` with the key set that the upstream has of us.", "";
+    DECRYPTION_KEY = "U035", "upstream.decryption_key", Error, "aucune clé de déchiffrement ne convient", "none of our decryption keys has the JWT's `kid` and fits its `alg`", "Compare the `kid`s of `relais keys list`, or of `decryption_keys`, with the key set that the upstream has of us.", "";
     DECRYPTION = "U036", "upstream.decryption", Error, "un JWT ne se déchiffre pas", "a JWT does not decrypt under the key that it names", "The upstream has another public key of us under this `kid`, or somebody changes what it sends.", "";
 }

@@ -138,7 +138,7 @@ async fn an_assertion_of_our_key() {
     for (audience, path) in [(AssertionAudience::TokenEndpoint, "/token"), (AssertionAudience::Issuer, "")] {
         let key = SigningKey::from_pem("sig".into(), None, &pem).ok().unwrap();
         let provider = Provider::start(|settings| {
-            settings.credentials = Credentials::PrivateKeyJwt(key.into(), audience);
+            settings.credentials = Credentials::PrivateKeyJwt(AssertionKey::Given(key.into()), audience);
         })
         .await;
         for _ in 0..2 {

@@ -18,7 +18,6 @@ use super::{Realm, json, with_header};
 use crate::fault::{Fault, Stage};
 use crate::grant::{Code, Grant};
 use crate::jwe;
-use crate::jwk::ClientKeys;
 use crate::params::Params;
 use crate::profiles::TokenError;
 
@@ -237,7 +236,8 @@ impl Realm {
         if !self.profile.encrypted || fault == Some(Fault::JwePlain) {
             return Ok((jws, None));
         }
-        let key = self.stub.inner.clients.keys(client).and_then(ClientKeys::encryption).ok_or(Unspecified)?;
+        let keys = self.stub.inner.clients.keys(client).ok_or(Unspecified)?;
+        let key = keys.encryption().ok_or(Unspecified)?;
         let content = if fault == Some(Fault::JweUnsigned) { claims() } else { jws };
         let names = (self.issuer.as_str(), client);
         let jwe = jwe::encrypt(key, &content, names, &self.stub.inner.chance, fault)?;

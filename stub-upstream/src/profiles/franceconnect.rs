@@ -77,7 +77,7 @@ pub(super) fn authorize(ask: &Ask<'_>) -> Result<AuthorizationRequest, Refusal> 
         let description = "requested scope is not allowed".to_owned();
         return Err(Refusal::Redirect { to, error: "invalid_scope", description, more, fragment: false });
     }
-    if profile.encrypted && clients.keys(client_id).and_then(crate::jwk::ClientKeys::encryption).is_none() {
+    if profile.encrypted && clients.keys(client_id).is_none_or(|keys| keys.encryption().is_none()) {
         let text = "the client has no encryption key; register one, --client-jwks FILE";
         return Err(Refusal::page("Y04A586", text));
     }

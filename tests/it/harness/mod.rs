@@ -106,6 +106,11 @@ impl World {
     }
 
     pub async fn with(setup: Setup) -> Self {
+        Self::with_files(setup, &[]).await
+    }
+
+    /// The same with more secret files, by name and text.
+    pub async fn with_files(setup: Setup, files: &[(&str, &str)]) -> Self {
         init_log();
         // The relay has been up for a day when the world begins.
         let clock = HandClock::at(Timestamp::from_seconds(START.seconds() - 86_400));
@@ -125,23 +130,34 @@ impl World {
         }
         write_secret(&dir.path().join("fc.secret"), SECRET);
         providers::write_keys(&setup, dir.path());
+        for (name, text) in files {
+            write_secret(&dir.path().join(name), text);
+        }
         let recorder = Recorder::default();
         let config = configuration(&setup, &stub_base, dir.path());
         let app = Arc::new(relay(config, &recorder, &clock, dir.path(), setup.sqlite));
+        app.tend_keys().await.unwrap();
         clock.advance(Duration::from_hours(24));
         let relay = web::router(app.clone());
         Self { clock, app, relay, stub, stub_router, stub_base, recorder, dir, setup }
     }
 
     /// The same world after its relay has stopped and started: what was in memory is gone.
-    pub fn restarted(self) -> Self {
+    pub async fn restarted(self) -> Self {
         let Self { clock, app, relay: router, stub, stub_router, stub_base, recorder, dir, setup } = self;
         // The file has one owner at a time.
         drop((app, router));
         let config = configuration(&setup, &stub_base, dir.path());
         let app = Arc::new(relay(config, &recorder, &clock, dir.path(), setup.sqlite));
+        app.tend_keys().await.unwrap();
         let relay = web::router(app.clone());
         Self { clock, app, relay, stub, stub_router, stub_base, recorder, dir, setup }
+    }
+
+    /// Another node with the same configuration on `durable`, whose keys nobody has tended yet.
+    pub fn another(&self, durable: Arc<dyn Store>, seal: u8) -> Arc<App> {
+        let config = configuration(&self.setup, &self.stub_base, self.dir.path());
+        Arc::new(node(config, &self.recorder, &self.clock, durable, false, seal))
     }
 
     pub fn now(&self) -> u64 {
@@ -179,6 +195,13 @@ impl World {
         self.app.replace_rules(configuration(&self.setup, &self.stub_base, self.dir.path()));
     }
 
+    /// Makes the keys that another configuration needs, which `reconfigure` then puts in force.
+    pub async fn prepare(&mut self, change: impl FnOnce(&mut Setup)) {
+        change(&mut self.setup);
+        let config = configuration(&self.setup, &self.stub_base, self.dir.path());
+        self.app.prepare_keys(&config).await.unwrap();
+    }
+
     /// How often the stub was called at each endpoint.
     pub fn stub_calls(&self) -> u64 {
         let calls = self.stub.calls();
@@ -191,7 +214,7 @@ pub const SECRET: &str = "a-client-secret-of-at-least-32-characters";
 
 fn stub(base: &str, clock: &HandClock, relay: &str) -> Stub {
     let clock = clock.clone();
-    let redirect_uris = ["callback/fc", "callback/oidc", "openid_connect_login"];
+    let redirect_uris = ["callback/fc", "callback/oidc", "callback/plus", "openid_connect_login"];
     let redirect_uris = redirect_uris.map(|path| format!("{relay}/{path}"));
     let after_logout = ["fc", "oidc"].map(|name| format!("{relay}/logout/return/{name}"));
     let builder = Stub::builder(base).clock(move || clock.now().seconds()).slow(Duration::from_secs(3));
@@ -214,13 +237,26 @@ pub async fn cancel(browser: &mut Browser<'_>, page: Page) -> Page {
 }
 
 fn relay(config: Config, recorder: &Recorder, clock: &HandClock, dir: &Path, sqlite: bool) -> App {
+    let limits = config.limits.clone();
+    let ceilings = move |kind| relais::process::ceiling(&limits, kind);
+    let durable: Arc<dyn Store> = Arc::new(Sqlite::open(&dir.join("relais.sqlite"), ceilings).unwrap());
+    node(config, recorder, clock, durable, sqlite, 42)
+}
+
+/// One relay on `durable`, which others may share, under the root seal key of that byte.
+fn node(
+    config: Config,
+    recorder: &Recorder,
+    clock: &HandClock,
+    durable: Arc<dyn Store>,
+    sqlite: bool,
+    seal: u8,
+) -> App {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let limits = config.limits.clone();
     let ceilings = move |kind| relais::process::ceiling(&limits, kind);
-    let durable: Arc<dyn Store> =
-        Arc::new(Sqlite::open(&dir.join("relais.sqlite"), ceilings.clone()).unwrap());
     let ephemeral: Arc<dyn Store> = if sqlite { durable.clone() } else { Arc::new(Memory::new(ceilings)) };
-    let sealer = Sealer::new(&Secret::new([42; 32]), entropy.clone());
+    let sealer = Sealer::new(&Secret::new([seal; 32]), entropy.clone());
     let parts = Parts {
         clock: Arc::new(clock.clone()),
         entropy,

@@ -1,0 +1,103 @@
+//! `/keys`: the keyring of a running relay, for `relais keys`. No login: whoever calls from this machine is the
+//! operator, even where the listener is open to others for the sake of health and figures.
+//!
+//! A page in a browser on this machine is not. It cannot send JSON across origins without asking first, which
+//! is never granted; and whatever a browser sends of a page's own accord names its origin.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde_json::json;
+
+use crate::app::App;
+use crate::keys::{KeyringError, Listed, Retirement, Rotation};
+use crate::outbound::chain;
+use crate::peer::Peer;
+
+type Caller = Option<Extension<Peer>>;
+
+/// Every key, never its private half.
+pub(super) async fn list(State(app): State<Arc<App>>, peer: Caller) -> Response {
+    if let Err(refused) = from_here(peer.as_ref()) {
+        return refused;
+    }
+    let listed = app.means.keyring.list(app.means.clock.now()).await;
+    answer(&app, listed)
+}
+
+/// Makes successors.
+pub(super) async fn rotate(
+    State(app): State<Arc<App>>,
+    peer: Caller,
+    headers: HeaderMap,
+    body: Result<Json<Rotation>, JsonRejection>,
+) -> Response {
+    match order(&app, peer.as_ref(), &headers, body, |rotation| rotation.issuer.as_deref()) {
+        Ok(rotation) => answer(&app, app.means.keyring.rotate(&rotation, app.means.clock.now()).await),
+        Err(refused) => refused,
+    }
+}
+
+/// Ends a key.
+pub(super) async fn retire(
+    State(app): State<Arc<App>>,
+    peer: Caller,
+    headers: HeaderMap,
+    body: Result<Json<Retirement>, JsonRejection>,
+) -> Response {
+    match order(&app, peer.as_ref(), &headers, body, |retirement| retirement.issuer.as_deref()) {
+        Ok(retirement) => {
+            answer(&app, app.means.keyring.retire(&retirement.kid, app.means.clock.now()).await)
+        }
+        Err(refused) => refused,
+    }
+}
+
+fn from_here(peer: Option<&Extension<Peer>>) -> Result<(), Response> {
+    if peer.is_some_and(|peer| peer.address.is_loopback()) {
+        Ok(())
+    } else {
+        Err(refusal(StatusCode::FORBIDDEN, "only from this machine"))
+    }
+}
+
+/// The order, if it comes from this machine but from no browser, and is for this relay.
+fn order<T>(
+    app: &App,
+    peer: Option<&Extension<Peer>>,
+    headers: &HeaderMap,
+    body: Result<Json<T>, JsonRejection>,
+    issuer: impl Fn(&T) -> Option<&str>,
+) -> Result<T, Response> {
+    from_here(peer)?;
+    if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
+        return Err(refusal(StatusCode::FORBIDDEN, "not from a browser"));
+    }
+    let Json(order) = body.map_err(|wrong| refusal(wrong.status(), &wrong.body_text()))?;
+    if issuer(&order).is_some_and(|issuer| issuer != app.rules().issuer) {
+        return Err(refusal(StatusCode::CONFLICT, "another relay is meant"));
+    }
+    Ok(order)
+}
+
+fn answer(app: &App, keys: Result<Vec<Listed>, KeyringError>) -> Response {
+    match keys {
+        Ok(keys) => {
+            let body = json!({"issuer": app.rules().issuer, "keys": keys});
+            ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+        }
+        Err(error @ KeyringError::NoSuchKey) => refusal(StatusCode::NOT_FOUND, &error.to_string()),
+        Err(error) => {
+            app.means.keyring.failed(&error);
+            refusal(StatusCode::SERVICE_UNAVAILABLE, &chain(&error))
+        }
+    }
+}
+
+fn refusal(status: StatusCode, text: &str) -> Response {
+    (status, [(header::CACHE_CONTROL, "no-store")], format!("{text}\n")).into_response()
+}

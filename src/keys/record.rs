@@ -1,0 +1,193 @@
+//! One key as it lies in the store, and the closed list of what keys are for.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::clock::Timestamp;
+use crate::crypto::fresh::{self, CannotMake};
+use crate::crypto::jwe::DecryptionKey;
+use crate::crypto::jws::Alg;
+use crate::crypto::jws::sign::SigningKey;
+use crate::entropy::Entropy;
+use crate::secret::Secret;
+use crate::service::UpstreamName;
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyUse {
+    /// It signs what we say.
+    Signing,
+    /// It decrypts what others encrypt for us.
+    Encryption,
+    /// It authenticates our own nonces.
+    Nonce,
+}
+
+impl KeyUse {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Signing, Self::Encryption, Self::Nonce];
+
+    /// The stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Signing => "signing",
+            Self::Encryption => "encryption",
+            Self::Nonce => "nonce",
+        }
+    }
+}
+
+/// The algorithm that a key is for (RFC 7518).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyAlg {
+    /// ECDSA on P-256 with SHA-256.
+    #[serde(rename = "ES256")]
+    Es256,
+    /// Agreement on P-256.
+    #[serde(rename = "ECDH-ES")]
+    EcdhEs,
+    /// RSAES OAEP with SHA-256.
+    #[serde(rename = "RSA-OAEP-256")]
+    RsaOaep256,
+    /// HMAC with SHA-256.
+    #[serde(rename = "HS256")]
+    Hs256,
+}
+
+impl KeyAlg {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::EcdhEs => "ECDH-ES",
+            Self::RsaOaep256 => "RSA-OAEP-256",
+            Self::Hs256 => "HS256",
+        }
+    }
+
+    /// A fresh key, and its id: the thumbprint of its public half (RFC 7638), or chance.
+    fn make(self, entropy: &dyn Entropy) -> Result<(Secret<Vec<u8>>, String), CannotMake> {
+        let private = match self {
+            Self::Es256 | Self::EcdhEs => fresh::p256()?,
+            Self::RsaOaep256 => fresh::rsa()?,
+            Self::Hs256 => Secret::new(entropy.bytes::<32>().to_vec()),
+        };
+        let kid = match self {
+            Self::Es256 => SigningKey::from_pkcs8(None, Some(Alg::Es256), private.expose())
+                .map_err(|_| CannotMake)?
+                .kid()
+                .to_owned(),
+            Self::EcdhEs | Self::RsaOaep256 => {
+                DecryptionKey::from_pkcs8(None, private.expose()).map_err(|_| CannotMake)?.kid().to_owned()
+            }
+            Self::Hs256 => entropy.handle(),
+        };
+        Ok((private, kid))
+    }
+}
+
+/// A succession of keys: one use, for one upstream registration or for the relay itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Line {
+    /// What its keys are for.
+    #[serde(rename = "use")]
+    pub usage: KeyUse,
+    /// Whom they are for; the relay itself where `None`.
+    pub upstream: Option<UpstreamName>,
+}
+
+/// A line that shall have keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The line.
+    pub line: Line,
+    /// What the next key of it shall be.
+    pub alg: KeyAlg,
+}
+
+/// The relay's own lines.
+pub const RELAY: &[Wanted] = &[
+    Wanted { line: Line { usage: KeyUse::Signing, upstream: None }, alg: KeyAlg::Es256 },
+    Wanted { line: Line { usage: KeyUse::Nonce, upstream: None }, alg: KeyAlg::Hs256 },
+];
+
+/// One key. No `Debug`: its private half is inside.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct KeyRecord {
+    /// The line that it belongs to.
+    pub line: Line,
+    /// Its place in the line, from 1.
+    pub generation: u32,
+    /// What it is for.
+    pub alg: KeyAlg,
+    /// Its id.
+    pub kid: String,
+    /// PKCS#8, or the bytes themselves; empty once it is retired.
+    pub(super) private: Private,
+    /// When it was made, and published.
+    pub created: Timestamp,
+    /// From when it is used; until the next of its line is.
+    pub active_from: Timestamp,
+    /// When an operator ended it.
+    pub retired: Option<Timestamp>,
+}
+
+impl KeyRecord {
+    /// A fresh key.
+    pub(super) fn make(
+        wanted: &Wanted,
+        generation: u32,
+        active_from: Timestamp,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, CannotMake> {
+        let (private, kid) = wanted.alg.make(entropy)?;
+        Ok(Self {
+            line: wanted.line.clone(),
+            generation,
+            alg: wanted.alg,
+            kid,
+            private: Private(private),
+            created: now,
+            active_from,
+            retired: None,
+        })
+    }
+
+    /// Where it lies: of two makers of one generation, one finds the place taken.
+    pub(super) fn handle(line: &Line, generation: u32) -> Vec<u8> {
+        let owner = line.upstream.as_ref().map(UpstreamName::as_str).unwrap_or_default();
+        [line.usage.name().as_bytes(), &[0], owner.as_bytes(), &[0], &generation.to_be_bytes()].concat()
+    }
+}
+
+/// A private key. Only the sealed record writes it.
+#[derive(Clone)]
+pub(super) struct Private(pub(super) Secret<Vec<u8>>);
+
+impl Private {
+    pub(super) fn erased() -> Self {
+        Self(Secret::new(Vec::new()))
+    }
+}
+
+impl Serialize for Private {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Zeroizing::new(STANDARD.encode(self.0.expose())))
+    }
+}
+
+impl<'de> Deserialize<'de> for Private {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut text = String::deserialize(deserializer)?;
+        let bytes = STANDARD.decode(&text);
+        text.zeroize();
+        // The error would show a byte of it.
+        let bytes = bytes.map_err(|_| serde::de::Error::custom("a private key is not base64"))?;
+        Ok(Self(Secret::new(bytes)))
+    }
+}
