@@ -15,7 +15,7 @@ super::reasons! {
     STORE_FAILED = "S011", "server.store_failed", Error, "le stockage a échoué", "the store failed", "Look at `cause`: disk full, read-only or corrupt.", "";
     WEAK_CHOICE = "S012", "server.weak_choice", Warn, "choix faible dans la configuration", "a weak choice stands in the configuration", "Read the documentation of the key named in `names`.", "";
     LOGOUT_STATE = "S013", "server.logout_state", Debug, "retour de déconnexion sans state connu", "the return from the upstream's logout carries no known `state`", "Normal: some upstreams drop it.", "";
-    NOT_RELOADED = "S015", "server.not_reloaded", Error, "configuration non rechargée", "the configuration was not reloaded; the old one stays in force", "Look at `cause`: every fault, or what only a restart changes.", "";
+    NOT_RELOADED = "S016", "server.not_reloaded", Error, "configuration non rechargée", "the configuration was not reloaded; the old one stays in force", "Look at `cause`: every fault, or what only a restart changes.", "";
     ERROR_ALIAS = "S014", "server.error_alias", Info, "page d'erreur demandée par son alias", "the browser was sent to the alias of the error page", "Look for who links there: the relay never does.", "";
     KEYRING = "S015", "server.keyring", Error, "le trousseau n'a pas pu être lu ou changé", "the keyring could not be read or changed; the keys read last go on", "Look at `cause`: the store, or another seal key.", "";
 }
