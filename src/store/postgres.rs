@@ -27,6 +27,10 @@ const CHUNK: u64 = 512;
 /// How long a start may take, another node's migration included.
 const START: Duration = Duration::from_secs(30);
 
+// Plans are made while the tables are empty and nothing is known of them, and are kept. So each statement leaves
+// one way to go: no joins, keys found first (`ARRAY`), and where a record is asked for by its key, `expires + 0`,
+// which the index by expiry does not know.
+
 /// `$1` kind, `$2` key, `$3` value, `$4` version, `$5` expires, `$6` owners, `$7` ceiling; whether it was
 /// written, and whether there was room.
 macro_rules! insert {
@@ -49,29 +53,29 @@ macro_rules! insert {
 const INSERT_NEW: &str = insert!("WHERE r.expires < $8");
 const PUT: &str = insert!("");
 const READ: &str = "SELECT value, version, expires, owners FROM record \
-     WHERE kind = $1 AND key = $2 AND NOT spent AND expires >= $3";
+     WHERE kind = $1 AND key = $2 AND NOT spent AND expires + 0 >= $3";
 const REPLACE: &str = "UPDATE record SET value = $3, version = $4, expires = $5, owners = $6 \
-     WHERE kind = $1 AND key = $2 AND version = $7 AND NOT spent AND expires >= $8";
-const SPEND: &str = "UPDATE record SET spent = true WHERE kind = $1 AND key = $2 AND NOT spent AND expires >= $3 \
+     WHERE kind = $1 AND key = $2 AND version = $7 AND NOT spent AND expires + 0 >= $8";
+const SPEND: &str = "UPDATE record SET spent = true WHERE kind = $1 AND key = $2 AND NOT spent AND expires + 0 >= $3 \
      RETURNING value, version, expires, owners";
 const SPENT: &str = "SELECT value, version, expires, owners FROM record \
-     WHERE kind = $1 AND key = $2 AND spent AND expires >= $3";
-const TAKE: &str = "DELETE FROM record WHERE kind = $1 AND key = $2 AND NOT spent AND expires >= $3 \
+     WHERE kind = $1 AND key = $2 AND spent AND expires + 0 >= $3";
+const TAKE: &str = "DELETE FROM record WHERE kind = $1 AND key = $2 AND NOT spent AND expires + 0 >= $3 \
      RETURNING value, version, expires, owners";
 const FORGET: &str = "DELETE FROM record WHERE kind = $1 AND key = $2";
-const OWNED: &str = "SELECT r.value, r.version, r.expires, r.owners, r.key \
-     FROM owner AS o JOIN record AS r ON r.kind = o.kind AND r.key = o.key \
-     WHERE o.kind = $1 AND o.owner = $2 AND NOT o.spent AND o.expires >= $3 ORDER BY r.age";
+const OWNED: &str = "SELECT value, version, expires, owners, key FROM record \
+     WHERE kind = $1 AND key = ANY (ARRAY (SELECT key FROM owner \
+         WHERE kind = $1 AND owner = $2 AND NOT spent AND expires >= $3)) ORDER BY age";
 const COUNT_OWNED: &str =
     "SELECT count(*) FROM owner WHERE kind = $1 AND owner = $2 AND NOT spent AND expires >= $3";
 /// In the order of the keys, so that two of them never wait for each other; a record that was given other
 /// owners meanwhile stays.
-const FORGET_OWNED: &str = "DELETE FROM record WHERE kind = $1 AND key IN \
-     (SELECT r.key FROM owner AS o JOIN record AS r ON r.kind = o.kind AND r.key = o.key \
-      WHERE o.kind = $1 AND o.owner = $2 AND $2 = ANY (r.owners) ORDER BY r.key FOR UPDATE OF r)";
+const FORGET_OWNED: &str = "DELETE FROM record WHERE kind = $1 AND key = ANY (ARRAY (SELECT key FROM record \
+     WHERE kind = $1 AND key = ANY (ARRAY (SELECT key FROM owner WHERE kind = $1 AND owner = $2)) \
+         AND $2 = ANY (owners) ORDER BY key FOR UPDATE))";
 const COUNT: &str = "SELECT coalesce(sum(records), 0)::bigint FROM tally WHERE kind = $1";
 /// What another node is clearing or using is left for the next time.
-const CLEAR: &str = "DELETE FROM record WHERE kind = $1 AND expires < $2 AND key = ANY (ARRAY \
+const CLEAR: &str = "DELETE FROM record WHERE kind = $1 AND key = ANY (ARRAY \
      (SELECT key FROM record WHERE kind = $1 AND expires < $2 ORDER BY expires LIMIT $3 \
       FOR UPDATE SKIP LOCKED))";
 const TOUCH: &str = "INSERT INTO probe (slot, touched) VALUES (pg_backend_pid() % 32, 1) \

@@ -1,6 +1,6 @@
 //! The store's contract on every backend, and what is asked of each besides.
 
-//mod measure;
+mod measure;
 mod pair;
 mod postgres;
 mod redis;

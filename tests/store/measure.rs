@@ -1,12 +1,12 @@
 //! What the verbs cost.
 
-use std::io::Write as _;
 use std::sync::Arc;
 
-use relais::store::{Key, Kind, Memory, Owner, Record, Store, Version};
 use relais::clock::Timestamp;
+use relais::store::{Key, Kind, Memory, Owner, Record, Store, Version};
 
-use super::{LAST, NOW, key, open, record, table};
+use super::servers::{postgres, redis};
+use super::{LAST, NOW, key, open, record, say, table};
 
 /// What the verbs cost: `cargo test --release --test store -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,7 +93,7 @@ async fn measure() {
     time!("sqlite count_owned of 20 000", 100_u32, |_| sqlite.count_owned(Kind::Probe, one, NOW));
     time!("sqlite sweep of 20 000", 1_u32, |_| sqlite
         .sweep(Kind::Probe, Timestamp::from_seconds(9_000_000_000)));
-    writeln!(std::io::stdout(), "{}", report.join("\n")).unwrap();
+    say(&report.join("\n"));
 }
 
 struct Stopwatch(std::time::Instant);
@@ -109,3 +109,59 @@ impl Stopwatch {
     }
 }
 
+/// Records per second: each is put, and taken by its handle; 600 bytes and one owner, by 32 tasks at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn measure_all_backends() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    rate("memory", Arc::new(Memory::new(|_| 1_000_000)), 200_000).await;
+    rate("sqlite", open(&directory.path().join("store")), 10_000).await;
+    if let Some(server) = postgres() {
+        let store = super::postgres::open(&server, 1_000_000).await;
+        rate("postgres", Arc::new(store), 10_000).await;
+    }
+    if let Some(server) = redis(&[]) {
+        let store = super::redis::open(&server, 1_000_000).await;
+        rate("redis", Arc::new(store), 20_000).await;
+    }
+}
+
+async fn rate(name: &str, store: Arc<dyn Store>, records: u64) {
+    const TASKS: u64 = 32;
+    let mut line = format!("{name:10}");
+    for verb in ["put", "read", "take", "put", "sweep"] {
+        let began = Stopwatch::start();
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|task| {
+                let store = Arc::clone(&store);
+                tokio::spawn(async move {
+                    for n in (task..records).step_by(usize::try_from(TASKS).unwrap()) {
+                        match verb {
+                            "put" => store.put(Kind::Probe, key(n), record(n), NOW).await.unwrap(),
+                            "read" => drop(store.read(Kind::Probe, key(n), NOW).await.unwrap().unwrap()),
+                            "take" => drop(store.take(Kind::Probe, key(n), NOW).await.unwrap().unwrap()),
+                            _ => return,
+                        }
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        if verb == "sweep" {
+            let after = Timestamp::from_seconds(9_000_000_000);
+            assert_eq!(store.sweep(Kind::Probe, after).await.unwrap(), usize::try_from(records).unwrap());
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a rate")]
+        let rate = records as f64 * 1e6 / began.micros();
+        line.push_str(&format!("  {verb} {rate:.0}/s"));
+    }
+    let one = key(1);
+    store.put(Kind::Probe, one, record(1), NOW).await.unwrap();
+    let began = Stopwatch::start();
+    for _ in 0..500 {
+        store.put(Kind::Probe, one, record(1), NOW).await.unwrap();
+    }
+    say(&format!("{line}  one put alone {:.0} us", began.micros() / 500.0));
+}

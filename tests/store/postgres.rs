@@ -11,7 +11,7 @@ use super::pair::Pair;
 use super::servers::{Server, postgres, postgres_settings as settings};
 use super::{NOW, key, record, shared};
 
-async fn open(server: &Server, ceiling: usize) -> Postgres {
+pub(super) async fn open(server: &Server, ceiling: usize) -> Postgres {
     open_as(&settings(server), ceiling).await
 }
 

@@ -10,7 +10,7 @@ use super::pair::Pair;
 use super::servers::{Server, redis, redis_settings as settings, tell_redis};
 use super::{NOW, key, record, shared, table};
 
-async fn open(server: &Server, ceiling: usize) -> Redis {
+pub(super) async fn open(server: &Server, ceiling: usize) -> Redis {
     open_as(&settings(server), ceiling).await
 }
 

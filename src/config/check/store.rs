@@ -212,3 +212,109 @@ pub(super) fn seal_key(section: Section<'_>, base: &Path, store: &Store) -> Opti
     section.finish();
     key
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::{place, secret};
+    use crate::config::{Config, Faults, Purpose, from_toml};
+
+    fn read(more: &str, dir: &Path, env: &[(&str, &str)]) -> Result<Config, Faults> {
+        let text = format!("[server]\npublic_url = \"https://relais.example\"\n{more}");
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        from_toml(&text, dir, env, Purpose::Serve)
+    }
+
+    fn faults(more: &str, env: &[(&str, &str)]) -> String {
+        let dir = place();
+        read(more, dir.path(), env).err().map(|faults| faults.to_string()).unwrap_or_default()
+    }
+
+    const CLUSTER: &str = "[store]\nephemeral = \"postgres\"\ndurable = \"postgres\"\npath = \"no/such/place\"\n\
+         [keys]\nseal_key_file = \"seal.key\"\n";
+
+    #[test]
+    fn a_cluster_needs_a_database_and_a_key_and_no_file() {
+        let dir = place();
+        let url = "postgres://relais:s3cret@db.example/relais";
+        secret(dir.path(), "postgres.url", url);
+        let more = format!("{CLUSTER}[store.postgres]\nurl_file = \"postgres.url\"");
+        let config = read(&more, dir.path(), &[]).unwrap_or_else(|faults| panic!("{faults}"));
+        let postgres = config.store.postgres.unwrap();
+        assert_eq!((postgres.url.expose().as_str(), postgres.tls), (url, true));
+        assert_eq!(postgres.max_connections, 16);
+        assert_eq!((config.store.ephemeral, config.store.durable), (Backend::Postgres, Durable::Postgres));
+        assert!(config.store.redis.is_none());
+
+        let env = [("RELAIS_STORE__POSTGRES__URL", url)];
+        assert_eq!(
+            faults("[store]\ndurable = \"postgres\"", &env),
+            "keys.seal_key_file: is missing, and store.durable = \"postgres\" needs it; name a file of mode 0600 \
+             with the key of all nodes (`openssl rand -hex 32`), or set RELAIS_KEYS__SEAL_KEY"
+        );
+        assert_eq!(
+            faults(CLUSTER, &[]),
+            "store.postgres.url_file: is missing; name a file of mode 0600 that holds it, or set \
+             RELAIS_STORE__POSTGRES__URL"
+        );
+        assert!(faults("[store]\npath = \"no/such/place\"", &[]).contains("store.path: lies in"));
+        assert!(faults("[store]\ndurable = \"redis\"", &[]).contains("write one of sqlite, postgres"));
+    }
+
+    #[test]
+    fn a_password_has_no_place_in_the_configuration() {
+        for (store, url) in [
+            ("postgres", "postgres://relais:hush@localhost/relais"),
+            ("redis", "redis://:hush@localhost/0"),
+            ("redis", "unix:///run/redis?pass=hush"),
+        ] {
+            let keys = "[keys]\nseal_key_file = \"seal.key\"\n";
+            let more = format!("{keys}[store]\nephemeral = \"{store}\"\n[store.{store}]\nurl = \"{url}\"");
+            let text = faults(&more, &[]);
+            assert!(text.contains(".url: holds a password, which has no place here"), "{text}");
+            assert!(!text.contains("hush"), "{text}");
+            let more = format!("{keys}[store]\nephemeral = \"{store}\"");
+            let variable = format!("RELAIS_STORE__{}__URL", store.to_uppercase());
+            assert_eq!(faults(&more, &[(&variable, url)]), "", "{url}");
+        }
+    }
+
+    #[test]
+    fn nothing_travels_to_another_machine_in_plain_text() {
+        let redis = |url: &str| faults(&format!("[store]\nephemeral = \"redis\"\n[store.redis]\nurl = \"{url}\""), &[]);
+        for good in ["rediss://redis.example/0", "redis://127.0.0.1/", "redis://[::1]:7000", "unix:///run/redis"] {
+            assert_eq!(redis(good), "", "{good}");
+        }
+        for bad in ["redis://redis.example/0", "redis://10.0.0.7"] {
+            assert!(redis(bad).contains("would travel in plain text to another machine"), "{bad}");
+        }
+        for bad in ["rediss://redis.example/#insecure", "http://localhost", "localhost:6379", "redis://h/?x=y"] {
+            assert_ne!(redis(bad), "", "{bad}");
+        }
+        let tls = |url: &str| {
+            let dir = place();
+            let more = format!("{CLUSTER}[store.postgres]\nurl = \"{url}\"");
+            read(&more, dir.path(), &[]).ok().map(|config| config.store.postgres.unwrap().tls)
+        };
+        assert_eq!(tls("postgres://relais@db.example/relais"), Some(true));
+        assert_eq!(tls("postgres://relais@10.0.0.7/relais"), Some(true));
+        assert_eq!(tls("postgres://relais@127.0.0.1/relais"), Some(false));
+        assert_eq!(tls("postgres:///relais?host=/run/postgresql"), Some(false));
+        assert_eq!(tls("postgres://db.example/relais?sslmode=disable"), None);
+        assert_eq!(tls("postgres://localhost/relais?host=db.example"), None);
+    }
+
+    #[test]
+    fn the_name_of_a_schema_is_a_plain_word() {
+        let schema = |name: &str| {
+            faults(
+                &format!("{CLUSTER}[store.postgres]\nurl = \"postgres://localhost/r\"\nschema = \"{name}\""),
+                &[],
+            )
+        };
+        assert_eq!(schema("relais_2"), "");
+        for bad in ["Relais", "1a", "a b", "a\\\"b", "a;b"] {
+            assert!(schema(bad).contains("store.postgres.schema: is no plain name"), "{bad}");
+        }
+    }
+}

@@ -40,9 +40,14 @@ CREATE TABLE probe (slot int PRIMARY KEY, touched bigint NOT NULL);
 CREATE FUNCTION record_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP <> 'INSERT' THEN
-        DELETE FROM owner o USING gone g, unnest(g.owners) AS w(owner)
-        WHERE o.kind = g.kind AND o.owner = w.owner AND o.spent = g.spent AND o.expires = g.expires
-            AND o.key = g.key;
+        -- By place, found row by row (OFFSET 0): a join is planned while the table is empty, and then scans it.
+        DELETE FROM owner WHERE ctid = ANY (ARRAY(
+            SELECT o.place FROM gone g, unnest(g.owners) AS w(owner), LATERAL (
+                SELECT ctid AS place FROM owner
+                WHERE kind = g.kind AND owner = w.owner AND spent = g.spent AND expires = g.expires
+                    AND key = g.key
+                OFFSET 0
+            ) o));
     END IF;
     IF TG_OP <> 'DELETE' THEN
         INSERT INTO owner (kind, owner, spent, expires, key)
