@@ -28,6 +28,8 @@ mod metrics;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
+mod shared_store;
+#[cfg(test)]
 mod silence;
 #[cfg(test)]
 mod soak;

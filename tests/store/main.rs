@@ -3,6 +3,7 @@
 mod measure;
 mod pair;
 mod postgres;
+mod process;
 mod redis;
 mod servers;
 mod shared;

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use relais::clock::Timestamp;
+use relais::secret::Secret;
 use relais::store::contract::{self, CEILING};
 use relais::store::{Kind, Postgres, PostgresOpenError, PostgresSettings, Store, StoreError};
-use sqlx::Connection as _;
+use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use super::pair::Pair;
-use super::servers::{Server, postgres, postgres_settings as settings};
-use super::{NOW, key, record, shared};
+use super::servers::{Server, certificate, postgres, postgres_settings as settings};
+use super::{LAST, NOW, key, record, shared};
 
 pub(super) async fn open(server: &Server, ceiling: usize) -> Postgres {
     open_as(&settings(server), ceiling).await
@@ -27,12 +29,21 @@ async fn open_as(settings: &PostgresSettings, ceiling: usize) -> Postgres {
     panic!("the database cannot be opened");
 }
 
-/// Runs statements as the administrator.
-async fn administer(server: &Server, statements: &'static str) {
+async fn administrator(server: &Server) -> sqlx::PgConnection {
     let url = format!("postgres://relais@127.0.0.1:{}/postgres", server.port);
-    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    loop {
+        if let Ok(connection) = sqlx::PgConnection::connect(&url).await {
+            return connection;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Runs statements as the administrator.
+async fn administer(server: &Server, statements: &str) {
+    let mut connection = administrator(server).await;
     for statement in statements.split(';') {
-        sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
     }
 }
 
@@ -145,4 +156,94 @@ async fn a_ceiling_is_passed_by_writes_in_flight_at_most() {
     assert!((200..=232).contains(&inserted), "{inserted}");
     assert_eq!(inserted + full, 400);
     assert_eq!(nodes[1].count(Kind::Probe).await.unwrap(), inserted);
+}
+
+/// Statements were planned when the tables were empty; each still finds its rows by an index alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_verb_costs_the_same_when_the_tables_have_grown() {
+    const RECORDS: u64 = 3_000;
+    let Some(server) = postgres() else { return };
+    administer(&server, "ALTER SYSTEM SET autovacuum = off;SELECT pg_reload_conf()").await;
+    let store = Arc::new(open(&server, 1_000_000).await);
+    let all = async |from: u64| {
+        let tasks: Vec<_> = (0..16)
+            .map(|task| {
+                let store = Arc::clone(&store);
+                tokio::spawn(async move {
+                    for n in (task..RECORDS).step_by(16).map(|n| n + from) {
+                        assert!(store.insert_new(Kind::Probe, key(n), record(n), NOW).await.unwrap());
+                        store.put(Kind::Answer, key(n), record(n), NOW).await.unwrap();
+                        store.put(Kind::Answer, key(n), record(n), NOW).await.unwrap();
+                        assert!(store.read(Kind::Probe, key(n), NOW).await.unwrap().is_some());
+                        let version = record(n).version;
+                        assert!(store.replace_if(Kind::Probe, key(n), version, record(n), NOW).await.unwrap());
+                        if n % 3 == 0 {
+                            store.spend(Kind::Probe, key(n), NOW).await.unwrap();
+                            store.take(Kind::Answer, key(n), NOW).await.unwrap();
+                        }
+                        if n % 30 == 7 {
+                            store.owned(Kind::Probe, super::owner(n), NOW).await.unwrap();
+                            store.count_owned(Kind::Probe, super::owner(n), NOW).await.unwrap();
+                            store.forget_owned(Kind::Answer, super::owner(n)).await.unwrap();
+                        }
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    };
+    // What was read of the indexes of records and owners, and how often a table was read whole.
+    let reads = async || {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let statement = "SELECT (SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes \
+             WHERE relname IN ('record', 'owner')), \
+             (SELECT sum(seq_scan)::bigint FROM pg_stat_user_tables WHERE relname IN ('record', 'owner'))";
+        let row = sqlx::query(statement).fetch_one(&mut administrator(&server).await).await.unwrap();
+        (row.get::<i64, _>(0), row.get::<i64, _>(1))
+    };
+    all(0).await;
+    let (first, _) = reads().await;
+    all(RECORDS).await;
+    let (both, whole) = reads().await;
+    assert!(first > 0, "nothing was counted");
+    assert!(both - first < 2 * first, "{first} rows of the indexes were read, then {}", both - first);
+    assert_eq!(whole, 0, "a table was read whole");
+    let after = Timestamp::from_seconds(LAST.seconds() + 1);
+    assert!(store.sweep(Kind::Probe, after).await.unwrap() > 5_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn postgres_is_held_to_its_name_over_tls() {
+    let Some(server) = postgres() else { return };
+    let (chain, key) = certificate(server.directory.path());
+    let other = tempfile::tempdir().unwrap();
+    drop(open(&server, 10).await);
+    administer(
+        &server,
+        &format!(
+            "ALTER SYSTEM SET ssl_cert_file = '{}';ALTER SYSTEM SET ssl_key_file = '{}';\
+             ALTER SYSTEM SET ssl = on;SELECT pg_reload_conf()",
+            chain.display(),
+            key.display()
+        ),
+    )
+    .await;
+    let at = |host: &str, ca: &std::path::Path| PostgresSettings {
+        url: Secret::new(format!("postgres://relais@{host}:{}/postgres", server.port)),
+        tls: true,
+        ca_file: Some(ca.to_owned()),
+        ..settings(&server)
+    };
+    let store = open_as(&at("localhost", &chain), 10).await;
+    store.put(Kind::Probe, super::key(1), record(1), NOW).await.unwrap();
+    let row = "SELECT bool_or(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+         WHERE application_name = 'relais'";
+    let row = sqlx::query(row).fetch_one(&mut administrator(&server).await).await.unwrap();
+    assert!(row.get::<bool, _>(0), "in plain text");
+    let stranger = certificate(other.path()).0;
+    for refused in [at("127.0.0.1", &chain), at("localhost", &stranger)] {
+        assert!(Postgres::open(&refused, |_| 10).await.is_err());
+    }
 }

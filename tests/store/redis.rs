@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use relais::secret::Secret;
 use relais::store::contract::{self, CEILING};
 use relais::store::{Kind, Redis, RedisSettings, Store, StoreError};
 
 use super::pair::Pair;
-use super::servers::{Server, redis, redis_settings as settings, tell_redis};
+use super::servers::{Server, certificate, free_port, redis, redis_settings as settings, tell_redis};
 use super::{NOW, key, record, shared, table};
 
 pub(super) async fn open(server: &Server, ceiling: usize) -> Redis {
@@ -167,5 +168,37 @@ async fn a_lost_primary_costs_what_no_replica_had() {
             (_, true) => assert_eq!((lost, acknowledged.len()), (0, 1), "acknowledged without a replica"),
             (_, false) => assert!(lost == 0 && acknowledged.len() > 100, "{lost} of {}", acknowledged.len()),
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn redis_is_held_to_its_name_over_tls() {
+    let (here, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ((chain, key), stranger) = (certificate(here.path()), certificate(other.path()).0);
+    let (chain_path, key_path) = (chain.display().to_string(), key.display().to_string());
+    let port = free_port();
+    let arguments = [
+        "--tls-port",
+        &port.to_string(),
+        "--tls-cert-file",
+        &chain_path,
+        "--tls-key-file",
+        &key_path,
+        "--tls-ca-cert-file",
+        &chain_path,
+        "--tls-auth-clients",
+        "no",
+    ];
+    let Some(server) = redis(&arguments) else { return };
+    let at = |host: &str, ca: &std::path::Path| RedisSettings {
+        url: Secret::new(format!("rediss://{host}:{port}/")),
+        ca_file: Some(ca.to_owned()),
+        ..settings(&server)
+    };
+    let store = open_as(&at("localhost", &chain), 10).await;
+    store.put(Kind::Probe, super::key(1), record(1), NOW).await.unwrap();
+    assert_eq!(store.take(Kind::Probe, super::key(1), NOW).await.unwrap(), Some(record(1)));
+    for refused in [at("127.0.0.1", &chain), at("localhost", &stranger)] {
+        assert!(Redis::open(&refused, |_| 10).await.is_err());
     }
 }

@@ -49,6 +49,19 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// A certificate of `localhost`, vouched for by itself, and its key, in files that the server may read.
+pub fn certificate(directory: &Path) -> (PathBuf, PathBuf) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (chain, key) = (directory.join("chain.pem"), directory.join("key.pem"));
+    std::fs::write(&chain, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    if let Some((user, group)) = nobody() {
+        chown(&key, Some(user), Some(group)).unwrap();
+    }
+    (chain, key)
+}
+
 fn signal(signal: &str, pids: &[u32]) {
     let pids = pids.iter().map(u32::to_string);
     Command::new("kill").arg(signal).args(pids).stderr(Stdio::null()).status().unwrap();
