@@ -21,9 +21,9 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 
+pub use self::redis::{Redis, RedisOpenError, RedisSettings};
 pub use memory::Memory;
 pub use postgres::{OpenError as PostgresOpenError, Postgres, PostgresSettings};
-pub use self::redis::{Redis, RedisOpenError, RedisSettings};
 pub use sqlite::{OpenError, Sqlite};
 pub use table::{OwnerRef, Sealer, Table};
 

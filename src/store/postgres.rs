@@ -139,8 +139,7 @@ impl Postgres {
         if let Some(file) = &settings.ca_file {
             options = options.ssl_root_cert(file);
         }
-        let lines =
-            Lines::new(options, settings.schema.clone(), settings.timeout, settings.max_connections);
+        let lines = Lines::new(options, settings.schema.clone(), settings.timeout, settings.max_connections);
         let prepare = async {
             let mut connection = lines.connect(START).await?;
             schema::migrate(&mut connection, &settings.schema).await

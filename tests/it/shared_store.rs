@@ -34,7 +34,7 @@ async fn journeys(store: Arc<dyn Store>) {
     app.identity(&back.url, &attempt);
     world.advance(61);
     let again = world.browser().open(&url).await;
-    assert_eq!((again.status, again.code().as_str()), (400, "ALREADY_ANSWERED"));
+    assert_eq!((again.status, world.last_reason()), (400, "legacy.replayed"));
     let calls = world.stub_calls();
     let cookies = browser.cookies.clone();
 

@@ -30,6 +30,8 @@ has() {
     openssl) command -v openssl >/dev/null ;;
     cgi) has perl && has openssl && command -v curl >/dev/null && command -v jq >/dev/null ;;
     nginx) PATH=$PATH:/usr/sbin command -v nginx >/dev/null ;;
+    postgres) [ -n "${RELAIS_TEST_POSTGRES:-}" ] || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;;
+    redis) [ -n "${RELAIS_TEST_REDIS:-}" ] || [ -e /usr/bin/redis-server ] || [ -e /usr/bin/valkey-server ] ;;
     browser) [ -n "${RELAIS_TEST_CHROMIUM:-}" ] && command -v node >/dev/null &&
       [ -d tests/browser/node_modules/playwright-core ] ;;
   esac
@@ -45,6 +47,8 @@ missing() {
     openssl) echo "the openssl command (Debian: openssl)" ;;
     cgi) echo "what KIF's scripts call (Debian: openssl curl jq libcryptx-perl libcrypt-jwt-perl)" ;;
     nginx) echo "nginx (Debian: nginx-light)" ;;
+    postgres) echo "PostgreSQL's server (Debian: postgresql; or RELAIS_TEST_POSTGRES, the directory of initdb)" ;;
+    redis) echo "Redis's or Valkey's server (Debian: redis-server; or RELAIS_TEST_REDIS, the program)" ;;
     browser) echo "chromium and Node (Debian: chromium nodejs npm), then: cd tests/browser && npm ci" ;;
   esac
 }
@@ -75,6 +79,8 @@ install_tools() {
         openssl) packages+=(openssl) ;;
         cgi) packages+=(openssl curl jq) ;;
         nginx) packages+=(nginx-light) ;;
+        postgres) packages+=(postgresql) ;;
+        redis) packages+=(redis-server) ;;
         browser)
           [ -n "${RELAIS_TEST_CHROMIUM:-}" ] || packages+=(chromium fonts-dejavu-core)
           command -v npm >/dev/null || packages+=(nodejs npm)

@@ -1,5 +1,6 @@
 //! The store's contract on every backend, and what is asked of each besides.
 
+mod faults;
 mod measure;
 mod pair;
 mod postgres;

@@ -7,8 +7,9 @@ use relais::secret::Secret;
 use relais::store::contract::{self, CEILING};
 use relais::store::{Kind, Redis, RedisSettings, Store, StoreError};
 
+use super::faults::{certificate, tell_redis};
 use super::pair::Pair;
-use super::servers::{Server, certificate, free_port, redis, redis_settings as settings, tell_redis};
+use super::servers::{Server, free_port, redis, redis_settings as settings};
 use super::{NOW, key, record, shared, table};
 
 pub(super) async fn open(server: &Server, ceiling: usize) -> Redis {

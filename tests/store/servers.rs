@@ -1,6 +1,6 @@
 //! Real servers, each in a directory of its own and for one test: started, stopped, killed, gone with the test.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn id(arguments: &[&str]) -> Option<u32> {
 }
 
 /// Who runs the server, if we are root.
-fn nobody() -> Option<(u32, u32)> {
+pub fn nobody() -> Option<(u32, u32)> {
     let root = id(&["-u"]) == Some(0);
     let one = |name| Some((id(&["-u", name])?, id(&["-g", name])?));
     root.then(|| one("postgres").or_else(|| one("nobody")).unwrap())
@@ -49,20 +49,10 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A certificate of `localhost`, vouched for by itself, and its key, in files that the server may read.
-pub fn certificate(directory: &Path) -> (PathBuf, PathBuf) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (chain, key) = (directory.join("chain.pem"), directory.join("key.pem"));
-    std::fs::write(&chain, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    if let Some((user, group)) = nobody() {
-        chown(&key, Some(user), Some(group)).unwrap();
+pub fn signal(signal: &str, pids: &[u32]) {
+    if pids.is_empty() {
+        return;
     }
-    (chain, key)
-}
-
-fn signal(signal: &str, pids: &[u32]) {
     let pids = pids.iter().map(u32::to_string);
     Command::new("kill").arg(signal).args(pids).stderr(Stdio::null()).status().unwrap();
 }
@@ -90,7 +80,11 @@ pub struct Server {
 impl Server {
     pub fn start(&mut self) {
         for _ in 0..300 {
-            let mut child = command(&self.program, self.user).args(&self.arguments).spawn().unwrap();
+            let mut child = command(&self.program, self.user)
+                .args(&self.arguments)
+                .current_dir(self.directory.path())
+                .spawn()
+                .unwrap();
             // One that was just killed may still hold the directory, and this one then gives up.
             while child.try_wait().unwrap().is_none() {
                 if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
@@ -106,29 +100,17 @@ impl Server {
 
     /// SIGKILL, in the middle of whatever it does.
     pub fn kill(&mut self) {
+        // One that is stopped dies all the same.
+        signal("-KILL", &self.family());
         if let Some(mut child) = self.child.take() {
-            let mut family = children(child.id());
-            family.insert(0, child.id());
-            // One that is stopped dies all the same.
-            signal("-KILL", &family);
             child.wait().unwrap();
         }
     }
 
-    /// SIGSTOP for all its processes: it is there and says nothing.
-    pub fn freeze(&self) {
-        signal("-STOP", &self.family());
-    }
-
-    pub fn thaw(&self) {
-        signal("-CONT", &self.family());
-    }
-
-    fn family(&self) -> Vec<u32> {
-        let parent = self.child.as_ref().unwrap().id();
-        let mut family = vec![parent];
-        family.extend(children(parent));
-        family
+    /// The server's processes, the first one first.
+    pub fn family(&self) -> Vec<u32> {
+        let first = self.child.as_ref().map(Child::id);
+        first.into_iter().chain(first.into_iter().flat_map(children)).collect()
     }
 }
 
@@ -203,13 +185,4 @@ pub fn redis_settings(server: &Server) -> RedisSettings {
         timeout: Duration::from_millis(1_500),
         wait_replicas: 0,
     }
-}
-
-/// One command, in Redis's inline form; the answer's first bytes.
-pub fn tell_redis(server: &Server, command: &str) -> String {
-    let mut socket = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
-    socket.write_all(format!("{command}\r\n").as_bytes()).unwrap();
-    let mut answer = [0; 4096];
-    let length = socket.read(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer[..length]).into_owned()
 }

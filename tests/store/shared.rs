@@ -77,7 +77,8 @@ fn collect(directory: &Path, files: &mut Vec<std::path::PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap().flatten() {
         let path = entry.path();
         // The system's own tables know the word `person`.
-        let system = path.to_string_lossy().contains("/base/1/") || path.to_string_lossy().contains("/base/4/");
+        let system =
+            path.to_string_lossy().contains("/base/1/") || path.to_string_lossy().contains("/base/4/");
         match entry.file_type().unwrap().is_dir() {
             true if !system => collect(&path, files),
             true => {}
@@ -102,7 +103,10 @@ pub async fn survives_a_kill(nodes: [Arc<dyn Store>; 2], mut server: Server) -> 
             let (mut inserted, mut won, mut failed) = (Vec::new(), Vec::new(), 0_usize);
             let mut n = worker;
             while stop.load(Ordering::Relaxed) == 0 {
-                match timeout(SOON, node.insert_new(Kind::Probe, key(n), record(n), NOW)).await.expect("it ends") {
+                match timeout(SOON, node.insert_new(Kind::Probe, key(n), record(n), NOW))
+                    .await
+                    .expect("it ends")
+                {
                     Ok(true) => {
                         inserted.push(n);
                         acknowledged.fetch_add(1, Ordering::Relaxed);
@@ -116,7 +120,9 @@ pub async fn survives_a_kill(nodes: [Arc<dyn Store>; 2], mut server: Server) -> 
                 }
                 // The same prizes for all: each may be had once, before or after.
                 let prize = key((n / 16) % PRIZES);
-                if let Ok(Some(_)) = timeout(SOON, node.take(Kind::Answer, prize, NOW)).await.expect("it ends") {
+                if let Ok(Some(_)) =
+                    timeout(SOON, node.take(Kind::Answer, prize, NOW)).await.expect("it ends")
+                {
                     won.push((n / 16) % PRIZES);
                 }
                 n += 16;
@@ -169,7 +175,9 @@ pub async fn survives_silence(node: Arc<dyn Store>, server: &Server) {
     let mut had = 0;
     let attempts = (0..10).map(|n| {
         let node = Arc::clone(&node);
-        tokio::spawn(async move { timeout(SOON, node.take(Kind::Probe, key(n), NOW)).await.expect("it ends") })
+        tokio::spawn(
+            async move { timeout(SOON, node.take(Kind::Probe, key(n), NOW)).await.expect("it ends") },
+        )
     });
     for attempt in attempts.collect::<Vec<_>>() {
         assert!(matches!(attempt.await.unwrap(), Err(StoreError::Backend(_))), "answered by nobody");

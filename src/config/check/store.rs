@@ -150,7 +150,8 @@ fn address(section: &Section<'_>, base: &Path, schemes: &[&str], example: &str) 
         section.fault(key, Wrong { wrong: "holds a password, which has no place here".to_owned(), right });
         return None;
     }
-    let socket = url.scheme() == "unix" || query.iter().any(|(name, at)| name == "host" && at.starts_with('/'));
+    let socket =
+        url.scheme() == "unix" || query.iter().any(|(name, at)| name == "host" && at.starts_with('/'));
     // What else a library reads there could undo what is checked here.
     let known = |name: &str| match url.scheme() {
         "unix" => ["db", "user", "pass"].contains(&name),
@@ -281,14 +282,20 @@ mod tests {
 
     #[test]
     fn nothing_travels_to_another_machine_in_plain_text() {
-        let redis = |url: &str| faults(&format!("[store]\nephemeral = \"redis\"\n[store.redis]\nurl = \"{url}\""), &[]);
-        for good in ["rediss://redis.example/0", "redis://127.0.0.1/", "redis://[::1]:7000", "unix:///run/redis"] {
+        let redis = |url: &str| {
+            faults(&format!("[store]\nephemeral = \"redis\"\n[store.redis]\nurl = \"{url}\""), &[])
+        };
+        for good in
+            ["rediss://redis.example/0", "redis://127.0.0.1/", "redis://[::1]:7000", "unix:///run/redis"]
+        {
             assert_eq!(redis(good), "", "{good}");
         }
         for bad in ["redis://redis.example/0", "redis://10.0.0.7"] {
             assert!(redis(bad).contains("would travel in plain text to another machine"), "{bad}");
         }
-        for bad in ["rediss://redis.example/#insecure", "http://localhost", "localhost:6379", "redis://h/?x=y"] {
+        for bad in
+            ["rediss://redis.example/#insecure", "http://localhost", "localhost:6379", "redis://h/?x=y"]
+        {
             assert_ne!(redis(bad), "", "{bad}");
         }
         let tls = |url: &str| {

@@ -71,7 +71,9 @@ impl Lines {
 
     async fn connection(&self) -> Result<PgConnection, sqlx::Error> {
         loop {
-            let Some((mut connection, since)) = self.idle().pop() else { return self.connect(self.timeout).await };
+            let Some((mut connection, since)) = self.idle().pop() else {
+                return self.connect(self.timeout).await;
+            };
             if since.elapsed() < RESTED || connection.ping().await.is_ok() {
                 return Ok(connection);
             }

@@ -26,7 +26,8 @@ pub(super) async fn migrate(connection: &mut PgConnection, schema: &str) -> Resu
     let found: i32 = if versioned.fetch_one(&mut *transaction).await?.try_get(0)? {
         sqlx::query("SELECT version FROM schema_version").fetch_one(&mut *transaction).await?.try_get(0)?
     } else {
-        let create = "CREATE TABLE schema_version (version int NOT NULL); INSERT INTO schema_version VALUES (0)";
+        let create =
+            "CREATE TABLE schema_version (version int NOT NULL); INSERT INTO schema_version VALUES (0)";
         raw_sql(create).execute(&mut *transaction).await?;
         0
     };
