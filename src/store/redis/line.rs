@@ -47,7 +47,7 @@ impl Line {
             Err(late) => StoreError::Backend(Box::new(late)),
         };
         if let Some(number) = used {
-            self.hang_up(number).await;
+            self.hang_up(number);
         }
         Err(failure)
     }
@@ -66,7 +66,7 @@ impl Line {
         Ok((current.number, connection))
     }
 
-    async fn hang_up(&self, number: u64) {
+    fn hang_up(&self, number: u64) {
         // Whoever holds the lock is making a new one.
         if let Ok(mut current) = self.current.try_lock()
             && current.number == number
