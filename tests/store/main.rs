@@ -1,12 +1,20 @@
 //! The store's contract on every backend, and what is asked of each besides.
 
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod measure;
+#[cfg(test)]
 mod pair;
+#[cfg(test)]
 mod postgres;
+#[cfg(test)]
 mod process;
+#[cfg(test)]
 mod redis;
+#[cfg(test)]
 mod servers;
+#[cfg(test)]
 mod shared;
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -166,9 +174,9 @@ async fn a_damaged_file_is_refused() {
 }
 
 /// Into the test's output.
-#[expect(clippy::unwrap_used, reason = "a test's own output")]
+#[expect(clippy::print_stdout, reason = "a measurement is said aloud")]
 fn say(line: &str) {
-    writeln!(std::io::stdout(), "{line}").unwrap();
+    println!("{line}");
 }
 
 #[expect(clippy::unwrap_used, reason = "a test's own store")]

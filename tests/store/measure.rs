@@ -155,7 +155,7 @@ async fn rate(name: &str, store: Arc<dyn Store>, records: u64) {
         }
         #[expect(clippy::cast_precision_loss, reason = "a rate")]
         let rate = records as f64 * 1e6 / began.micros();
-        line.push_str(&format!("  {verb} {rate:.0}/s"));
+        line = format!("{line}  {verb} {rate:.0}/s");
     }
     let one = key(1);
     store.put(Kind::Probe, one, record(1), NOW).await.unwrap();

@@ -152,7 +152,9 @@ pub async fn survives_a_kill(nodes: [Arc<dyn Store>; 2], mut server: Server) -> 
         let (more, won, failures) = task.await.unwrap();
         inserted.extend(more);
         failed += failures;
-        won.into_iter().for_each(|prize| *prizes.entry(prize).or_insert(0) += 1);
+        for prize in won {
+            *prizes.entry(prize).or_insert(0) += 1;
+        }
     }
     assert!(failed > 0, "nobody noticed the kill");
     for n in &inserted {
