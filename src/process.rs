@@ -13,13 +13,14 @@ use tokio::task::JoinSet;
 
 use crate::app::{App, Demo, Parts};
 use crate::clock::SystemClock;
-use crate::config::{Backend, Config, Limits, ListenerKind, SealKey};
+use crate::config::{Backend, Config, Durable, Limits, ListenerKind, SealKey};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::Events;
 use crate::keys::{KeyringError, SealKeyError, SealKeySource};
 use crate::outbound::CannotCall;
 use crate::reload::{BuiltOn, Load, Reloader};
-use crate::store::{Kind, Memory, OpenError, Sealer, Sqlite, Store};
+use crate::store::{Kind, Memory, OpenError, Postgres, PostgresOpenError, Redis, RedisOpenError};
+use crate::store::{Sealer, Sqlite, Store};
 use crate::web::serve::{ListenerLimits, serve};
 use crate::web::tls::{BadTls, Certificate};
 use crate::{console, web};
@@ -44,6 +45,15 @@ pub enum StartError {
     /// The SQLite file.
     #[error("the store cannot be opened")]
     Store(#[from] OpenError),
+    /// The PostgreSQL database.
+    #[error("the PostgreSQL store cannot be opened")]
+    Postgres(#[from] PostgresOpenError),
+    /// Redis.
+    #[error("the Redis store cannot be opened")]
+    Redis(#[from] RedisOpenError),
+    /// A store without its section.
+    #[error("a store is named and not configured")]
+    NoSettings,
     /// The keyring.
     #[error("the keyring cannot be used")]
     Keyring(#[from] KeyringError),
@@ -88,12 +98,9 @@ impl Process {
     ) -> Result<Self, StartError> {
         let built_on = BuiltOn::of(&config);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
-        let (durable, sealer) = durable(&config, &entropy)?;
-        let ceilings = ceilings(&config);
-        let (ephemeral, ephemeral_survives): (Arc<dyn Store>, bool) = match config.store.ephemeral {
-            Backend::Memory => (Arc::new(Memory::new(ceilings)), false),
-            Backend::Sqlite => (durable.clone(), true),
-        };
+        let (durable, sealer) = durable(&config, &entropy).await?;
+        let ephemeral = ephemeral(&config, &durable).await?;
+        let ephemeral_survives = config.store.ephemeral != Backend::Memory;
         let clock = Arc::new(SystemClock);
         let listeners = config.listeners.clone();
         let limits = listener_limits(&config.limits);
@@ -142,15 +149,45 @@ impl Process {
 }
 
 /// The store that outlives the process, and what seals its records.
-pub fn durable(config: &Config, entropy: &Arc<dyn Entropy>) -> Result<(Arc<dyn Store>, Sealer), StartError> {
+pub async fn durable(
+    config: &Config,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<(Arc<dyn Store>, Sealer), StartError> {
     let root = match &config.seal_key {
         // Where records were sealed before, a new key would open none of them.
         SealKey::Beside(path) if config.store.path.exists() => SealKeySource::File(path.clone()).load()?,
         SealKey::Beside(path) => SealKeySource::File(path.clone()).load_or_create(&**entropy)?,
         SealKey::Given(key) => key.clone(),
     };
-    let store = Sqlite::open(&config.store.path, ceilings(config))?;
-    Ok((Arc::new(store), Sealer::new(&root, entropy.clone())))
+    let store: Arc<dyn Store> = match config.store.durable {
+        Durable::Sqlite => sqlite(config)?,
+        Durable::Postgres => postgres(config).await?,
+    };
+    Ok((store, Sealer::new(&root, entropy.clone())))
+}
+
+/// The store of what may be lost; the durable one, where both are in one place.
+async fn ephemeral(config: &Config, durable: &Arc<dyn Store>) -> Result<Arc<dyn Store>, StartError> {
+    Ok(match (config.store.ephemeral, config.store.durable) {
+        (Backend::Sqlite, Durable::Sqlite) | (Backend::Postgres, Durable::Postgres) => durable.clone(),
+        (Backend::Memory, _) => Arc::new(Memory::new(ceilings(config))),
+        (Backend::Sqlite, _) => sqlite(config)?,
+        (Backend::Postgres, _) => postgres(config).await?,
+        (Backend::Redis, _) => {
+            let settings = config.store.redis.as_ref().ok_or(StartError::NoSettings)?;
+            Arc::new(Redis::open(settings, ceilings(config)).await?)
+        }
+    })
+}
+
+fn sqlite(config: &Config) -> Result<Arc<Sqlite>, OpenError> {
+    Ok(Arc::new(Sqlite::open(&config.store.path, ceilings(config))?))
+}
+
+/// A configuration that was checked has the settings of whatever it names.
+async fn postgres(config: &Config) -> Result<Arc<Postgres>, StartError> {
+    let settings = config.store.postgres.as_ref().ok_or(StartError::NoSettings)?;
+    Ok(Arc::new(Postgres::open(settings, ceilings(config)).await?))
 }
 
 fn ceilings(config: &Config) -> impl Fn(Kind) -> usize + Clone + Send + Sync + 'static {

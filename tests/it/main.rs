@@ -34,6 +34,8 @@ mod providers;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
+mod shared_store;
+#[cfg(test)]
 mod silence;
 #[cfg(test)]
 mod soak;

@@ -32,6 +32,8 @@ has() {
     nginx) PATH=$PATH:/usr/sbin command -v nginx >/dev/null ;;
     foreign-node) command -v node >/dev/null && [ -d tests/foreign/node_modules/openid-client ] ;;
     foreign-python) has python && cmp -s tests/foreign/requirements.txt "$(foreign_python)/requirements.txt" ;;
+    postgres) [ -n "${RELAIS_TEST_POSTGRES:-}" ] || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;;
+    redis) [ -n "${RELAIS_TEST_REDIS:-}" ] || [ -e /usr/bin/redis-server ] || [ -e /usr/bin/valkey-server ] ;;
     browser) [ -n "${RELAIS_TEST_CHROMIUM:-}" ] && command -v node >/dev/null &&
       [ -d tests/browser/node_modules/playwright-core ] ;;
   esac
@@ -49,6 +51,8 @@ missing() {
     nginx) echo "nginx (Debian: nginx-light)" ;;
     foreign-node) echo "Node (Debian: nodejs npm), then: cd tests/foreign && npm ci" ;;
     foreign-python) echo "Python's pip (Debian: python3-pip), then: . tests/parts/tools.sh; find_tools; install_foreign_python" ;;
+    postgres) echo "PostgreSQL's server (Debian: postgresql; or RELAIS_TEST_POSTGRES, the directory of initdb)" ;;
+    redis) echo "Redis's or Valkey's server (Debian: redis-server; or RELAIS_TEST_REDIS, the program)" ;;
     browser) echo "chromium and Node (Debian: chromium nodejs npm), then: cd tests/browser && npm ci" ;;
   esac
 }
@@ -92,6 +96,8 @@ install_tools() {
         nginx) packages+=(nginx-light) ;;
         foreign-node) command -v npm >/dev/null || packages+=(nodejs npm) ;;
         foreign-python) "${RELAIS_TEST_PYTHON:-python3}" -m pip --version >/dev/null 2>&1 || packages+=(python3-pip) ;;
+        postgres) packages+=(postgresql) ;;
+        redis) packages+=(redis-server) ;;
         browser)
           [ -n "${RELAIS_TEST_CHROMIUM:-}" ] || packages+=(chromium fonts-dejavu-core)
           command -v npm >/dev/null || packages+=(nodejs npm)

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::cli::{Failure, environment, in_runtime, output};
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{self, Config, ListenerKind, Purpose};
+use crate::config::{self, Config, Durable, ListenerKind, Purpose};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::Events;
 use crate::keys::{KeyUse, Keyring, KeyringError, Retirement, Rotation};
@@ -180,14 +180,14 @@ async fn ask(outbound: &Outbound, url: &Url, order: &Order) -> Result<Answer, Ou
 
 /// The same on the store of a relay that does not run, or that shares it with others.
 async fn stopped(config: &Config, order: &Order) -> Result<Value, Failure> {
-    if !config.store.path.exists() {
+    if config.store.durable == Durable::Sqlite && !config.store.path.exists() {
         let store = config.store.path.display();
         return Err(Failure::Runtime(format!(
             "there is no {store}: the relay makes its keys at its first start"
         )));
     }
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
-    let (store, sealer) = durable(config, &entropy).map_err(|error| Failure::caused(&error))?;
+    let (store, sealer) = durable(config, &entropy).await.map_err(|error| Failure::caused(&error))?;
     let keyring = Keyring::new(Table::new(store, sealer, Kind::Key), entropy, Events::log());
     keyring.aim(config.wanted_keys(), config.keys);
     let now = SystemClock.now();

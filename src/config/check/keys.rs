@@ -1,16 +1,16 @@
 //! `[keys]`: the root seal key, and how the others succeed one another.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use super::secrets::{self, Names};
-use crate::config::SealKey;
-use crate::config::file::Section;
+use crate::config::file::{Section, variable};
 use crate::config::value::{Wrong, whole};
+use crate::config::{Durable, SealKey, Store};
 use crate::keys::Policy;
 use crate::secret::Secret;
 
-pub(super) fn keys(section: Section<'_>, base: &Path, store: &Path) -> (Option<SealKey>, Policy) {
+pub(super) fn keys(section: Section<'_>, base: &Path, store: &Store) -> (Option<SealKey>, Policy) {
     let seal_key = seal_key(&section, base, store);
     let rotate = section.or("rotate_days", 90, whole(0..=1_825_u64));
     let announce = section.or("announce_hours", 48, whole(1..=720_u64));
@@ -29,14 +29,24 @@ pub(super) fn keys(section: Section<'_>, base: &Path, store: &Path) -> (Option<S
     (seal_key, policy)
 }
 
-/// The root seal key; by default beside the SQLite file `store`.
-fn seal_key(section: &Section<'_>, base: &Path, store: &Path) -> Option<SealKey> {
+/// The root seal key; by default beside the SQLite file, and where several nodes may share what is durable,
+/// always given.
+fn seal_key(section: &Section<'_>, base: &Path, store: &Store) -> Option<SealKey> {
     const NAMES: Names = Names { direct: "seal_key", file: "seal_key_file" };
     let given = section.has(NAMES.direct) || section.has(NAMES.file);
     let secret = secrets::optional(section, &NAMES, base);
     match secret {
         None if given => None,
-        None => Some(SealKey::Beside(beside(store))),
+        None if store.durable == Durable::Postgres => {
+            let variable = variable(&section.path_of(NAMES.direct));
+            let right = format!(
+                "name a file of mode 0600 with the key of all nodes (`openssl rand -hex 32`), or set {variable}"
+            );
+            let wrong = "is missing, and store.durable = \"postgres\" needs it".to_owned();
+            section.fault(NAMES.file, Wrong { wrong, right });
+            None
+        }
+        None => Some(SealKey::Beside(store.path.with_extension("key"))),
         Some(text) => {
             let mut key = [0; 32];
             if hex::decode_to_slice(text.expose().trim(), &mut key).is_err() {
@@ -47,10 +57,6 @@ fn seal_key(section: &Section<'_>, base: &Path, store: &Path) -> Option<SealKey>
             Some(SealKey::Given(Secret::new(key)))
         }
     }
-}
-
-fn beside(store: &Path) -> PathBuf {
-    store.with_extension("key")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `[server] [store] [session] [limit] [event]`: the process, and what it keeps and takes.
+//! `[server] [session] [limit] [event]`: the process, and what it takes.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,9 +15,7 @@ use crate::config::file::Section;
 use crate::config::value::{
     Raw, Wrong, address, boolean, choice, networks, on_loopback, plain_url, text, web_url, whole,
 };
-use crate::config::{
-    Aliases, Backend, EventConfig, Limits, Listener, ListenerKind, LogFormat, Session, Store, Tls,
-};
+use crate::config::{Aliases, EventConfig, Limits, Listener, ListenerKind, LogFormat, Session, Tls};
 use crate::event::{Area, Level};
 use crate::message::Lang;
 
@@ -182,6 +180,7 @@ fn tls(section: Section<'_>, base: &Path) -> Option<Tls> {
     Some(Tls { certificate: certificate?, key: key? })
 }
 
+/// The certificates of a PEM file, one at least.
 pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Wrong> {
     let right = "name a PEM file that holds the certificate, then its chain";
     let shown = path.display();
@@ -202,25 +201,6 @@ pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Wr
 fn fit(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<(), rustls::Error> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     rustls::sign::CertifiedKey::from_der(chain, key, &provider).map(drop)
-}
-
-pub(super) fn store(section: Section<'_>, base: &Path) -> Store {
-    let backends = [("memory", Backend::Memory), ("sqlite", Backend::Sqlite)];
-    let ephemeral = section.or("ephemeral", Backend::Memory, choice(&backends));
-    let path = section.or("path", base.join("relais.sqlite"), secrets::path(base));
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
-            let wrong = format!("lies in {}, which is no directory", parent.display());
-            section.fault(
-                "path",
-                Wrong { wrong, right: "make it, owned by the user that runs relais".to_owned() },
-            );
-        }
-        _ if path.is_dir() => section.fault("path", Wrong::new("is a directory", "name a file")),
-        _ => {}
-    }
-    section.finish();
-    Store { ephemeral, path }
 }
 
 pub(super) fn session(section: Section<'_>) -> Session {

@@ -12,7 +12,7 @@ super::reasons! {
     PREFETCH = "S008", "server.prefetch", Debug, "préchargement refusé", "the browser prefetches; nothing was started", "Nothing.", "";
     OVERLOADED = "S009", "server.overloaded", Error, "trop de requêtes en cours", "too many requests are in flight", "`limit.in_flight` sets the number.", "";
     INTERNAL = "S010", "server.internal", Error, "erreur interne", "an internal error", "Please report it with its `cause`.", "";
-    STORE_FAILED = "S011", "server.store_failed", Error, "le stockage a échoué", "the store failed", "Look at `cause`: disk full, read-only or corrupt.", "";
+    STORE_FAILED = "S011", "server.store_failed", Error, "le stockage a échoué", "the store failed", "Look at `cause`: unreachable, slow, full, read-only or corrupt.", "";
     WEAK_CHOICE = "S012", "server.weak_choice", Warn, "choix faible dans la configuration", "a weak choice stands in the configuration", "Read the documentation of the key named in `names`.", "";
     LOGOUT_STATE = "S013", "server.logout_state", Debug, "retour de déconnexion sans state connu", "the return from the upstream's logout carries no known `state`", "Normal: some upstreams drop it.", "";
     NOT_RELOADED = "S016", "server.not_reloaded", Error, "configuration non rechargée", "the configuration was not reloaded; the old one stays in force", "Look at `cause`: every fault, or what only a restart changes.", "";

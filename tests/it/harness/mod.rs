@@ -79,6 +79,8 @@ pub struct Setup {
     pub upstream: HashMap<&'static str, &'static str>,
     /// Keep the ephemeral class in SQLite.
     pub sqlite: bool,
+    /// Keep both classes in this store, which several worlds may share.
+    pub store: Option<Arc<dyn Store>>,
     /// A public URL of its own.
     pub public_url: Option<&'static str>,
     /// Keys of `[outbound]`.
@@ -135,7 +137,7 @@ impl World {
         }
         let recorder = Recorder::default();
         let config = configuration(&setup, &stub_base, dir.path());
-        let app = Arc::new(relay(config, &recorder, &clock, dir.path(), setup.sqlite));
+        let app = Arc::new(relay(config, &recorder, &clock, dir.path(), &setup));
         app.tend_keys().await.unwrap();
         clock.advance(Duration::from_hours(24));
         let relay = web::router(app.clone());
@@ -148,7 +150,7 @@ impl World {
         // The file has one owner at a time.
         drop((app, router));
         let config = configuration(&setup, &stub_base, dir.path());
-        let app = Arc::new(relay(config, &recorder, &clock, dir.path(), setup.sqlite));
+        let app = Arc::new(relay(config, &recorder, &clock, dir.path(), &setup));
         app.tend_keys().await.unwrap();
         let relay = web::router(app.clone());
         Self { clock, app, relay, stub, stub_router, stub_base, recorder, dir, setup }
@@ -236,33 +238,37 @@ pub async fn cancel(browser: &mut Browser<'_>, page: Page) -> Page {
     browser.submit(&page, ("cancel", "1")).await
 }
 
-fn relay(config: Config, recorder: &Recorder, clock: &HandClock, dir: &Path, sqlite: bool) -> App {
+fn relay(config: Config, recorder: &Recorder, clock: &HandClock, dir: &Path, setup: &Setup) -> App {
     let limits = config.limits.clone();
     let ceilings = move |kind| relais::process::ceiling(&limits, kind);
-    let durable: Arc<dyn Store> = Arc::new(Sqlite::open(&dir.join("relais.sqlite"), ceilings).unwrap());
-    node(config, recorder, clock, durable, sqlite, 42)
+    let durable: Arc<dyn Store> = match &setup.store {
+        Some(store) => store.clone(),
+        None => Arc::new(Sqlite::open(&dir.join("relais.sqlite"), ceilings).unwrap()),
+    };
+    node(config, recorder, clock, durable, setup.sqlite || setup.store.is_some(), 42)
 }
 
-/// One relay on `durable`, which others may share, under the root seal key of that byte.
+/// One relay on `durable`, which others may share and which keeps the ephemeral class too if `survives`, under the root
+/// seal key of that byte.
 fn node(
     config: Config,
     recorder: &Recorder,
     clock: &HandClock,
     durable: Arc<dyn Store>,
-    sqlite: bool,
+    survives: bool,
     seal: u8,
 ) -> App {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let limits = config.limits.clone();
     let ceilings = move |kind| relais::process::ceiling(&limits, kind);
-    let ephemeral: Arc<dyn Store> = if sqlite { durable.clone() } else { Arc::new(Memory::new(ceilings)) };
+    let ephemeral: Arc<dyn Store> = if survives { durable.clone() } else { Arc::new(Memory::new(ceilings)) };
     let sealer = Sealer::new(&Secret::new([seal; 32]), entropy.clone());
     let parts = Parts {
         clock: Arc::new(clock.clone()),
         entropy,
         events: Events::to(recorder.clone()),
         ephemeral,
-        ephemeral_survives: sqlite,
+        ephemeral_survives: survives,
         durable,
         sealer,
     };
