@@ -38,7 +38,7 @@ async fn journeys(store: Arc<dyn Store>) {
     let calls = world.stub_calls();
     let cookies = browser.cookies.clone();
 
-    let world = world.restarted();
+    let world = world.restarted().await;
     let other = world.legacy("ged");
     let (attempt, url) = other.start(world.now());
     let mut browser = world.browser();
