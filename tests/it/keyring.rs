@@ -97,7 +97,7 @@ async fn answered_to(address: &str, app: &Arc<App>, mut request: Request<Body>) 
 }
 
 fn durable(world: &World) -> Arc<dyn Store> {
-    world.app.means.stores[1].clone()
+    world.app.means.stores.last().unwrap().clone()
 }
 
 /// Every form in which a private half of the ring could leave.
