@@ -138,7 +138,7 @@ impl App {
             wrong_claims: per_minute(config.limits.wrong_claims_per_minute),
             weak_wires: legacy::Usage::default(),
             tables: Tables::new(&ephemeral, &durable, &sealer),
-            stores: vec![ephemeral, durable],
+            stores: if Arc::ptr_eq(&ephemeral, &durable) { vec![durable] } else { vec![ephemeral, durable] },
             draining: AtomicBool::new(false),
             clock,
             entropy,

@@ -13,13 +13,14 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::app::{App, Demo, Parts};
 use crate::clock::SystemClock;
-use crate::config::{Backend, Config, Limits, ListenerKind, SealKey};
+use crate::config::{self, Backend, Config, Durable, Limits, ListenerKind, SealKey};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::Events;
 use crate::keys::{SealKeyError, SealKeySource};
 use crate::outbound::CannotCall;
 use crate::reload::{BuiltOn, Load, Reloader};
-use crate::store::{Kind, Memory, OpenError, Sealer, Sqlite, Store};
+use crate::store::{Kind, Memory, OpenError, Postgres, PostgresOpenError, Redis, RedisOpenError};
+use crate::store::{Sealer, Sqlite, Store};
 use crate::web::serve::{ListenerLimits, serve};
 use crate::web::tls::{BadTls, Certificate};
 use crate::{console, web};
@@ -44,6 +45,15 @@ pub enum StartError {
     /// The SQLite file.
     #[error("the store cannot be opened")]
     Store(#[from] OpenError),
+    /// The PostgreSQL database.
+    #[error("the PostgreSQL store cannot be opened")]
+    Postgres(#[from] PostgresOpenError),
+    /// Redis.
+    #[error("the Redis store cannot be opened")]
+    Redis(#[from] RedisOpenError),
+    /// A store without its section.
+    #[error("a store is named and not configured")]
+    NoSettings,
     /// The HTTP client.
     #[error("the way out cannot be set up")]
     Outbound(#[from] CannotCall),
@@ -97,11 +107,8 @@ impl Process {
             let limits = config.limits.clone();
             move |kind| ceiling(&limits, kind)
         };
-        let durable: Arc<dyn Store> = Arc::new(Sqlite::open(&config.store.path, ceilings.clone())?);
-        let (ephemeral, ephemeral_survives): (Arc<dyn Store>, bool) = match config.store.ephemeral {
-            Backend::Memory => (Arc::new(Memory::new(ceilings)), false),
-            Backend::Sqlite => (durable.clone(), true),
-        };
+        let Stores { ephemeral, durable } = open(&config.store, ceilings).await?;
+        let ephemeral_survives = config.store.ephemeral != Backend::Memory;
         let sealer = Sealer::new(&root, entropy.clone());
         let clock = Arc::new(SystemClock);
         let listeners = config.listeners.clone();
@@ -147,6 +154,39 @@ impl Process {
         let _ = self.stop.send(true);
         while self.tasks.join_next().await.is_some() {}
     }
+}
+
+/// The store of each class; the same one, where both are in one place.
+struct Stores {
+    ephemeral: Arc<dyn Store>,
+    durable: Arc<dyn Store>,
+}
+
+async fn open(
+    config: &config::Store,
+    ceilings: impl Fn(Kind) -> usize + Clone,
+) -> Result<Stores, StartError> {
+    let sqlite = || Ok::<_, OpenError>(Arc::new(Sqlite::open(&config.path, ceilings.clone())?));
+    // A configuration that was checked has the settings of whatever it names.
+    let postgres = async || {
+        let settings = config.postgres.as_ref().ok_or(StartError::NoSettings)?;
+        Ok::<_, StartError>(Arc::new(Postgres::open(settings, ceilings.clone()).await?))
+    };
+    let durable: Arc<dyn Store> = match config.durable {
+        Durable::Sqlite => sqlite()?,
+        Durable::Postgres => postgres().await?,
+    };
+    let ephemeral: Arc<dyn Store> = match (config.ephemeral, config.durable) {
+        (Backend::Sqlite, Durable::Sqlite) | (Backend::Postgres, Durable::Postgres) => durable.clone(),
+        (Backend::Memory, _) => Arc::new(Memory::new(ceilings)),
+        (Backend::Sqlite, _) => sqlite()?,
+        (Backend::Postgres, _) => postgres().await?,
+        (Backend::Redis, _) => {
+            let settings = config.redis.as_ref().ok_or(StartError::NoSettings)?;
+            Arc::new(Redis::open(settings, ceilings).await?)
+        }
+    };
+    Ok(Stores { ephemeral, durable })
 }
 
 async fn sweep(app: Arc<App>, mut stop: watch::Receiver<bool>) {

@@ -108,6 +108,8 @@ fn frameworks_stay_where_they_belong() {
         ("openidconnect", &["src/upstream/metadata.rs"]),
         ("reqwest", &["src/outbound.rs", "src/outbound/", "src/demo/"]),
         ("rusqlite", &["src/store/sqlite.rs", "src/store/sqlite/"]),
+        ("sqlx", &["src/store/postgres.rs", "src/store/postgres/"]),
+        ("redis", &["src/store/"]),
         ("moka", &["src/store/memory.rs", "src/limit.rs"]),
         ("stub_upstream", &["src/demo/"]),
     ];

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Failure, environment, output};
 use crate::broker::{self, inventory};
-use crate::config::{self, Backend, Config, Purpose};
+use crate::config::{self, Backend, Config, Durable, Purpose};
 use crate::store::Kind;
 
 /// List every kind of record that a relay with this configuration keeps.
@@ -81,9 +81,13 @@ fn rows(config: &Config) -> Vec<Row> {
     let file = |path: &Path| format!("the SQLite file {}", path.display());
     let row = |kind: Kind| {
         let kept = inventory(kind, &limits, oldest)?;
-        let kept_in = match config.store.ephemeral {
-            Backend::Memory if !kind.is_durable() => "memory, until the process stops".to_owned(),
-            Backend::Memory | Backend::Sqlite => file(&config.store.path),
+        let kept_in = match (kind.is_durable(), config.store.ephemeral, config.store.durable) {
+            (false, Backend::Memory, _) => "memory, until the process stops".to_owned(),
+            (false, Backend::Redis, _) => "Redis".to_owned(),
+            (false, Backend::Sqlite, _) | (true, _, Durable::Sqlite) => file(&config.store.path),
+            (false, Backend::Postgres, _) | (true, _, Durable::Postgres) => {
+                "the PostgreSQL database".to_owned()
+            }
         };
         Some(Row {
             kind: kind.name(),

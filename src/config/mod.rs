@@ -24,6 +24,7 @@ use crate::message::Lang;
 use crate::outbound::OutboundSettings;
 use crate::secret::Secret;
 use crate::service::{AppId, UpstreamName};
+use crate::store::{PostgresSettings, RedisSettings};
 use crate::upstream;
 
 pub use fault::{Fault, Faults, Warning};
@@ -144,12 +145,18 @@ pub struct Tls {
 }
 
 /// Where records are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Store {
     /// Where logins in flight, browser sessions and replay marks live.
     pub ephemeral: Backend,
-    /// The SQLite file, which holds whatever must outlive the process.
+    /// Where whatever must outlive every node lives.
+    pub durable: Durable,
+    /// The SQLite file, if either is there.
     pub path: PathBuf,
+    /// The PostgreSQL database, if either is there.
+    pub postgres: Option<PostgresSettings>,
+    /// Redis, if the ephemeral records are there.
+    pub redis: Option<RedisSettings>,
 }
 
 /// What can keep ephemeral records.
@@ -159,6 +166,19 @@ pub enum Backend {
     Memory,
     /// The SQLite file.
     Sqlite,
+    /// The PostgreSQL database.
+    Postgres,
+    /// Redis or Valkey.
+    Redis,
+}
+
+/// What can keep durable records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durable {
+    /// The SQLite file: one node.
+    Sqlite,
+    /// The PostgreSQL database: any number.
+    Postgres,
 }
 
 /// Where the root seal key comes from.

@@ -105,7 +105,7 @@ fn what_is_commented_out_is_accepted_too_and_shows_the_defaults() {
     let dir = place();
     let plain = read(SAMPLE, dir.path(), &[]).unwrap_or_else(|faults| panic!("{faults}"));
     let all = read(&uncommented(), dir.path(), &[]).unwrap_or_else(|faults| panic!("{faults}"));
-    assert_eq!((all.limits, all.session, all.store), (plain.limits, plain.session, plain.store));
+    assert_eq!((all.limits, all.session, all.store.path), (plain.limits, plain.session, plain.store.path));
     assert_eq!((all.event.format, all.event.level), (plain.event.format, plain.event.level));
     let outbound = |c: &OutboundSettings| (c.connect, c.total, c.max_body);
     assert_eq!(outbound(&all.outbound), outbound(&plain.outbound));

@@ -1,4 +1,4 @@
-//! The contract that every backend keeps, as one test: `tests/store.rs` runs it on each.
+//! The contract that every backend keeps, as one test: `tests/store` runs it on each.
 
 use std::error::Error;
 use std::sync::Arc;

@@ -8,6 +8,8 @@
 
 mod fields;
 mod memory;
+mod postgres;
+mod redis;
 mod sqlite;
 mod table;
 
@@ -20,8 +22,10 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 
+pub use self::redis::{Redis, RedisOpenError, RedisSettings};
 pub use fields::fields_of;
 pub use memory::Memory;
+pub use postgres::{OpenError as PostgresOpenError, Postgres, PostgresSettings};
 pub use sqlite::{OpenError, Sqlite};
 pub use table::{OwnerRef, Sealer, Table};
 
@@ -174,7 +178,8 @@ pub enum Spend<T> {
     Absent,
 }
 
-/// Why the store could not answer. Nothing was decided.
+/// Why the store could not answer. What was asked may have happened where a backend failed, but nobody was told
+/// so: what is single-use is then lost rather than accepted twice.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The kind's ceiling is reached: refused rather than evicting what is alive.

@@ -6,6 +6,7 @@ mod legacy;
 mod outbound;
 mod secrets;
 mod server;
+mod store;
 mod upstream;
 mod wire;
 
@@ -19,8 +20,8 @@ use super::{Config, Faults, Purpose};
 pub(super) fn check(document: &Document, base: &Path, purpose: Purpose) -> Result<Config, Faults> {
     let root = document.root();
     let server = server::server(root.section("server"), base);
-    let store = server::store(root.section("store"), base);
-    let seal_key = server::seal_key(root.section("keys"), base, &store.path);
+    let store = store::store(root.section("store"), base);
+    let seal_key = store::seal_key(root.section("keys"), base, &store);
     let session = server::session(root.section("session"));
     let limits = server::limits(root.section("limit"));
     let outbound = outbound::outbound(root.section("outbound"), base);

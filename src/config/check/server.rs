@@ -1,7 +1,7 @@
-//! `[server] [store] [keys] [session] [limit] [event]`: the process, and what it keeps and takes.
+//! `[server] [session] [limit] [event]`: the process, and what it takes.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,17 +10,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use url::Url;
 
 use super::alias;
-use super::secrets::{self, Names};
+use super::secrets;
 use crate::config::file::Section;
 use crate::config::value::{
     Raw, Wrong, address, boolean, choice, networks, on_loopback, plain_url, text, web_url, whole,
 };
-use crate::config::{
-    Aliases, Backend, EventConfig, Limits, Listener, ListenerKind, LogFormat, SealKey, Session, Store, Tls,
-};
+use crate::config::{Aliases, EventConfig, Limits, Listener, ListenerKind, LogFormat, Session, Tls};
 use crate::event::{Area, Level};
 use crate::message::Lang;
-use crate::secret::Secret;
 
 /// What `[server]` says.
 pub(super) struct Server {
@@ -183,6 +180,7 @@ fn tls(section: Section<'_>, base: &Path) -> Option<Tls> {
     Some(Tls { certificate: certificate?, key: key? })
 }
 
+/// The certificates of a PEM file, one at least.
 pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Wrong> {
     let right = "name a PEM file that holds the certificate, then its chain";
     let shown = path.display();
@@ -203,51 +201,6 @@ pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Wr
 fn fit(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<(), rustls::Error> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     rustls::sign::CertifiedKey::from_der(chain, key, &provider).map(drop)
-}
-
-pub(super) fn store(section: Section<'_>, base: &Path) -> Store {
-    let backends = [("memory", Backend::Memory), ("sqlite", Backend::Sqlite)];
-    let ephemeral = section.or("ephemeral", Backend::Memory, choice(&backends));
-    let path = section.or("path", base.join("relais.sqlite"), secrets::path(base));
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
-            let wrong = format!("lies in {}, which is no directory", parent.display());
-            section.fault(
-                "path",
-                Wrong { wrong, right: "make it, owned by the user that runs relais".to_owned() },
-            );
-        }
-        _ if path.is_dir() => section.fault("path", Wrong::new("is a directory", "name a file")),
-        _ => {}
-    }
-    section.finish();
-    Store { ephemeral, path }
-}
-
-/// The root seal key; by default beside the SQLite file `store`.
-pub(super) fn seal_key(section: Section<'_>, base: &Path, store: &Path) -> Option<SealKey> {
-    const NAMES: Names = Names { direct: "seal_key", file: "seal_key_file" };
-    let given = section.has(NAMES.direct) || section.has(NAMES.file);
-    let secret = secrets::optional(&section, &NAMES, base);
-    let key = match secret {
-        None if given => None,
-        None => Some(SealKey::Beside(beside(store))),
-        Some(text) => {
-            let mut key = [0; 32];
-            if hex::decode_to_slice(text.expose().trim(), &mut key).is_err() {
-                let at = if section.has(NAMES.direct) { NAMES.direct } else { NAMES.file };
-                let right = "write 64 hexadecimal digits (`openssl rand -hex 32`)";
-                section.fault(at, Wrong::new("is no key", right));
-            }
-            Some(SealKey::Given(Secret::new(key)))
-        }
-    };
-    section.finish();
-    key
-}
-
-fn beside(store: &Path) -> PathBuf {
-    store.with_extension("key")
 }
 
 pub(super) fn session(section: Section<'_>) -> Session {

@@ -1,4 +1,11 @@
-//! The store's contract on every backend, and what is asked of the file besides.
+//! The store's contract on every backend, and what is asked of each besides.
+
+mod measure;
+mod pair;
+mod postgres;
+mod redis;
+mod servers;
+mod shared;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -156,105 +163,10 @@ async fn a_damaged_file_is_refused() {
     assert!(matches!(Sqlite::open(&nowhere, |_| 10), Err(OpenError::Io { .. })));
 }
 
-/// What the verbs cost: `cargo test --release --test store -- --ignored --nocapture`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn measure() {
-    const N: u32 = 20_000;
-    let memory = Memory::new(|_| 1_000_000);
-    let keys: Vec<Key> = (0..u64::from(N)).map(key).collect();
-    let mut report = Vec::new();
-    macro_rules! time {
-        ($what:expr, $count:expr, $act:expr) => {
-            let began = Stopwatch::start();
-            for n in 0..u64::from($count) {
-                $act(n).await.unwrap();
-            }
-            report.push(format!("{:40} {:8.2} us", $what, began.micros() / f64::from($count)));
-        };
-    }
-    let (k, one) = (|n: u64| keys[usize::try_from(n).unwrap()], Owner([9; 32]));
-    let owned_by_one = |n: u64| Record { owners: vec![one], ..record(n) };
-    time!("memory insert_new", N, |n| memory.insert_new(Kind::Probe, k(n), record(n), NOW));
-    time!("memory put over", N, |n| memory.put(Kind::Probe, k(n), record(n), NOW));
-    time!("memory read", N, |n| memory.read(Kind::Probe, k(n), NOW));
-    time!("memory replace_if", N, |n| {
-        memory.replace_if(Kind::Probe, k(n), Version([2; 16]), record(n), NOW)
-    });
-    time!("memory spend", N, |n| memory.spend(Kind::Probe, k(n), NOW));
-    time!("memory forget", N, |n| memory.forget(Kind::Probe, k(n)));
-    time!("memory insert, 10 000 of one owner", 10_000_u32, |n| {
-        memory.insert_new(Kind::Answer, k(n), owned_by_one(n), NOW)
-    });
-    time!("memory count_owned of 10 000", N, |_| memory.count_owned(Kind::Answer, one, NOW));
-    time!("memory take, 10 000 of one owner", 10_000_u32, |n| memory.take(Kind::Answer, k(n), NOW));
-    time!("memory insert_new again", N, |n| memory.insert_new(Kind::Probe, k(n), record(n), NOW));
-    time!("memory take", N, |n| memory.take(Kind::Probe, k(n), NOW));
-    time!("memory insert_new again", N, |n| memory.insert_new(Kind::Probe, k(n), record(n), NOW));
-    time!("memory sweep of 20 000", 1_u32, |_| memory
-        .sweep(Kind::Probe, Timestamp::from_seconds(9_000_000_000)));
-    let table = table(Arc::new(memory), 7);
-    let value = "v".repeat(600);
-    let owners = [("app", &b"a"[..])];
-    time!("table insert_new, 600 bytes", N, |n: u64| {
-        let (handle, table, value) = (n.to_be_bytes(), &table, &value);
-        async move { table.insert_new(&handle, value, LAST, &owners, NOW).await }
-    });
-    time!("table read", N, |n: u64| {
-        let (handle, table) = (n.to_be_bytes(), &table);
-        async move { table.read(&handle, NOW).await }
-    });
-    time!("table take", N, |n: u64| {
-        let (handle, table) = (n.to_be_bytes(), &table);
-        async move { table.take(&handle, NOW).await }
-    });
-
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let sqlite = open(&directory.path().join("store"));
-    time!("sqlite put, alone", 200_u32, |n| sqlite.put(Kind::Answer, k(n), owned_by_one(n), NOW));
-    for writers in [32_u32, 256] {
-        let began = Stopwatch::start();
-        let tasks: Vec<_> = (0..writers)
-            .map(|writer| {
-                let sqlite = Arc::clone(&sqlite);
-                tokio::spawn(async move {
-                    for n in 0..10_000 / writers {
-                        let n = u64::from(writers * 1_000_000 + writer * 10_000 + n);
-                        let record = Record { owners: vec![Owner([9; 32])], ..record(n) };
-                        sqlite.put(Kind::Probe, key(n), record, NOW).await.unwrap();
-                    }
-                })
-            })
-            .collect();
-        for task in tasks {
-            task.await.unwrap();
-        }
-        let rows = f64::from(10_000 / writers * writers);
-        let each = began.micros() / rows;
-        report.push(format!(
-            "sqlite put, {writers:3} writers {:16} {each:8.2} us  {:.0} rows/s",
-            "",
-            1e6 / each
-        ));
-    }
-    time!("sqlite read", 10_000_u32, |n| sqlite.read(Kind::Answer, k(n % 200), NOW));
-    time!("sqlite count_owned of 20 000", 100_u32, |_| sqlite.count_owned(Kind::Probe, one, NOW));
-    time!("sqlite sweep of 20 000", 1_u32, |_| sqlite
-        .sweep(Kind::Probe, Timestamp::from_seconds(9_000_000_000)));
-    writeln!(std::io::stdout(), "{}", report.join("\n")).unwrap();
-}
-
-struct Stopwatch(std::time::Instant);
-
-impl Stopwatch {
-    #[expect(clippy::disallowed_methods, reason = "a stopwatch")]
-    fn start() -> Self {
-        Self(std::time::Instant::now())
-    }
-
-    fn micros(&self) -> f64 {
-        self.0.elapsed().as_secs_f64() * 1e6
-    }
+/// Into the test's output.
+#[expect(clippy::unwrap_used, reason = "a test's own output")]
+fn say(line: &str) {
+    writeln!(std::io::stdout(), "{line}").unwrap();
 }
 
 #[expect(clippy::unwrap_used, reason = "a test's own store")]

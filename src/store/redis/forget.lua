@@ -1,0 +1,2 @@
+remove(ARGV[4], read(ARGV[4]))
+return 1

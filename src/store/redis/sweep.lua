@@ -1,0 +1,1 @@
+return clear(tonumber(ARGV[4]))

@@ -1,0 +1,4 @@
+local key, record = ARGV[4], read(ARGV[4])
+if not lives(record) or record.spent then return false end
+remove(key, record)
+return fields(record)
