@@ -65,6 +65,11 @@ impl Servers {
         Self { postgres: servers::postgres(), redis: servers::redis(&[]) }
     }
 
+    /// For a backend that needs none.
+    pub fn none() -> Self {
+        Self { postgres: None, redis: None }
+    }
+
     /// The section `[store]`; `None` where a server is missing, which was said.
     fn section(&self, backend: Backend) -> Option<String> {
         let (ephemeral, durable) = backend.classes();
