@@ -76,22 +76,21 @@ pub fn send(port: u16, request: &Request) -> Result<TcpStream, Silence> {
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let (host, target) = request.url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let method = if request.form.is_some() { "POST" } else { "GET" };
-    let mut text = format!("{method} /{target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    let mut head =
+        vec![format!("{method} /{target} HTTP/1.1"), format!("Host: {host}"), "Connection: close".to_owned()];
     if !request.cookies.is_empty() {
         let cookies: Vec<_> = request.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        text += &format!("Cookie: {}\r\n", cookies.join("; "));
+        head.push(format!("Cookie: {}", cookies.join("; ")));
     }
     if let Some(authorization) = &request.authorization {
-        text += &format!("Authorization: {authorization}\r\n");
+        head.push(format!("Authorization: {authorization}"));
     }
-    if let Some(form) = &request.form {
-        let length = form.len();
-        text += &format!(
-            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{form}"
-        );
-    } else {
-        text += "\r\n";
+    let body = request.form.as_deref().unwrap_or_default();
+    if request.form.is_some() {
+        head.push("Content-Type: application/x-www-form-urlencoded".to_owned());
+        head.push(format!("Content-Length: {}", body.len()));
     }
+    let text = format!("{}\r\n\r\n{body}", head.join("\r\n"));
     stream.write_all(text.as_bytes()).map_err(|_| Silence::Cut)?;
     Ok(stream)
 }

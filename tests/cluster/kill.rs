@@ -105,6 +105,11 @@ fn cut(backend: Backend, site: &Site, node: &mut super::nodes::Node) {
         }
         assert!(possible.contains(&second) && possible.contains(&third), "{context}: {second:?}, {third:?}");
         assert!(!step.is_single_use() || third != step.first, "{context}: {third:?} twice");
+        if let (true, Some(begin)) = (backend.survives(), walk.asked.first()) {
+            let begun = Kind::of(&ask(node.public, begin).unwrap());
+            let goes_on = [Kind::ToProvider, Kind::ToApplication].contains(&begun);
+            assert!(goes_on, "{context}: the person can begin again, or has the answer: {begun:?}");
+        }
         told.push(format!("{} {second:?}", step.name));
     }
     say(&format!("{:<16}killed within: {}", "", told.join(", ")));

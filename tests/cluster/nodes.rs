@@ -73,19 +73,19 @@ impl Servers {
     /// The section `[store]`; `None` where a server is missing, which was said.
     fn section(&self, backend: Backend) -> Option<String> {
         let (ephemeral, durable) = backend.classes();
-        let mut text = format!("[store]\nephemeral = \"{ephemeral}\"\ndurable = \"{durable}\"\n");
+        let mut lines = vec![format!("[store]\nephemeral = \"{ephemeral}\"\ndurable = \"{durable}\"")];
         if durable == "postgres" {
             let port = self.postgres.as_ref()?.port;
             // Apart from those of the other backends on the same server.
             let schema = backend.name().replace('+', "_");
-            text += &format!(
-                "[store.postgres]\nurl = \"postgres://relais@127.0.0.1:{port}/postgres\"\nschema = \"{schema}\"\n"
-            );
+            lines.push(format!("[store.postgres]\nurl = \"postgres://relais@127.0.0.1:{port}/postgres\""));
+            lines.push(format!("schema = \"{schema}\""));
         }
         if ephemeral == "redis" {
-            text += &format!("[store.redis]\nurl = \"redis://127.0.0.1:{}/\"\n", self.redis.as_ref()?.port);
+            let port = self.redis.as_ref()?.port;
+            lines.push(format!("[store.redis]\nurl = \"redis://127.0.0.1:{port}/\""));
         }
-        Some(text)
+        Some(lines.join("\n"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The steps of a login and its end: what is asked, what comes, and what comes when it is asked again.
 
-use std::time::SystemTime;
+use relais::clock::{Clock as _, SystemClock};
 
 use super::RELAY;
 use super::http::{Answer, Cookies, Request, Silence, ask};
@@ -113,7 +113,7 @@ impl Step {
 
 /// The time, in whole seconds, as messages are stamped.
 pub fn seconds() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+    SystemClock.now().seconds()
 }
 
 /// One browser's way through the steps, and what it was told.
