@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::{App, Demo, Parts};
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Backend, Config, Durable, Limits, ListenerKind, SealKey};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::Events;
@@ -102,6 +102,11 @@ impl Process {
         let ephemeral = ephemeral(&config, &durable).await?;
         let ephemeral_survives = config.store.ephemeral != Backend::Memory;
         let clock = Arc::new(SystemClock);
+        if !ephemeral_survives {
+            // Stamps are whole seconds: whatever the former process has spent shall be stamped before the floor.
+            let into_second = clock.now().millis() % 1000;
+            tokio::time::sleep(Duration::from_millis(1000 - into_second)).await;
+        }
         let listeners = config.listeners.clone();
         let limits = listener_limits(&config.limits);
         let parts = Parts { clock, entropy, events, ephemeral, ephemeral_survives, durable, sealer };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::tables::{SpentMessage, UsedHandle};
 use super::{Failure, Journey};
 use crate::event::{Facts, Step, reasons};
+use crate::legacy::AHEAD;
 use crate::login::{BrowserId, LoginId};
 use crate::message::PublicMessage;
 use crate::request::LegacyRequest;
@@ -39,6 +40,10 @@ pub async fn finish(
             Some(&request.app),
             reasons::legacy::LOST_TO_ANOTHER,
         ));
+    }
+    // Stamped ahead of our clock, it would pass the floor of a start that comes at once.
+    if cx.floor.is_some() && !request.timeless && request.sealed_at.seconds() > now.seconds() {
+        cx.tables.spent_timeless.put(&request.mark, &spent, keep, &[], now).await?;
     }
     // The message's other logins have nothing left to win.
     let message = ("message", request.mark.as_slice());
@@ -103,9 +108,12 @@ pub async fn repeat(
     browser: Option<BrowserId>,
 ) -> Result<Repeat, Box<Failure>> {
     let now = cx.now();
-    let Some((spent, _)) = marks(cx, request).read(&request.mark, now).await? else {
-        return Ok(Repeat::New);
-    };
+    let mut found = marks(cx, request).read(&request.mark, now).await?;
+    // Stamped ahead of our clock, it may have been spent before this process started.
+    if found.is_none() && cx.floor.is_some_and(|floor| request.sealed_at <= floor.plus(AHEAD)) {
+        found = cx.tables.spent_timeless.read(&request.mark, now).await?;
+    }
+    let Some((spent, _)) = found else { return Ok(Repeat::New) };
     if Some(spent.browser) == browser
         && let Some(location) = again(cx, spent.login).await?
     {

@@ -59,7 +59,7 @@ pub fn inventory(kind: Kind, limits: &Limits, request_max_age: Duration, keys: &
             "until the message is too old anyway",
         ),
         Kind::SpentTimeless => (
-            "that a message of a KIF wire was answered",
+            "that a message was answered: of a KIF wire, or stamped ahead of the relay's clock",
             "",
             fields_of::<SpentMessage>(),
             Duration::from_secs(TIMELESS),

@@ -53,6 +53,8 @@ pub struct Journey<'a> {
     pub clock: &'a dyn Clock,
     /// Chance.
     pub entropy: &'a dyn Entropy,
+    /// The instant before which sealed messages are refused, where their marks do not outlive the process.
+    pub floor: Option<Timestamp>,
     /// Where events are said.
     pub trace: Trace,
 }

@@ -22,7 +22,8 @@ pub struct Tables {
     pub used: Table<UsedHandle>,
     /// By the message's mark.
     pub spent: Table<SpentMessage>,
-    /// By the mark of a message without a time; durable.
+    /// By the mark of a message without a time, or, where the others are in memory, with one that was still to come;
+    /// durable.
     pub spent_timeless: Table<SpentMessage>,
     /// The address that a browser was sent to, by login id.
     pub answers: Table<String>,

@@ -1,5 +1,7 @@
 //! Opening what an application sent: everything is checked here, before the upstream is troubled.
 
+use std::time::Duration;
+
 use super::{App, AppKey, Direction, Refused, callback, claims};
 use crate::clock::Timestamp;
 use crate::crypto::hash::sha256;
@@ -10,8 +12,8 @@ use crate::service::Demand;
 
 /// The longest `msg`, in characters.
 const MAX_MSG: usize = 8192;
-/// How far in the future a message may be dated, in seconds.
-const AHEAD: u64 = 60;
+/// How far in the future a message may be dated.
+pub const AHEAD: Duration = Duration::from_mins(1);
 /// For how long a message without a time is remembered, in seconds: a day.
 pub const TIMELESS: u64 = 86_400;
 
@@ -175,7 +177,7 @@ fn fresh(
     let max_age = app.request_max_age.as_secs();
     let offset_s = i64::try_from(i128::from(sealed) - i128::from(now_s)).ok();
     let refused = |reason| Err(Refused { reason, facts: Facts { offset_s, ..Facts::default() } });
-    if sealed > now_s.saturating_add(AHEAD) {
+    if sealed > now_s.saturating_add(AHEAD.as_secs()) {
         return refused(because::IN_THE_FUTURE);
     }
     if now_s.saturating_sub(sealed) > max_age || end.is_some_and(|end| now_s >= end.seconds()) {

@@ -25,7 +25,7 @@ pub use answer::{Answer, Return, Unanswerable, answer, refuse};
 pub use callback::CallbackRule;
 pub use claim::{Credentials, reference_handle};
 pub use keys::{BadKey, Direction, MasterKey};
-pub use message::{TIMELESS, open, open_logout, sealed};
+pub use message::{AHEAD, TIMELESS, open, open_logout, sealed};
 pub use usage::{Usage, Used};
 
 use wires::{FIXED_IV, Keyed, Wire};

@@ -40,7 +40,7 @@ pub enum Kind {
     UsedHandle,
     /// A message that was answered, by its mark.
     SpentMessage,
-    /// A message without a time that was answered, by its mark.
+    /// A message without a time, or with one that was still to come, that was answered, by its mark.
     SpentTimeless,
     /// The answer that a browser may get again for a minute, by login id.
     Answer,

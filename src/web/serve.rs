@@ -1,7 +1,7 @@
 //! Listeners: connections become requests, within limits of number, size and time.
 //!
 //! HTTP/1.1, plain or over TLS 1.2 and 1.3. Each request carries its [`Peer`]; when the process drains,
-//! what is in flight is finished.
+//! what is in flight is finished, and so is what was sent before anybody could know.
 
 use std::collections::HashMap;
 use std::io;
@@ -28,6 +28,10 @@ use tower::ServiceExt as _;
 
 use crate::peer::Peer;
 
+/// For how long a listener goes on once it is told to stop: balancers learn of it, and connections that they had
+/// opened, or kept, are not closed under a request.
+const NOTICE: Duration = Duration::from_millis(500);
+
 /// How many connections and requests a listener bears, and for how long it waits.
 #[derive(Clone, Debug)]
 pub struct ListenerLimits {
@@ -47,13 +51,13 @@ pub struct ListenerLimits {
     pub drain: Duration,
 }
 
-/// Serves `router` on `listener` until `stop` turns true, then finishes what is in flight.
+/// Serves `router` on `listener` until `stop` turns true, and a moment longer, then finishes what is in flight.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
     router: Router,
     limits: ListenerLimits,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let shared = Arc::new(Shared {
         router,
@@ -65,11 +69,22 @@ pub async fn serve(
         stop: stop.clone(),
     });
     let mut connections = JoinSet::new();
+    let noticed = noticed(stop);
+    tokio::pin!(noticed);
+    let mut closing = false;
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => break,
-            accepted = accept(&listener, &shared) => accepted,
+            () = &mut noticed, if !closing => {
+                closing = true;
+                continue;
+            }
+            // Those that the system has accepted already are ours to serve.
+            accepted = timeout(Duration::ZERO, accept(&listener, &shared)), if closing => match accepted {
+                Ok(Ok(accepted)) => Ok(accepted),
+                Ok(Err(_)) | Err(_) => break,
+            },
+            accepted = accept(&listener, &shared), if !closing => accepted,
         };
         while connections.try_join_next().is_some() {}
         match accepted {
@@ -87,6 +102,12 @@ pub async fn serve(
     drop(listener);
     let drained = async { while connections.join_next().await.is_some() {} };
     let _ = timeout(shared.limits.drain, drained).await;
+}
+
+/// Returns a moment after `stop` has turned true.
+async fn noticed(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+    sleep(NOTICE).await;
 }
 
 type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
@@ -155,8 +176,7 @@ impl Shared {
             .max_header_size(self.limits.head_bytes)
             .max_buf_size(self.limits.head_bytes.saturating_mul(2).max(8192))
             .serve_connection(TokioIo::new(stream), service);
-        let mut stop = self.stop.clone();
-        let stopping = stop.wait_for(|stop| *stop);
+        let stopping = noticed(self.stop.clone());
         tokio::pin!(stopping);
         let mut draining = false;
         let ended = std::future::poll_fn(|cx| {

@@ -84,6 +84,7 @@ impl Visit {
             limits: &self.rules.journey,
             clock: &*means.clock,
             entropy: &*means.entropy,
+            floor: means.floor,
             trace: self.trace.clone(),
         }
     }

@@ -170,8 +170,15 @@ async fn a_stop_finishes_what_is_in_flight() {
     let mut busy = TcpStream::connect(served.address).await.unwrap();
     busy.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let idle = TcpStream::connect(served.address).await.unwrap();
+    let mut late = TcpStream::connect(served.address).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     served.stop.send(true).unwrap();
+    // A balancer that had connected, or does not know yet.
+    late.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    assert!(
+        exchange(&served, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.ends_with("done")
+    );
+    assert!(read_to_end(&mut late).await.ends_with("done"));
     let answer = read_to_end(&mut busy).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
     tokio::time::timeout(Duration::from_secs(3), served.task).await.expect("it ended").unwrap();

@@ -1,0 +1,118 @@
+//! A browser and an application's server, one connection per request, to the node that the test chooses.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// The cookies of one browser, whatever the host: names tell relay and provider apart.
+pub type Cookies = BTreeMap<String, String>;
+
+/// One request as it goes over the wire; it can be sent again.
+#[derive(Clone)]
+pub struct Request {
+    pub url: String,
+    /// A form makes it a POST.
+    pub form: Option<String>,
+    pub authorization: Option<String>,
+    pub cookies: Cookies,
+}
+
+impl Request {
+    pub fn get(url: &str, cookies: &Cookies) -> Self {
+        Self { url: url.to_owned(), form: None, authorization: None, cookies: cookies.clone() }
+    }
+
+    pub fn post(url: &str, form: &[(&str, &str)], cookies: &Cookies) -> Self {
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        Self { form: Some(form), ..Self::get(url, cookies) }
+    }
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub location: Option<String>,
+    pub body: String,
+    set: Cookies,
+}
+
+impl Answer {
+    /// Adds the cookies that it sets, and forgets none.
+    pub fn add(&self, cookies: &mut Cookies) {
+        cookies.extend(
+            self.set.iter().filter(|(_, value)| !value.is_empty()).map(|(n, v)| (n.clone(), v.clone())),
+        );
+    }
+
+    /// Keeps the cookies that it sets.
+    pub fn keep(&self, cookies: &mut Cookies) {
+        for (name, value) in &self.set {
+            if value.is_empty() {
+                cookies.remove(name);
+            } else {
+                cookies.insert(name.clone(), value.clone());
+            }
+        }
+    }
+
+    /// The token of the page's form.
+    pub fn token(&self) -> Option<&str> {
+        self.body.split_once("name=\"token\" value=\"")?.1.split('"').next()
+    }
+}
+
+/// No answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// Nobody listens: the request was not sent, and may go to another node.
+    NotSent,
+    /// It was sent, and what became of it is not known.
+    Cut,
+}
+
+/// Sends without waiting for the answer.
+pub fn send(port: u16, request: &Request) -> Result<TcpStream, Silence> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(|_| Silence::NotSent)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let (host, target) = request.url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let method = if request.form.is_some() { "POST" } else { "GET" };
+    let mut head =
+        vec![format!("{method} /{target} HTTP/1.1"), format!("Host: {host}"), "Connection: close".to_owned()];
+    if !request.cookies.is_empty() {
+        let cookies: Vec<_> = request.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        head.push(format!("Cookie: {}", cookies.join("; ")));
+    }
+    if let Some(authorization) = &request.authorization {
+        head.push(format!("Authorization: {authorization}"));
+    }
+    let body = request.form.as_deref().unwrap_or_default();
+    if request.form.is_some() {
+        head.push("Content-Type: application/x-www-form-urlencoded".to_owned());
+        head.push(format!("Content-Length: {}", body.len()));
+    }
+    let text = format!("{}\r\n\r\n{body}", head.join("\r\n"));
+    stream.write_all(text.as_bytes()).map_err(|_| Silence::Cut)?;
+    Ok(stream)
+}
+
+/// Sends and reads the answer to its end.
+pub fn ask(port: u16, request: &Request) -> Result<Answer, Silence> {
+    let mut stream = send(port, request)?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).map_err(|_| Silence::Cut)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").ok_or(Silence::Cut)?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(Silence::Cut)?;
+    let mut answer = Answer { status, location: None, body: body.to_owned(), set: Cookies::new() };
+    for line in head.lines().skip(1) {
+        let Some((name, value)) = line.split_once(": ") else { continue };
+        if name.eq_ignore_ascii_case("location") {
+            answer.location = Some(value.to_owned());
+        } else if name.eq_ignore_ascii_case("set-cookie")
+            && let Some((name, value)) = value.split(';').next().and_then(|pair| pair.split_once('='))
+        {
+            answer.set.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    Ok(answer)
+}

@@ -1,0 +1,246 @@
+//! `relais serve` as an operator runs it: nodes of one site, with one provider, one seal key and one application.
+
+use std::fs::{self, File, Permissions};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use super::http::{Cookies, Request, ask};
+use super::legacy_app::LegacyApp;
+use super::{RELAY, servers};
+
+const SECRET: &str = "the secret of this test, 32 letters";
+/// The application that claims its answers.
+pub const APP: &str = "compta";
+
+/// Where records are: the ephemeral class, then the durable one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    MemorySqlite,
+    Sqlite,
+    Postgres,
+    RedisPostgres,
+}
+
+impl Backend {
+    pub const ALL: [Self; 4] = [Self::MemorySqlite, Self::Sqlite, Self::Postgres, Self::RedisPostgres];
+    /// Those that several nodes can share.
+    pub const SHARED: [Self; 2] = [Self::Postgres, Self::RedisPostgres];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MemorySqlite => "memory+sqlite",
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::RedisPostgres => "redis+postgres",
+        }
+    }
+
+    /// Whether what was acknowledged outlives the process.
+    pub fn survives(self) -> bool {
+        self != Self::MemorySqlite
+    }
+
+    fn classes(self) -> (&'static str, &'static str) {
+        match self {
+            Self::MemorySqlite => ("memory", "sqlite"),
+            Self::Sqlite => ("sqlite", "sqlite"),
+            Self::Postgres => ("postgres", "postgres"),
+            Self::RedisPostgres => ("redis", "postgres"),
+        }
+    }
+}
+
+/// The servers that backends need; for the test that starts them.
+pub struct Servers {
+    postgres: Option<servers::Server>,
+    redis: Option<servers::Server>,
+}
+
+impl Servers {
+    pub fn start() -> Self {
+        Self { postgres: servers::postgres(), redis: servers::redis(&[]) }
+    }
+
+    /// For a backend that needs none.
+    pub fn none() -> Self {
+        Self { postgres: None, redis: None }
+    }
+
+    /// The section `[store]`; `None` where a server is missing, which was said.
+    fn section(&self, backend: Backend) -> Option<String> {
+        let (ephemeral, durable) = backend.classes();
+        let mut lines = vec![format!("[store]\nephemeral = \"{ephemeral}\"\ndurable = \"{durable}\"")];
+        if durable == "postgres" {
+            let port = self.postgres.as_ref()?.port;
+            // Apart from those of the other backends on the same server.
+            let schema = backend.name().replace('+', "_");
+            lines.push(format!("[store.postgres]\nurl = \"postgres://relais@127.0.0.1:{port}/postgres\""));
+            lines.push(format!("schema = \"{schema}\""));
+        }
+        if ephemeral == "redis" {
+            let port = self.redis.as_ref()?.port;
+            lines.push(format!("[store.redis]\nurl = \"redis://127.0.0.1:{port}/\""));
+        }
+        Some(lines.join("\n"))
+    }
+}
+
+/// What all nodes have in common.
+pub struct Site {
+    pub app: LegacyApp,
+    pub provider: u16,
+    store: String,
+    directory: tempfile::TempDir,
+    _provider: tokio::runtime::Runtime,
+}
+
+fn secret(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A port below those that the system gives to outgoing connections, so that a node finds its own again.
+fn port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = 10_000 + u16::try_from(std::process::id() % 900).unwrap() * 10;
+    let mut ports = (0..900).map(|_| start + NEXT.fetch_add(1, Ordering::SeqCst));
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+}
+
+impl Site {
+    pub fn new(servers: &Servers, backend: Backend) -> Option<Self> {
+        let store = servers.section(backend)?;
+        let directory = tempfile::tempdir().unwrap();
+        secret(&directory.path().join("seal.key"), &"0123456789abcdef".repeat(4));
+        secret(&directory.path().join("provider.secret"), SECRET);
+        secret(&directory.path().join("compta.key"), &LegacyApp::key_hex(APP));
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let socket = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let provider = socket.local_addr().unwrap().port();
+        let stub = stub_upstream::Stub::builder(format!("http://127.0.0.1:{provider}"))
+            .client(
+                "relais",
+                SECRET,
+                &[format!("{RELAY}/callback/provider")],
+                &[format!("{RELAY}/logout/return/provider")],
+            )
+            .auto_login(Some("angela"))
+            .build()
+            .unwrap();
+        runtime.spawn(stub_upstream::serve(socket, stub, std::future::pending()));
+        Some(Self { app: LegacyApp::new(APP), provider, store, directory, _provider: runtime })
+    }
+
+    /// A node, running.
+    pub fn node(&self) -> Node {
+        let (public, management, provider) = (port(), port(), self.provider);
+        let directory = self.directory.path().to_owned();
+        let config = directory.join(format!("{public}.toml"));
+        let text = format!(
+            r#"
+[server]
+public_url = "{RELAY}"
+listeners = [
+  {{ address = "127.0.0.1:{public}", kind = "public" }},
+  {{ address = "127.0.0.1:{management}", kind = "management" }},
+]
+[keys]
+seal_key_file = "seal.key"
+[limit]
+connections_per_address = 4096
+refused_messages_per_minute = 1000000
+wrong_claims_per_minute = 1000000
+logins_per_address = 10000
+[event]
+format = "json"
+[upstream.provider]
+profile = "generic"
+issuer = "http://127.0.0.1:{provider}/generic"
+client_id = "relais"
+client_secret_file = "provider.secret"
+[legacy.{APP}]
+name = "Comptabilité"
+home_url = "http://127.0.0.1:9000/"
+callbacks = [{{ url = "{callback}", query_keys = ["vue"] }}]
+key_file = "compta.key"
+upstream = "provider"
+delivery = "reference"
+scopes = ["openid", "profile"]
+claims = ["given_name"]
+{store}"#,
+            callback = self.app.callback_base(),
+            store = self.store,
+        );
+        fs::write(&config, text).unwrap();
+        let mut node = Node { public, management, config, process: None };
+        node.start();
+        node
+    }
+}
+
+/// One process. It ends with the test.
+pub struct Node {
+    pub public: u16,
+    pub management: u16,
+    config: PathBuf,
+    process: Option<Child>,
+}
+
+impl Node {
+    /// Starts it, and waits until it is ready.
+    pub fn start(&mut self) {
+        let log = File::options().create(true).append(true).open(self.config.with_extension("log")).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_relais"))
+            .args(["serve", "--config"])
+            .arg(&self.config)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .spawn()
+            .unwrap();
+        while !is_ready(self.management) {
+            assert!(child.try_wait().unwrap().is_none(), "{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.process = Some(child);
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().unwrap();
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    /// SIGTERM, as service managers do; waits for the end.
+    pub fn terminate(&mut self) {
+        let mut process = self.process.take().unwrap();
+        let pid = process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert_eq!(process.wait().unwrap().code(), Some(0), "{}", self.log());
+    }
+
+    /// What it said so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.config.with_extension("log")).unwrap()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// What a balancer asks a node.
+pub fn is_ready(management: u16) -> bool {
+    let url = format!("http://127.0.0.1:{management}/health/ready");
+    ask(management, &Request::get(&url, &Cookies::new())).is_ok_and(|answer| answer.status == 200)
+}

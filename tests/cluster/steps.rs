@@ -1,0 +1,243 @@
+//! The steps of a login and its end: what is asked, what comes, and what comes when it is asked again.
+
+use relais::clock::{Clock as _, SystemClock};
+
+use super::RELAY;
+use super::http::{Answer, Cookies, Request, Silence, ask};
+use super::legacy_app::{Attempt, LegacyApp, parameter};
+use super::nodes::{APP, Site};
+
+/// What an answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// On to the provider: to sign in, or to sign out there.
+    ToProvider,
+    /// The page that asks.
+    Question,
+    /// Back to the application, with an answer.
+    ToApplication,
+    /// The sealed answer itself.
+    Claimed,
+    /// The page that says that nobody is signed in.
+    SignedOut,
+    /// A page, or a status, that refuses.
+    Refused,
+    /// A failure of ours; never expected.
+    Failed,
+}
+
+impl Kind {
+    pub fn of(answer: &Answer) -> Self {
+        let to = answer.location.as_deref().unwrap_or_default();
+        match answer.status {
+            303 if to.contains("/retour.cgi?") => Self::ToApplication,
+            303 if to.contains("/generic/") => Self::ToProvider,
+            200 if answer.token().is_some() => Self::Question,
+            200 if answer.body.starts_with("<!") => Self::SignedOut,
+            200 => Self::Claimed,
+            400..500 => Self::Refused,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// One step.
+pub struct Step {
+    /// Its name.
+    pub name: &'static str,
+    /// What the relay has promised once its answer is here.
+    pub acknowledged: &'static str,
+    /// How it is asked.
+    pub ask: fn(&Walk) -> Request,
+    /// What comes.
+    pub first: Kind,
+    /// What comes when the same request is sent again, at whatever node.
+    pub again: Kind,
+    /// What comes instead once the step of this name was answered.
+    pub since: Option<(&'static str, Kind)>,
+    /// What comes after a restart that has lost the ephemeral class.
+    pub forgotten: Kind,
+}
+
+use Kind::{Claimed, Question, Refused, SignedOut, ToApplication, ToProvider};
+
+/// Every step, in order.
+#[rustfmt::skip]
+pub const STEPS: &[Step] = &[
+    Step { name: "begin", acknowledged: "the login waits under its state", ask: |walk| walk.get(&walk.message),
+        first: ToProvider, again: ToProvider, since: Some(("confirm", ToApplication)), forgotten: Refused },
+    Step { name: "callback", acknowledged: "the state is spent, the session is open", ask: |walk| walk.get(&walk.returned),
+        first: Question, again: Refused, since: None, forgotten: Refused },
+    Step { name: "confirm", acknowledged: "the message is spent, its answer waits to be claimed",
+        ask: |walk| Request::post(&format!("{RELAY}/idp/confirm"), &[("token", &walk.token), ("decision", "yes")], &walk.cookies),
+        first: ToApplication, again: ToApplication, since: None, forgotten: Refused },
+    Step { name: "message of another", acknowledged: "nothing", ask: |walk| Request::get(&walk.message, &Cookies::new()),
+        first: Refused, again: Refused, since: None, forgotten: Refused },
+    Step { name: "claim", acknowledged: "the reference is spent",
+        ask: |walk| walk.claim(&walk.reference),
+        first: Claimed, again: Refused, since: None, forgotten: Refused },
+    Step { name: "session", acknowledged: "the session serves", ask: |walk| walk.get(&walk.second),
+        first: Question, again: Question, since: Some(("logout confirm", ToProvider)), forgotten: Refused },
+    Step { name: "logout", acknowledged: "the question waits", ask: |walk| walk.get(&format!("{RELAY}/logout/{APP}")),
+        first: Question, again: Question, since: Some(("logout confirm", SignedOut)), forgotten: SignedOut },
+    Step { name: "logout confirm", acknowledged: "the session has ended",
+        ask: |walk| Request::post(&format!("{RELAY}/logout/{APP}"), &[("token", &walk.token)], &walk.cookies),
+        first: ToProvider, again: Refused, since: None, forgotten: Refused },
+    Step { name: "logout return", acknowledged: "nothing", ask: |walk| walk.get(&walk.returned),
+        first: SignedOut, again: SignedOut, since: None, forgotten: SignedOut },
+    Step { name: "after logout", acknowledged: "the login waits under its state",
+        ask: |walk| Request::get(&walk.third, &walk.signed_in),
+        first: ToProvider, again: ToProvider, since: None, forgotten: Refused },
+];
+
+/// The place of a step.
+pub fn place(name: &str) -> usize {
+    STEPS.iter().position(|step| step.name == name).unwrap()
+}
+
+impl Step {
+    /// What the same request gets once the step at `reached` was answered, without or with what is ephemeral.
+    pub fn repeated(&self, reached: usize, survives: bool) -> Kind {
+        match self.since {
+            _ if !survives => self.forgotten,
+            Some((name, kind)) if reached >= place(name) => kind,
+            _ => self.again,
+        }
+    }
+
+    /// Whether a second success would be a double spend.
+    pub fn is_single_use(&self) -> bool {
+        self.first != self.again
+    }
+}
+
+/// The time, in whole seconds, as messages are stamped.
+pub fn seconds() -> u64 {
+    SystemClock.now().seconds()
+}
+
+/// One browser's way through the steps, and what it was told.
+#[derive(Clone)]
+pub struct Walk {
+    app: LegacyApp,
+    attempt: Attempt,
+    provider: u16,
+    pub cookies: Cookies,
+    /// The cookies as they were while somebody was signed in.
+    signed_in: Cookies,
+    message: String,
+    second: String,
+    third: String,
+    returned: String,
+    pub token: String,
+    pub reference: String,
+    /// What was asked so far, each as it was sent.
+    pub asked: Vec<Request>,
+    /// Where the answer sent the browser.
+    pub answer: Option<String>,
+}
+
+impl Walk {
+    /// A person with a fresh browser, who comes from the application.
+    pub fn new(site: &Site) -> Self {
+        Self::stamped(site, 0)
+    }
+
+    /// The same, from an application whose clock is so many seconds ahead of ours.
+    pub fn stamped(site: &Site, ahead: i64) -> Self {
+        let now = seconds().saturating_add_signed(ahead);
+        let (attempt, message) = site.app.start(now);
+        Self {
+            attempt,
+            message,
+            second: site.app.start(now).1,
+            third: site.app.start(now).1,
+            app: site.app.clone(),
+            provider: site.provider,
+            cookies: Cookies::new(),
+            signed_in: Cookies::new(),
+            returned: String::new(),
+            token: String::new(),
+            reference: String::new(),
+            asked: Vec::new(),
+            answer: None,
+        }
+    }
+
+    fn get(&self, url: &str) -> Request {
+        Request::get(url, &self.cookies)
+    }
+
+    fn claim(&self, reference: &str) -> Request {
+        let credentials = format!("{APP}:{}", self.app.claim_password());
+        let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, credentials);
+        let authorization = Some(format!("Basic {encoded}"));
+        let form = [("ref", reference)];
+        Request { authorization, ..Request::post(&format!("{RELAY}/idp/claim"), &form, &Cookies::new()) }
+    }
+
+    /// The request of the next step.
+    pub fn next(&self) -> Request {
+        (STEPS[self.asked.len()].ask)(self)
+    }
+
+    /// Takes the answer to `request`, as a browser, the provider and the application would.
+    pub fn took(&mut self, mut request: Request, answer: &Answer) -> Kind {
+        let kind = Kind::of(answer);
+        // Again means: by the browser that had this answer.
+        answer.add(&mut request.cookies);
+        self.asked.push(request);
+        answer.keep(&mut self.cookies);
+        let location = answer.location.clone().unwrap_or_default();
+        match kind {
+            ToProvider => self.returned = self.at_provider(location),
+            Question => {
+                answer.token().unwrap().clone_into(&mut self.token);
+                self.signed_in = self.cookies.clone();
+            }
+            ToApplication => {
+                self.reference = parameter(&location, "info").unwrap();
+                self.answer = Some(location);
+            }
+            Claimed => {
+                self.app.accept(&answer.body, &self.attempt);
+            }
+            SignedOut | Refused | Kind::Failed => {}
+        }
+        kind
+    }
+
+    /// Follows the provider until it sends the browser back.
+    fn at_provider(&mut self, mut url: String) -> String {
+        for _ in 0..8 {
+            if url.starts_with(RELAY) {
+                return url;
+            }
+            let answer = ask(self.provider, &self.get(&url)).unwrap();
+            answer.keep(&mut self.cookies);
+            let location = answer.location.unwrap_or_else(|| panic!("{}: {}", answer.status, answer.body));
+            url = url::Url::parse(&url).unwrap().join(&location).unwrap().into();
+        }
+        panic!("the provider goes round in circles");
+    }
+
+    /// Asks the next step of a node that is there.
+    pub fn step(&mut self, port: u16) -> Result<Kind, Silence> {
+        let request = self.next();
+        let answer = ask(port, &request)?;
+        Ok(self.took(request, &answer))
+    }
+
+    /// Sends every step so far again; each must come as it should.
+    pub fn repeat_all(&self, port: u16, survives: bool, context: &str) {
+        let reached = self.asked.len() - 1;
+        for (step, request) in STEPS.iter().zip(&self.asked) {
+            let answer = ask(port, request).unwrap();
+            let (kind, right) = (Kind::of(&answer), step.repeated(reached, survives));
+            assert_eq!(kind, right, "{context}: `{}` again, after `{}`", step.name, STEPS[reached].name);
+            if kind == ToApplication {
+                assert_eq!(answer.location, self.answer, "{context}: the same answer, not another");
+            }
+        }
+    }
+}
