@@ -77,8 +77,8 @@ class Application:
         answer = self.provider.get(self.provider.server_metadata["userinfo_endpoint"], token=token)
         answer.raise_for_status()
         keys = KeySet.import_key_set(self.provider.fetch_jwk_set())
-        registry = JWSRegistry(algorithms=["ES256"], strict_check_header=False)
-        return jwt.decode(answer.text, keys, registry=registry).claims
+        allowed = JWSRegistry(algorithms=["ES256"], strict_check_header=False)
+        return jwt.decode(answer.text, keys, registry=allowed).claims
 
     def sign_in(self, **choice):
         away = self.visitor.get("/login").location
