@@ -1,29 +1,24 @@
-//! `/keys`: the keyring of a running relay, for `relais keys`. No login: whoever calls from this machine is the
-//! operator, even where the listener is open to others for the sake of health and figures.
-//!
-//! A page in a browser on this machine is not. It cannot send JSON across origins without asking first, which
-//! is never granted; and whatever a browser sends of a page's own accord names its origin.
+//! `/keys`: the keyring of a running relay, for `relais keys`. Orders are JSON, which a page cannot send across origins
+//! without asking first.
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde_json::json;
 
+use super::guard::{Caller, from_here, operator};
 use crate::app::App;
 use crate::keys::{KeyringError, Listed, Retirement, Rotation};
 use crate::outbound::chain;
-use crate::peer::Peer;
-
-type Caller = Option<Extension<Peer>>;
 
 /// Every key, never its private half.
 pub(super) async fn list(State(app): State<Arc<App>>, peer: Caller) -> Response {
-    if let Err(refused) = from_here(peer.as_ref()) {
-        return refused;
+    if let Err(refused) = from_here(&peer) {
+        return refusal(StatusCode::FORBIDDEN, refused);
     }
     let listed = app.means.keyring.list(app.means.clock.now()).await;
     answer(&app, listed)
@@ -36,7 +31,7 @@ pub(super) async fn rotate(
     headers: HeaderMap,
     body: Result<Json<Rotation>, JsonRejection>,
 ) -> Response {
-    match order(&app, peer.as_ref(), &headers, body, |rotation| rotation.issuer.as_deref()) {
+    match order(&app, &peer, &headers, body, |rotation| rotation.issuer.as_deref()) {
         Ok(rotation) => answer(&app, app.means.keyring.rotate(&rotation, app.means.clock.now()).await),
         Err(refused) => refused,
     }
@@ -49,7 +44,7 @@ pub(super) async fn retire(
     headers: HeaderMap,
     body: Result<Json<Retirement>, JsonRejection>,
 ) -> Response {
-    match order(&app, peer.as_ref(), &headers, body, |retirement| retirement.issuer.as_deref()) {
+    match order(&app, &peer, &headers, body, |retirement| retirement.issuer.as_deref()) {
         Ok(retirement) => {
             answer(&app, app.means.keyring.retire(&retirement.kid, app.means.clock.now()).await)
         }
@@ -57,26 +52,15 @@ pub(super) async fn retire(
     }
 }
 
-fn from_here(peer: Option<&Extension<Peer>>) -> Result<(), Response> {
-    if peer.is_some_and(|peer| peer.address.is_loopback()) {
-        Ok(())
-    } else {
-        Err(refusal(StatusCode::FORBIDDEN, "only from this machine"))
-    }
-}
-
 /// The order, if it comes from this machine but from no browser, and is for this relay.
 fn order<T>(
     app: &App,
-    peer: Option<&Extension<Peer>>,
+    peer: &Caller,
     headers: &HeaderMap,
     body: Result<Json<T>, JsonRejection>,
     issuer: impl Fn(&T) -> Option<&str>,
 ) -> Result<T, Response> {
-    from_here(peer)?;
-    if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
-        return Err(refusal(StatusCode::FORBIDDEN, "not from a browser"));
-    }
+    operator(peer, headers).map_err(|refused| refusal(StatusCode::FORBIDDEN, refused))?;
     let Json(order) = body.map_err(|wrong| refusal(wrong.status(), &wrong.body_text()))?;
     if issuer(&order).is_some_and(|issuer| issuer != app.rules().issuer) {
         return Err(refusal(StatusCode::CONFLICT, "another relay is meant"));

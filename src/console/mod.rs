@@ -1,5 +1,6 @@
 //! The management listener: for operators and their machines, never for browsers from outside.
 
+mod guard;
 mod keys;
 mod metrics;
 mod reload;

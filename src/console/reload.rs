@@ -3,16 +3,21 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
+use super::guard::{Caller, operator};
 use super::text;
 use crate::reload::Reloader;
 
-/// Reloads, unless a browser asks: this listener has no login, and a page could make one send this.
-pub(super) async fn reload(State(reloader): State<Option<Arc<Reloader>>>, headers: HeaderMap) -> Response {
-    if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
-        return text(StatusCode::FORBIDDEN, "not for browsers\n");
+/// Reloads, if the operator asks.
+pub(super) async fn reload(
+    State(reloader): State<Option<Arc<Reloader>>>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Response {
+    if let Err(refused) = operator(&caller, &headers) {
+        return text(StatusCode::FORBIDDEN, format!("{refused}\n"));
     }
     let Some(reloader) = reloader else {
         return text(StatusCode::CONFLICT, "this relay has no configuration file\n");

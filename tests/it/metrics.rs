@@ -3,6 +3,7 @@
 use axum::body::{Body, to_bytes};
 use http::Request;
 use relais::console;
+use relais::peer::Peer;
 use tower::ServiceExt as _;
 
 use crate::harness::World;
@@ -49,4 +50,25 @@ async fn who_still_uses_a_weak_wire() {
         assert!(after.contains(&line), "{line} is not in {after:#?}");
     }
     assert!(after.iter().all(|line| !line.starts_with(&format!("{last}{{app=\"vieux-gcm\""))), "never used");
+}
+
+/// The listener may be open to others for these figures: orders come from this machine only, and from no browser.
+#[tokio::test]
+async fn orders_come_from_this_machine() {
+    let world = World::new().await;
+    let status = async |address: Option<[u8; 4]>, origin: bool| {
+        let mut request = Request::post("/reload");
+        if origin {
+            request = request.header("origin", "https://evil.example");
+        }
+        let mut request = request.body(Body::empty()).unwrap();
+        if let Some(address) = address {
+            request.extensions_mut().insert(Peer::at((address, 4000).into()));
+        }
+        console::router(world.app.clone(), None).oneshot(request).await.unwrap().status().as_u16()
+    };
+    assert_eq!(status(Some([192, 0, 2, 7]), false).await, 403);
+    assert_eq!(status(None, false).await, 403);
+    assert_eq!(status(Some([127, 0, 0, 1]), true).await, 403);
+    assert_eq!(status(Some([127, 0, 0, 1]), false).await, 409, "taken, but this world has no file to read");
 }
