@@ -200,6 +200,12 @@ impl App {
         self.means.keyring.prepare(config.wanted_keys(), config.keys, self.means.clock.now()).await
     }
 
+    /// Seals the keyring under the present root key, where the other one has sealed it; to be called at the start.
+    pub async fn reseal_keys(&self) -> Result<(), KeyringError> {
+        let resealed = self.means.keyring.reseal(self.means.clock.now()).await;
+        resealed.inspect_err(|error| self.means.keyring.failed(error))
+    }
+
     /// Makes the keys that the configuration in force needs; to be called before anything is served, and from time to
     /// time.
     pub async fn tend_keys(&self) -> Result<(), KeyringError> {

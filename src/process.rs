@@ -111,6 +111,7 @@ impl Process {
         let limits = listener_limits(&config.limits);
         let parts = Parts { clock, entropy, events, ephemeral, ephemeral_survives, durable, sealer };
         let app = Arc::new(App::new(config, parts, demo)?);
+        app.reseal_keys().await?;
         app.tend_keys().await?;
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
@@ -168,7 +169,8 @@ pub async fn durable(
         Durable::Sqlite => sqlite(config)?,
         Durable::Postgres => postgres(config).await?,
     };
-    Ok((store, Sealer::new(&root, entropy.clone())))
+    let sealer = Sealer::new(&root, entropy.clone());
+    Ok((store, config.other_seal_key.iter().fold(sealer, Sealer::opening_also)))
 }
 
 /// The store of what may be lost; the durable one, where both are in one place.

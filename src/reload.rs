@@ -17,6 +17,7 @@ use crate::config::{Config, EventConfig, Faults, Limits, Listener, SealKey, Stor
 use crate::event::{Facts, Step, reasons};
 use crate::keys::KeyringError;
 use crate::outbound::{OutboundSettings, chain};
+use crate::secret::Secret;
 use crate::web::tls::{BadTls, Certificate};
 
 /// Reads the configuration anew.
@@ -130,7 +131,7 @@ impl Reloader {
 pub struct BuiltOn {
     listeners: Vec<Listener>,
     store: Store,
-    seal_key: SealKey,
+    seal_keys: (SealKey, Option<Secret<[u8; 32]>>),
     limits: Limits,
     outbound: OutboundSettings,
     event: EventConfig,
@@ -142,7 +143,7 @@ impl BuiltOn {
         Self {
             listeners: config.listeners.clone(),
             store: config.store.clone(),
-            seal_key: config.seal_key.clone(),
+            seal_keys: (config.seal_key.clone(), config.other_seal_key.clone()),
             limits: config.limits.clone(),
             outbound: config.outbound.clone(),
             event: config.event.clone(),
@@ -154,7 +155,7 @@ impl BuiltOn {
         let parts = [
             ("server.listeners", self.listeners != other.listeners),
             ("[store]", self.store != other.store),
-            ("the seal key", self.seal_key != other.seal_key),
+            ("the seal key", self.seal_keys != other.seal_keys),
             ("[limit]", self.limits != other.limits),
             ("[outbound]", self.outbound != other.outbound),
             ("[event]", self.event != other.event),

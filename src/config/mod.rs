@@ -82,6 +82,8 @@ pub struct Config {
     pub store: Store,
     /// The root key that seals what is kept.
     pub seal_key: SealKey,
+    /// A root key that opens what it has sealed, and seals nothing: the former one, or the next.
+    pub other_seal_key: Option<Secret<[u8; 32]>>,
     /// How our own keys succeed one another.
     pub keys: keys::Policy,
     /// How long a session lives.

@@ -19,6 +19,7 @@ pub(super) fn place() -> tempfile::TempDir {
     secret(dir.path(), "compta.key", &"0123".repeat(16));
     secret(dir.path(), "compta.previous.key", &"4567".repeat(16));
     secret(dir.path(), "seal.key", &"89ab".repeat(16));
+    secret(dir.path(), "former.key", &"cdef".repeat(16));
     for name in ["fc.client.pem", "fc.decryption.pem"] {
         secret(dir.path(), name, &rcgen::KeyPair::generate().unwrap().serialize_pem());
     }

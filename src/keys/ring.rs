@@ -123,6 +123,12 @@ impl Keyring {
         self.toward(&Aim { wanted, policy }, now).await
     }
 
+    /// Seals anew what lies under the other root key, since a key outlives every other record.
+    pub async fn reseal(&self, now: Timestamp) -> Result<(), KeyringError> {
+        self.table.reseal_owned(RING, now).await?;
+        Ok(())
+    }
+
     async fn toward(&self, aim: &Aim, now: Timestamp) -> Result<(), KeyringError> {
         let turn = self.turn.lock().await;
         let mut records = self.read(now).await?;

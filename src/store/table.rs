@@ -4,6 +4,7 @@
 //! with kind ‖ `00` ‖ key digest as associated data, so that no record can stand in another's place. Inside
 //! is JSON. The next release keeps reading this format when it writes another.
 
+use std::iter;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -121,20 +122,47 @@ impl<T: Serialize + DeserializeOwned> Table<T> {
         self.store.forget(self.kind, key).await
     }
 
-    /// The living, unspent records of `owner`, oldest first.
+    /// The living, unspent records of `owner`, oldest first; those under the other root key last.
     pub async fn owned(&self, owner: OwnerRef<'_>, now: Timestamp) -> Result<Vec<(Key, T)>, StoreError> {
-        let records = self.store.owned(self.kind, self.sealer.owner(owner), now).await?;
-        records.into_iter().map(|(key, record)| Ok((key, self.open(key, &record)?))).collect()
+        let mut owned = Vec::new();
+        for name in self.sealer.owners(owner) {
+            for (key, record) in self.store.owned(self.kind, name, now).await? {
+                owned.push((key, self.open(key, &record)?));
+            }
+        }
+        Ok(owned)
     }
 
     /// How many living, unspent records `owner` has; does not read them.
     pub async fn count_owned(&self, owner: OwnerRef<'_>, now: Timestamp) -> Result<usize, StoreError> {
-        self.store.count_owned(self.kind, self.sealer.owner(owner), now).await
+        let mut count = 0;
+        for name in self.sealer.owners(owner) {
+            count += self.store.count_owned(self.kind, name, now).await?;
+        }
+        Ok(count)
     }
 
     /// Removes all records of `owner`, spent or not; tells how many.
     pub async fn forget_owned(&self, owner: OwnerRef<'_>) -> Result<usize, StoreError> {
-        self.store.forget_owned(self.kind, self.sealer.owner(owner)).await
+        let mut forgotten = 0;
+        for name in self.sealer.owners(owner) {
+            forgotten += self.store.forget_owned(self.kind, name).await?;
+        }
+        Ok(forgotten)
+    }
+
+    /// Seals anew what belongs to `owner` alone and lies under the other root key; tells how many.
+    pub async fn reseal_owned(&self, owner: OwnerRef<'_>, now: Timestamp) -> Result<usize, StoreError> {
+        let mut resealed = 0;
+        for name in self.sealer.owners(owner).skip(1) {
+            for (key, found) in self.store.owned(self.kind, name, now).await? {
+                let value = self.open(key, &found)?;
+                let record = self.record(key, &value, found.expires, &[owner])?;
+                let done = self.store.replace_if(self.kind, key, found.version, record, now).await?;
+                resealed += usize::from(done);
+            }
+        }
+        Ok(resealed)
     }
 
     /// How many records are kept, expired but unswept ones perhaps included.
@@ -157,9 +185,9 @@ impl<T: Serialize + DeserializeOwned> Table<T> {
         let json = serde_json::to_vec(value).map(Zeroizing::new).map_err(|_| StoreError::Unreadable)?;
         Ok(Record {
             value: self.sealer.seal(self.kind, key, &json),
-            version: Version(self.sealer.0.entropy.bytes()),
+            version: Version(self.sealer.entropy.bytes()),
             expires,
-            owners: owners.iter().map(|owner| self.sealer.owner(*owner)).collect(),
+            owners: owners.iter().map(|owner| self.sealer.root.owner(*owner)).collect(),
         })
     }
 
@@ -171,52 +199,80 @@ impl<T: Serialize + DeserializeOwned> Table<T> {
 
 /// Seals values and names owners; cheap to clone.
 #[derive(Clone)]
-pub struct Sealer(Arc<Keys>);
+pub struct Sealer {
+    root: Arc<Root>,
+    /// Opens what lies under it, and seals nothing.
+    other: Option<Arc<Root>>,
+    entropy: Arc<dyn Entropy>,
+}
 
-struct Keys {
+/// The keys of one root key.
+struct Root {
     id: [u8; KEY_ID],
     seal: Secret<[u8; 32]>,
     owner: Secret<[u8; 32]>,
-    entropy: Arc<dyn Entropy>,
 }
 
 impl Sealer {
     /// From the root key, of which each use gets a key of its own.
     pub fn new(root: &Secret<[u8; 32]>, entropy: Arc<dyn Entropy>) -> Self {
-        let derive = |purpose: &[u8]| hmac_sha256(root.expose(), purpose);
-        let [a, b, c, d, ..] = derive(b"relais store key id");
-        Self(Arc::new(Keys {
-            id: [a, b, c, d],
-            seal: Secret::new(derive(b"relais store seal")),
-            owner: Secret::new(derive(b"relais store owner")),
-            entropy,
-        }))
+        Self { root: Arc::new(Root::new(root)), other: None, entropy }
     }
 
-    fn owner(&self, (tag, id): OwnerRef<'_>) -> Owner {
-        Owner(hmac_sha256(self.0.owner.expose(), &[tag.as_bytes(), &[0], id].concat()))
+    /// What `other` has sealed opens too: the former root key, or the next one, which other nodes use already.
+    #[must_use]
+    pub fn opening_also(self, other: &Secret<[u8; 32]>) -> Self {
+        Self { other: Some(Arc::new(Root::new(other))), ..self }
+    }
+
+    /// The names of an owner, the present one first.
+    fn owners(&self, owner: OwnerRef<'_>) -> impl Iterator<Item = Owner> {
+        self.roots().map(move |root| root.owner(owner))
+    }
+
+    fn roots(&self) -> impl Iterator<Item = &Root> {
+        iter::once(&self.root).chain(&self.other).map(|root| &**root)
     }
 
     fn seal(&self, kind: Kind, key: Key, plaintext: &[u8]) -> Vec<u8> {
         let aad = associated(kind, key);
-        let nonce: [u8; IV] = self.0.entropy.bytes();
-        let ciphertext = self.cipher(&aad).seal(&nonce, &aad, plaintext);
-        [&[FORMAT][..], &self.0.id, &nonce, &ciphertext].concat()
+        let nonce: [u8; IV] = self.entropy.bytes();
+        let ciphertext = self.root.cipher(&aad).seal(&nonce, &aad, plaintext);
+        [&[FORMAT][..], &self.root.id, &nonce, &ciphertext].concat()
     }
 
     fn open(&self, kind: Kind, key: Key, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let ciphertext = sealed.strip_prefix(&[FORMAT]).and_then(|rest| rest.strip_prefix(&self.0.id));
-        let (nonce, ciphertext) =
-            ciphertext.and_then(|rest| rest.split_first_chunk::<IV>()).ok_or(StoreError::Unreadable)?;
+        let parts = sealed.strip_prefix(&[FORMAT]).and_then(|rest| {
+            let (id, rest) = rest.split_first_chunk::<KEY_ID>()?;
+            let (nonce, ciphertext) = rest.split_first_chunk::<IV>()?;
+            Some((self.roots().find(|root| root.id == *id)?, nonce, ciphertext))
+        });
+        let (root, nonce, ciphertext) = parts.ok_or(StoreError::Unreadable)?;
         let aad = associated(kind, key);
-        let opened = self.cipher(&aad).open(nonce, &aad, ciphertext);
+        let opened = root.cipher(&aad).open(nonce, &aad, ciphertext);
         opened.map(Zeroizing::new).map_err(|_| StoreError::Unreadable)
+    }
+}
+
+impl Root {
+    fn new(root: &Secret<[u8; 32]>) -> Self {
+        let derive = |purpose: &[u8]| hmac_sha256(root.expose(), purpose);
+        let [a, b, c, d, ..] = derive(b"relais store key id");
+        Self {
+            id: [a, b, c, d],
+            seal: Secret::new(derive(b"relais store seal")),
+            owner: Secret::new(derive(b"relais store owner")),
+        }
+    }
+
+    fn owner(&self, (tag, id): OwnerRef<'_>) -> Owner {
+        Owner(hmac_sha256(self.owner.expose(), &[tag.as_bytes(), &[0], id].concat()))
     }
 
     /// Each place has a key of its own: with random nonces one key may seal 2^32 texts (NIST SP 800-38D,
     /// section 8.3), and a busy relay would write as many in a season.
     fn cipher(&self, place: &[u8]) -> SealKey {
-        SealKey::new(&Zeroizing::new(hmac_sha256(self.0.seal.expose(), place)))
+        SealKey::new(&Zeroizing::new(hmac_sha256(self.seal.expose(), place)))
     }
 }
 
@@ -288,5 +344,34 @@ mod tests {
         table.put(b"h", &1, at(10), &[], at(0)).await.unwrap();
         let stranger = Table::<u32>::new(store, sealer(8), Kind::Probe);
         assert!(matches!(stranger.read(b"h", at(0)).await, Err(StoreError::Unreadable)));
+    }
+    #[tokio::test]
+    async fn the_other_root_key_opens_and_seals_nothing() {
+        let at = Timestamp::from_millis;
+        let store: Arc<dyn Store> = Arc::new(Memory::new(|_| 10));
+        let table = |sealer| Table::<u32>::new(Arc::clone(&store), sealer, Kind::Probe);
+        let owner = ("person", &b"p1"[..]);
+        let (old, new) = (table(sealer(7)), table(sealer(8)));
+        // In the midst of the change one node seals under each, and both read everything.
+        let before = table(sealer(7).opening_also(&Secret::new([8; 32])));
+        let after = table(sealer(8).opening_also(&Secret::new([7; 32])));
+        before.put(b"h1", &1, at(10), &[owner], at(0)).await.unwrap();
+        after.put(b"h2", &2, at(10), &[owner], at(0)).await.unwrap();
+        for node in [&before, &after] {
+            assert_eq!(node.read(b"h1", at(0)).await.unwrap().unwrap().0, 1);
+            assert_eq!(node.read(b"h2", at(0)).await.unwrap().unwrap().0, 2);
+            assert_eq!(node.count_owned(owner, at(0)).await.unwrap(), 2);
+            assert_eq!(node.owned(owner, at(0)).await.unwrap().len(), 2);
+        }
+        assert!(new.read(b"h1", at(0)).await.is_err());
+        assert!(old.read(b"h2", at(0)).await.is_err());
+        // Sealed anew, a record is found without the former key, and needs it no more.
+        assert_eq!(after.reseal_owned(owner, at(0)).await.unwrap(), 1);
+        assert_eq!(after.reseal_owned(owner, at(0)).await.unwrap(), 0);
+        assert_eq!(new.read(b"h1", at(0)).await.unwrap().unwrap().0, 1);
+        assert_eq!(new.owned(owner, at(0)).await.unwrap().len(), 2);
+        before.put(b"h3", &3, at(10), &[owner], at(0)).await.unwrap();
+        assert_eq!(after.forget_owned(owner).await.unwrap(), 3);
+        assert_eq!(after.count().await.unwrap(), 0);
     }
 }

@@ -14,6 +14,8 @@ mod load;
 #[cfg(test)]
 mod nodes;
 #[cfg(test)]
+mod seal_key;
+#[cfg(test)]
 #[expect(dead_code, reason = "the whole of both servers; here they only run")]
 #[path = "../store/servers.rs"]
 mod servers;

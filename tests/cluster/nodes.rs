@@ -136,6 +136,11 @@ impl Site {
         Some(Self { app: LegacyApp::new(APP), provider, store, directory, _provider: runtime })
     }
 
+    /// A secret file for all nodes.
+    pub fn secret(&self, name: &str, text: &str) {
+        secret(&self.directory.path().join(name), text);
+    }
+
     /// A node, running.
     pub fn node(&self) -> Node {
         let (public, management, provider) = (port(), port(), self.provider);
@@ -207,6 +212,31 @@ impl Node {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.process = Some(child);
+    }
+
+    /// Restarts it with these seal keys, if it has others.
+    pub fn seals(&mut self, (present, other): (&str, Option<&str>)) {
+        let text = fs::read_to_string(&self.config).unwrap();
+        let (head, rest) = text.split_once("[keys]\n").unwrap();
+        let rest = &rest[rest.find("[limit]").unwrap()..];
+        let other = other.map(|name| format!("other_seal_key_file = \"{name}\"\n")).unwrap_or_default();
+        let wanted = format!("{head}[keys]\nseal_key_file = \"{present}\"\n{other}{rest}");
+        if wanted != text {
+            fs::write(&self.config, wanted).unwrap();
+            self.terminate();
+            self.start();
+        }
+    }
+
+    /// The ids of the relay's own keys.
+    pub fn keys(&self) -> Vec<String> {
+        let url = format!("http://127.0.0.1:{}/keys", self.management);
+        let answer = ask(self.management, &Request::get(&url, &Cookies::new())).unwrap();
+        let listed: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        let kids = listed["keys"].as_array().unwrap().iter().map(|key| key["kid"].to_string());
+        let mut kids: Vec<_> = kids.collect();
+        kids.sort();
+        kids
     }
 
     /// SIGKILL.

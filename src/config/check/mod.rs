@@ -22,7 +22,7 @@ pub(super) fn check(document: &Document, base: &Path, purpose: Purpose) -> Resul
     let root = document.root();
     let server = server::server(root.section("server"), base);
     let store = store::store(root.section("store"), base);
-    let (seal_key, keys) = keys::keys(root.section("keys"), base, &store);
+    let keys = keys::keys(root.section("keys"), base, &store);
     let session = server::session(root.section("session"));
     let limits = server::limits(root.section("limit"));
     let outbound = outbound::outbound(root.section("outbound"), base);
@@ -55,8 +55,9 @@ pub(super) fn check(document: &Document, base: &Path, purpose: Purpose) -> Resul
             default_app: server.default_app.and_then(|id| crate::service::AppId::parse(&id)),
             aliases: server.aliases,
             store,
-            seal_key: seal_key?,
-            keys,
+            seal_key: keys.seal_key?,
+            other_seal_key: keys.other_seal_key,
+            keys: keys.policy,
             session,
             limits,
             outbound,
