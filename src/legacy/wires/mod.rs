@@ -1,20 +1,18 @@
-//! The wires: how a message is sealed into text. One file each, one line in [`WIRES`].
+//! The wires: how a message is sealed into text. One line each in [`WIRES`].
 
 mod aes_256_gcm;
 mod jwe;
-mod kif_cbc;
-mod kif_gcm;
+mod kif;
 
 use super::keys::{Direction, MasterKey};
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
 use crate::event::Reason;
-use crate::event::reasons::legacy::NOT_HEX;
 use crate::secret::Secret;
 use crate::service::AppId;
 
 /// Every wire, the default first.
-pub const WIRES: &[&dyn Wire] = &[&aes_256_gcm::Aes256Gcm, &jwe::Jwe, &kif_gcm::KifGcm, &kif_cbc::KifCbc];
+pub const WIRES: &[&dyn Wire] = &[&aes_256_gcm::Aes256Gcm, &jwe::Jwe, &kif::GCM, &kif::CBC];
 
 /// The length of the IV that KIF's wires share between all messages, in bytes.
 pub const FIXED_IV: usize = 16;
@@ -82,12 +80,4 @@ pub struct Opened {
     pub bytes: Vec<u8>,
     /// What was sealed.
     pub plaintext: Vec<u8>,
-}
-
-/// The directions of KIF's wires, under one key and one IV.
-const KIF_DIRECTIONS: &[Direction] = &[Direction::Request, Direction::Response];
-
-/// The bytes of a KIF message: hexadecimal in either case.
-fn kif_bytes(text: &str) -> Result<Vec<u8>, Reason> {
-    hex::decode(text).map_err(|_| NOT_HEX)
 }
