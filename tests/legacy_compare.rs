@@ -374,6 +374,13 @@ fn values(of: &Value, into: &mut BTreeSet<String>) {
     }
 }
 
+/// Whether a value is in a report: anywhere, or as a word of its own if some hash may have its few digits by chance.
+fn holds(report: &str, value: &str) -> bool {
+    let by_chance = value.len() < 12 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut words = report.split(|c: char| !c.is_ascii_alphanumeric());
+    if by_chance { words.any(|word| word == value) } else { report.contains(value) }
+}
+
 #[test]
 fn no_value_of_the_recording_is_said_and_no_hash_is_said_twice() {
     let place = Place::new(&[CALLBACK, "accept_forgeable_identities = true\n"]);
@@ -402,7 +409,7 @@ fn no_value_of_the_recording_is_said_and_no_hash_is_said_twice() {
     for report in &reports {
         assert!(report.len() > 10_000 && report.contains("cbc-149"));
         for value in &secret {
-            assert!(!report.contains(value.as_str()), "{value} is in the report");
+            assert!(!holds(report, value), "{value} is in the report");
         }
     }
     let hashes = |report: &str| -> BTreeSet<String> {
