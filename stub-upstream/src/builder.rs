@@ -60,8 +60,16 @@ pub struct Builder {
     slow: Duration,
 }
 
+impl Stub {
+    /// Starts the description of a simulator that browsers and clients find at `base`, such as
+    /// `http://127.0.0.1:8081`.
+    pub fn builder(base: impl AsRef<str>) -> Builder {
+        Builder::new(base.as_ref())
+    }
+}
+
 impl Builder {
-    pub(crate) fn new(base: &str) -> Self {
+    fn new(base: &str) -> Self {
         Self {
             base: base.to_owned(),
             v1_issuer: None,

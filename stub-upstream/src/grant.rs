@@ -1,50 +1,13 @@
-//! What a person granted to a client (RFC 6749, section 1.3), and what was asked before.
+//! What a person granted to a client (RFC 6749, section 1.3).
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::client::Client;
 use crate::fault::Fault;
 use crate::persona::Persona;
 use crate::profiles::Profile;
-
-/// An authorization request that passed its profile's checks.
-#[derive(Clone)]
-pub(crate) struct AuthorizationRequest {
-    pub(crate) client: Arc<Client>,
-    pub(crate) reply_to: ReplyTo,
-    pub(crate) nonce: Option<String>,
-    pub(crate) scopes: Vec<String>,
-    /// The level that the answer will name.
-    pub(crate) acr: Option<String>,
-    pub(crate) prompt: Prompt,
-    pub(crate) max_age: Option<u64>,
-    pub(crate) login_hint: Option<String>,
-    /// PKCE (RFC 7636, section 4.3), always S256.
-    pub(crate) code_challenge: Option<String>,
-    /// Claims asked one by one (OpenID Connect Core, section 5.5).
-    pub(crate) id_token_claims: Vec<String>,
-    pub(crate) userinfo_claims: Vec<String>,
-}
-
-/// Where the authorization response goes.
-#[derive(Clone)]
-pub(crate) struct ReplyTo {
-    pub(crate) redirect_uri: String,
-    pub(crate) state: Option<String>,
-}
-
-/// How much the person may be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Prompt {
-    /// As the profile does by itself.
-    Usual,
-    /// Always a page.
-    Page,
-    /// Never a page.
-    None,
-}
+use crate::request::AuthorizationRequest;
 
 /// What a code stands for, and later an access token.
 pub(crate) struct Grant {

@@ -4,7 +4,7 @@
 //! [`Stub`] is the whole simulator, to be served in-process ([`Stub::router`]) or as a program ([`serve`]).
 //!
 //! - vocabulary: [`clock`], [`persona`], [`fault`], [`client`], [`scenario`]
-//! - means: `chance`, `keys`, `jwk` and `jwe` (clients' keys), `shelf` (codes, tokens, sessions), `params`
+//! - means: `chance`, `keys`, `jwk` and `jwe` (clients' keys), `shelf` (codes, tokens, sessions), `params`, `request`
 //! - [`profiles`]: how one provider differs from another; a file each, and a line in the list
 //! - `space`: what one test may change without another one noticing; `journal`: what happened
 //! - `endpoints`: one file each, the control API among them; `pages`: what a person sees
@@ -27,6 +27,7 @@ mod pages;
 mod params;
 pub mod persona;
 pub mod profiles;
+mod request;
 pub mod scenario;
 mod serve;
 mod shelf;

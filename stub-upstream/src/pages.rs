@@ -6,9 +6,9 @@ pub(crate) mod inspector;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::fault::{FAULTS, Stage};
-use crate::grant::AuthorizationRequest;
 use crate::persona::Persona;
 use crate::profiles::{PROFILES, PageError, Profile};
+use crate::request::AuthorizationRequest;
 use crate::stub::Stub;
 
 pub(crate) const STYLE_PATH: &str = "/_stub/style.css";

@@ -6,11 +6,12 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use crate::fault::{Fault, Stage};
-use crate::grant::{AuthorizationRequest, Code, Grant};
+use crate::grant::{Code, Grant};
 use crate::journal::Journal;
 use crate::keys::KeyRing;
 use crate::persona::{Persona, Personas};
 use crate::profiles::{PROFILES, Profile};
+use crate::request::AuthorizationRequest;
 use crate::scenario::Scenario;
 use crate::shelf::Shelf;
 

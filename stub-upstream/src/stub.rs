@@ -4,11 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use crate::builder::Builder;
 use crate::chance::Chance;
 use crate::client::Clients;
 use crate::clock::Clock;
-use crate::endpoints;
 use crate::fault::Fault;
 use crate::keys::{Alg, KeyRing};
 use crate::persona::{Persona, Personas};
@@ -54,17 +52,6 @@ pub struct Calls {
 }
 
 impl Stub {
-    /// Starts the description of a simulator that browsers and clients find at `base`, such as
-    /// `http://127.0.0.1:8081`.
-    pub fn builder(base: impl AsRef<str>) -> Builder {
-        Builder::new(base.as_ref())
-    }
-
-    /// Every endpoint of every profile, the pages and the control API, in every namespace.
-    pub fn router(&self) -> axum::Router {
-        endpoints::router(self)
-    }
-
     /// The same simulator in another namespace, whose settings, codes, sessions, keys, clock and journal are its
     /// own: its issuers begin with `/ns/NAME`. `None` if this is no name (1 to 64 of `a-z 0-9 - _`).
     pub fn namespace(&self, name: &str) -> Option<Self> {

@@ -10,11 +10,12 @@ use http::{HeaderMap, StatusCode};
 use super::broken::response as lies;
 use super::{Realm, error_page, observe, page, see_other};
 use crate::fault::{Fault, Stage};
-use crate::grant::{AuthorizationRequest, Code, Grant, Prompt, ReplyTo};
+use crate::grant::{Code, Grant};
 use crate::pages;
 use crate::params::Params;
 use crate::persona::Persona;
 use crate::profiles::{PageError, Refusal};
+use crate::request::{AuthorizationRequest, Prompt, ReplyTo};
 use crate::space::Interaction;
 
 /// How long a page waits for the person.

@@ -9,12 +9,12 @@ use serde_json::Value;
 use super::broken::transport;
 use super::{Realm, error_page, page, see_other};
 use crate::fault::{Fault, Stage};
-use crate::grant::ReplyTo;
 use crate::journal::Check;
 use crate::keys::{unverified, verify_shared};
 use crate::pages;
 use crate::params::Params;
 use crate::profiles::{HintedClient, PageError, Signer};
+use crate::request::ReplyTo;
 
 pub(super) async fn get(realm: Realm, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     end_session(&realm, &Params::parse(query.unwrap_or_default().as_bytes()), &headers).await

@@ -13,11 +13,11 @@ use super::realm::Named;
 use super::{Realm, authorize, broken, error_page, page, with_header};
 use crate::error_login::ErrorLogin;
 use crate::fault::Fault;
-use crate::grant::AuthorizationRequest;
 use crate::pages;
 use crate::params::Params;
 use crate::persona::Persona;
 use crate::profiles::PageError;
+use crate::request::AuthorizationRequest;
 use crate::space::{Interaction, SignIn};
 use crate::stub::Stub;
 

@@ -25,23 +25,25 @@ use maud::Markup;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::grant::ReplyTo;
 use crate::pages;
 use crate::profiles::{PROFILES, PageError};
+use crate::request::ReplyTo;
 use crate::stub::Stub;
 
 use realm::{Here, Mount, Realm};
 
-pub(crate) fn router(stub: &Stub) -> Router {
-    let default = stub.clone();
-    let all = below(stub);
-    Router::new()
-        .merge(all.clone())
-        .nest("/ns/{ns}", all)
-        .route("/ns/{ns}/", get(root))
-        .fallback(async || not_found())
-        .layer(DefaultBodyLimit::max(256 * 1024))
-        .with_state(default)
+impl Stub {
+    /// Every endpoint of every profile, the pages and the control API, in every namespace.
+    pub fn router(&self) -> Router {
+        let all = below(self);
+        Router::new()
+            .merge(all.clone())
+            .nest("/ns/{ns}", all)
+            .route("/ns/{ns}/", get(root))
+            .fallback(async || not_found())
+            .layer(DefaultBodyLimit::max(256 * 1024))
+            .with_state(self.clone())
+    }
 }
 
 /// Every path, to be found in every namespace.

@@ -7,9 +7,9 @@ use url::Url;
 
 use super::{Ask, HintedClient, PageError, Profile, Refusal, TokenError};
 use crate::chance::Chance;
-use crate::grant::{AuthorizationRequest, Prompt, ReplyTo};
 use crate::params::Params;
 use crate::persona::Persona;
+use crate::request::{AuthorizationRequest, Prompt, ReplyTo};
 
 pub(super) const AUTHORIZE_PARAMETERS: &[&str] = &[
     "client_id",

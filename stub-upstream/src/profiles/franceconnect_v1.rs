@@ -7,7 +7,7 @@ use super::{
     Ask, Endpoints, HintedClient, Lifetimes, PageError, Profile, Refusal, Signer, TokenAuth, TokenError,
 };
 use crate::chance::Chance;
-use crate::grant::{AuthorizationRequest, Prompt, ReplyTo};
+use crate::request::{AuthorizationRequest, Prompt, ReplyTo};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "franceconnect_v1",

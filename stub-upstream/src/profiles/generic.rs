@@ -8,9 +8,9 @@ use super::{
     Ask, Endpoints, HintedClient, Lifetimes, PageError, Profile, Refusal, Signer, TokenAuth, TokenError,
 };
 use crate::chance::{Chance, uuid_shape};
-use crate::grant::{AuthorizationRequest, Prompt, ReplyTo};
 use crate::params::Params;
 use crate::persona::Persona;
+use crate::request::{AuthorizationRequest, Prompt, ReplyTo};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "generic",

@@ -14,10 +14,10 @@ use serde_json::{Map, Value};
 
 use crate::chance::Chance;
 use crate::client::{Client, Clients};
-use crate::grant::{AuthorizationRequest, ReplyTo};
 use crate::keys::Alg;
 use crate::params::Params;
 use crate::persona::Persona;
+use crate::request::{AuthorizationRequest, ReplyTo};
 
 /// Every profile; all of them are served at once, each under its own issuer.
 pub const PROFILES: &[&Profile] = &[

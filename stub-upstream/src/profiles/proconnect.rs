@@ -9,8 +9,8 @@ use super::{
     Ask, Endpoints, HintedClient, Lifetimes, PageError, Profile, Refusal, Signer, TokenAuth, TokenError,
 };
 use crate::chance::Chance;
-use crate::grant::{AuthorizationRequest, Prompt, ReplyTo};
 use crate::params::Params;
+use crate::request::{AuthorizationRequest, Prompt, ReplyTo};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "proconnect",

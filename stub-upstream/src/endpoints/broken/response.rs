@@ -7,9 +7,9 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use super::STRANGER;
 use crate::endpoints::{Realm, authorize, error_page, page, see_other, to_client};
 use crate::fault::Fault;
-use crate::grant::ReplyTo;
 use crate::pages;
 use crate::profiles::PageError;
+use crate::request::ReplyTo;
 
 const TECHNICAL: &str = "authentication aborted due to a technical error on the authorization server";
 
