@@ -81,9 +81,14 @@ impl Kind {
         Self::Probe,
     ];
 
-    /// Whether it must outlive the process whatever the configuration says: it is then in the durable store.
-    pub fn is_durable(self) -> bool {
-        matches!(self, Self::SpentTimeless | Self::Key)
+    /// Whether it is in the durable store, given what becomes of the ephemeral one.
+    pub fn is_durable(self, ephemeral: Ephemeral) -> bool {
+        match self {
+            Self::SpentTimeless | Self::Key => true,
+            // What a copy of a message, or an application's server, brings to any node.
+            Self::SpentMessage | Self::SeenIv | Self::Reference => ephemeral == Ephemeral::OfEachNode,
+            _ => false,
+        }
     }
 
     /// The stable name.
@@ -105,6 +110,17 @@ impl Kind {
             Self::Probe => "probe",
         }
     }
+}
+
+/// What becomes of the ephemeral class when a node ends, which decides what else must be durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ephemeral {
+    /// It stays.
+    Kept,
+    /// It is lost with the only node, marks of messages too: what was sealed before the next start is refused.
+    Lost,
+    /// Each node has its own, with what its own browsers need, and loses it.
+    OfEachNode,
 }
 
 /// One `T` for each kind.
