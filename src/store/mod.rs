@@ -22,11 +22,11 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 
-pub use self::redis::{Redis, RedisOpenError, RedisSettings};
+pub use self::redis::{Redis, RedisFacts, RedisOpenError, RedisSettings};
 pub use fields::fields_of;
 pub use memory::Memory;
-pub use postgres::{OpenError as PostgresOpenError, Postgres, PostgresSettings};
-pub use sqlite::{OpenError, Sqlite};
+pub use postgres::{OpenError as PostgresOpenError, Postgres, PostgresFacts, PostgresSettings};
+pub use sqlite::{OpenError, Sqlite, SqliteFacts};
 pub use table::{OwnerRef, Sealer, Table};
 
 /// The kinds of record. The name is part of the sealed record's associated data: it never changes.
@@ -211,6 +211,13 @@ pub enum StoreError {
     /// A record does not open or does not read: another seal key, or a damaged file.
     #[error("a record of the store cannot be read")]
     Unreadable,
+}
+
+/// How far `theirs` is ahead of our clock, in milliseconds, if it was read between these instants of ours.
+fn ahead(theirs: Timestamp, asked: Timestamp, answered: Timestamp) -> i64 {
+    let ours = u64::midpoint(asked.millis(), answered.millis());
+    let apart = i128::from(theirs.millis()) - i128::from(ours);
+    i64::try_from(apart).unwrap_or(i64::MAX)
 }
 
 /// The verbs. A record that has expired by `now` is absent for all of them.
