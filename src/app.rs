@@ -21,7 +21,7 @@ use crate::limit::Limiter;
 use crate::message::Lang;
 use crate::outbound::{CannotCall, Outbound, chain};
 use crate::service::{AppId, Service, UpstreamName};
-use crate::store::{Kind, Sealer, Store, StoreError, Table};
+use crate::store::{Ephemeral, Kind, Sealer, Store, StoreError, Table};
 use crate::upstream::Upstream;
 
 /// One minute, the window of the limits.
@@ -69,11 +69,11 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Where events are said.
     pub events: Events,
-    /// The ephemeral class: logins in flight, sessions, replay marks.
-    pub ephemeral: Arc<dyn Store>,
-    /// Whether the ephemeral class survives a restart.
-    pub ephemeral_survives: bool,
-    /// The durable class.
+    /// The store of the ephemeral class: logins in flight, sessions, replay marks.
+    pub store: Arc<dyn Store>,
+    /// What becomes of it.
+    pub ephemeral: Ephemeral,
+    /// The store of the durable class.
     pub durable: Arc<dyn Store>,
     /// Seals what the stores keep.
     pub sealer: Sealer,
@@ -132,18 +132,18 @@ pub enum ReturnPath {
 impl App {
     /// Wires a relay.
     pub fn new(config: Config, parts: Parts, demo: Option<Demo>) -> Result<Self, CannotCall> {
-        let Parts { clock, entropy, events, ephemeral, ephemeral_survives, durable, sealer } = parts;
+        let Parts { clock, entropy, events, store, ephemeral, durable, sealer } = parts;
         let outbound = Outbound::new(&config.outbound)?;
         let per_minute = |count| Limiter::new(count, WINDOW);
         let keys = Table::new(durable.clone(), sealer.clone(), Kind::Key);
         let means = Means {
             keyring: Arc::new(Keyring::new(keys, entropy.clone(), events.clone())),
-            floor: (!ephemeral_survives).then(|| clock.now()),
+            floor: (ephemeral == Ephemeral::Lost).then(|| clock.now()),
             refused_messages: per_minute(config.limits.refused_messages_per_minute),
             wrong_claims: per_minute(config.limits.wrong_claims_per_minute),
             weak_wires: legacy::Usage::default(),
-            tables: Tables::new(&ephemeral, &durable, &sealer),
-            stores: if Arc::ptr_eq(&ephemeral, &durable) { vec![durable] } else { vec![ephemeral, durable] },
+            tables: Tables::new(&store, ephemeral, &durable, &sealer),
+            stores: if Arc::ptr_eq(&store, &durable) { vec![durable] } else { vec![store, durable] },
             draining: AtomicBool::new(false),
             clock,
             entropy,

@@ -19,7 +19,7 @@ use crate::event::Events;
 use crate::keys::{KeyringError, SealKeyError, SealKeySource};
 use crate::outbound::CannotCall;
 use crate::reload::{BuiltOn, Load, Reloader};
-use crate::store::{Kind, Memory, OpenError, Postgres, PostgresOpenError, Redis, RedisOpenError};
+use crate::store::{Ephemeral, Kind, Memory, OpenError, Postgres, PostgresOpenError, Redis, RedisOpenError};
 use crate::store::{Sealer, Sqlite, Store};
 use crate::web::serve::{ListenerLimits, serve};
 use crate::web::tls::{BadTls, Certificate};
@@ -99,17 +99,17 @@ impl Process {
         let built_on = BuiltOn::of(&config);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
         let (durable, sealer) = durable(&config, &entropy).await?;
-        let ephemeral = ephemeral(&config, &durable).await?;
-        let ephemeral_survives = config.store.ephemeral != Backend::Memory;
+        let store = ephemeral(&config, &durable).await?;
+        let ephemeral = config.store.ephemeral_class();
         let clock = Arc::new(SystemClock);
-        if !ephemeral_survives {
+        if ephemeral == Ephemeral::Lost {
             // Stamps are whole seconds: whatever the former process has spent shall be stamped before the floor.
             let into_second = clock.now().millis() % 1000;
             tokio::time::sleep(Duration::from_millis(1000 - into_second)).await;
         }
         let listeners = config.listeners.clone();
         let limits = listener_limits(&config.limits);
-        let parts = Parts { clock, entropy, events, ephemeral, ephemeral_survives, durable, sealer };
+        let parts = Parts { clock, entropy, events, store, ephemeral, durable, sealer };
         let app = Arc::new(App::new(config, parts, demo)?);
         app.reseal_keys().await?;
         app.tend_keys().await?;

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use relais::store::Kind;
+use relais::store::{Ephemeral, Kind};
 use serde::Deserialize;
 
 const URL: &str = "https://compta.example/return?state=0123456789abcdef&nonce=fedcba9876543210";
@@ -353,7 +353,7 @@ fn privacy_tells_what_is_kept() {
     for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Probe) {
         let row = row(kind).unwrap_or_else(|| panic!("{} is not told of", kind.name()));
         let kept_in = row["kept_in"].as_str().unwrap();
-        assert_eq!(kept_in.contains("SQLite file"), kind.is_durable(), "{kept_in}");
+        assert_eq!(kept_in.contains("SQLite file"), kind.is_durable(Ephemeral::Lost), "{kept_in}");
         assert!(row["longest_seconds"].as_u64().unwrap() > 0);
     }
     let session = row(Kind::Session).unwrap();
@@ -370,6 +370,25 @@ fn privacy_tells_what_is_kept() {
         told.contains("session: a browser session\n") && told.contains("  at most    12 hours; at logout")
     );
     assert!(!told.contains("kept in    memory"), "{told}");
+
+    place.file("seal.key", &"89ab".repeat(16), 0o600);
+    let text = include_str!("../config/relais.toml")
+        .replace("#affinity = false", "affinity = true")
+        .replace("#durable = \"sqlite\"", "durable = \"postgres\"")
+        .replace("#seal_key_file", "seal_key_file")
+        .replace("#[store.postgres]\n", "[store.postgres]\nurl = \"postgres://localhost/relais\"\n");
+    write(&file, text).unwrap();
+    let output = relais(&["privacy", &file, "--json"], b"");
+    let rows: serde_json::Value = serde_json::from_str(stdout(&output)).unwrap();
+    let mut in_memory: Vec<_> = rows.as_array().unwrap().iter().collect();
+    in_memory.retain(|row| row["kept_in"] == "memory, until the process stops");
+    let kinds: Vec<_> = in_memory.iter().map(|row| row["kind"].as_str().unwrap()).collect();
+    let own = ["away_login", "confirm_login", "used_handle", "answer", "session", "session_cookie"];
+    assert_eq!(
+        kinds,
+        [&own[..], &["away_logout", "confirm_logout"]].concat(),
+        "what a browser's own node needs"
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::Session;
 use crate::clock::Timestamp;
 use crate::login::{AwayLogin, BrowserId, ConfirmLogin, LoginId};
 use crate::service::{AppId, UpstreamName};
-use crate::store::{Kind, Sealer, Store, Table};
+use crate::store::{Ephemeral, Kind, Sealer, Store, Table};
 
 /// Every table that the journey uses.
 #[derive(Clone)]
@@ -22,7 +22,7 @@ pub struct Tables {
     pub used: Table<UsedHandle>,
     /// By the message's mark.
     pub spent: Table<SpentMessage>,
-    /// By the mark of a message without a time, or, where the others are in memory, with one that was still to come;
+    /// By the mark of a message without a time, or, where the other marks are lost, with one that was still to come;
     /// durable.
     pub spent_timeless: Table<SpentMessage>,
     /// The address that a browser was sent to, by login id.
@@ -42,9 +42,15 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// All tables: in `durable` the kinds that must outlive the process, the others in `store`.
-    pub fn new(store: &Arc<dyn Store>, durable: &Arc<dyn Store>, sealer: &Sealer) -> Self {
-        let place = |kind: Kind| if kind.is_durable() { durable.clone() } else { store.clone() };
+    /// All tables: in `durable` the kinds that must be there, the others in `store`, of which `ephemeral` tells what
+    /// becomes.
+    pub fn new(
+        store: &Arc<dyn Store>,
+        ephemeral: Ephemeral,
+        durable: &Arc<dyn Store>,
+        sealer: &Sealer,
+    ) -> Self {
+        let place = |kind: Kind| if kind.is_durable(ephemeral) { durable.clone() } else { store.clone() };
         Self {
             away: table(place, sealer, Kind::AwayLogin),
             confirm: table(place, sealer, Kind::ConfirmLogin),

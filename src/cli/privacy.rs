@@ -81,7 +81,11 @@ fn rows(config: &Config) -> Vec<Row> {
     let file = |path: &Path| format!("the SQLite file {}", path.display());
     let row = |kind: Kind| {
         let kept = inventory(kind, &limits, oldest, &config.keys)?;
-        let kept_in = match (kind.is_durable(), config.store.ephemeral, config.store.durable) {
+        let kept_in = match (
+            kind.is_durable(config.store.ephemeral_class()),
+            config.store.ephemeral,
+            config.store.durable,
+        ) {
             (false, Backend::Memory, _) => "memory, until the process stops".to_owned(),
             (false, Backend::Redis, _) => "Redis".to_owned(),
             (false, Backend::Sqlite, _) | (true, _, Durable::Sqlite) => file(&config.store.path),

@@ -25,7 +25,7 @@ use crate::message::Lang;
 use crate::outbound::OutboundSettings;
 use crate::secret::Secret;
 use crate::service::{AppId, UpstreamName};
-use crate::store::{PostgresSettings, RedisSettings};
+use crate::store::{Ephemeral, PostgresSettings, RedisSettings};
 use crate::upstream;
 
 pub use fault::{Fault, Faults, Warning};
@@ -162,12 +162,25 @@ pub struct Store {
     pub ephemeral: Backend,
     /// Where whatever must outlive every node lives.
     pub durable: Durable,
+    /// Whether there are several nodes, each with its own memory, behind a balancer that keeps a browser at one.
+    pub affinity: bool,
     /// The SQLite file, if either is there.
     pub path: PathBuf,
     /// The PostgreSQL database, if either is there.
     pub postgres: Option<PostgresSettings>,
     /// Redis, if the ephemeral records are there.
     pub redis: Option<RedisSettings>,
+}
+
+impl Store {
+    /// What becomes of the ephemeral records when a node ends.
+    pub fn ephemeral_class(&self) -> Ephemeral {
+        match self.ephemeral {
+            Backend::Memory if self.affinity => Ephemeral::OfEachNode,
+            Backend::Memory => Ephemeral::Lost,
+            Backend::Sqlite | Backend::Postgres | Backend::Redis => Ephemeral::Kept,
+        }
+    }
 }
 
 /// What can keep ephemeral records.

@@ -59,7 +59,8 @@ pub(super) fn list(records: &[KeyRecord], now: Timestamp, policy: &Policy) -> Ve
     listed
 }
 
-fn text(at: Timestamp) -> String {
+/// The date of an instant, RFC 3339, in whole seconds.
+pub fn date_of(at: Timestamp) -> String {
     let seconds = i64::try_from(at.seconds()).unwrap_or(i64::MAX);
     let date = OffsetDateTime::from_unix_timestamp(seconds).ok();
     date.and_then(|date| date.format(&Rfc3339).ok()).unwrap_or_default()
@@ -67,10 +68,10 @@ fn text(at: Timestamp) -> String {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a field by reference")]
 fn date<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&text(*at))
+    serializer.serialize_str(&date_of(*at))
 }
 
 #[expect(clippy::ref_option, reason = "serde hands a field by reference")]
 fn perhaps<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-    at.map(text).serialize(serializer)
+    at.map(date_of).serialize(serializer)
 }

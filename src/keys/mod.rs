@@ -15,7 +15,7 @@ mod record;
 mod ring;
 mod seal_key;
 
-pub use list::Listed;
+pub use list::{Listed, date_of};
 pub use orders::{Retirement, Rotation};
 pub use plan::{Change, Policy, State, plan};
 pub use record::{KeyAlg, KeyRecord, KeyUse, Line, RELAY, Wanted};

@@ -22,11 +22,11 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 
-pub use self::redis::{Redis, RedisOpenError, RedisSettings};
+pub use self::redis::{Redis, RedisFacts, RedisOpenError, RedisSettings};
 pub use fields::fields_of;
 pub use memory::Memory;
-pub use postgres::{OpenError as PostgresOpenError, Postgres, PostgresSettings};
-pub use sqlite::{OpenError, Sqlite};
+pub use postgres::{OpenError as PostgresOpenError, Postgres, PostgresFacts, PostgresSettings};
+pub use sqlite::{OpenError, Sqlite, SqliteFacts};
 pub use table::{OwnerRef, Sealer, Table};
 
 /// The kinds of record. The name is part of the sealed record's associated data: it never changes.
@@ -81,9 +81,14 @@ impl Kind {
         Self::Probe,
     ];
 
-    /// Whether it must outlive the process whatever the configuration says: it is then in the durable store.
-    pub fn is_durable(self) -> bool {
-        matches!(self, Self::SpentTimeless | Self::Key)
+    /// Whether it is in the durable store, given what becomes of the ephemeral one.
+    pub fn is_durable(self, ephemeral: Ephemeral) -> bool {
+        match self {
+            Self::SpentTimeless | Self::Key => true,
+            // What a copy of a message, or an application's server, brings to any node.
+            Self::SpentMessage | Self::SeenIv | Self::Reference => ephemeral == Ephemeral::OfEachNode,
+            _ => false,
+        }
     }
 
     /// The stable name.
@@ -105,6 +110,17 @@ impl Kind {
             Self::Probe => "probe",
         }
     }
+}
+
+/// What becomes of the ephemeral class when a node ends, which decides what else must be durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ephemeral {
+    /// It stays.
+    Kept,
+    /// It is lost with the only node, marks of messages too: what was sealed before the next start is refused.
+    Lost,
+    /// Each node has its own, with what its own browsers need, and loses it.
+    OfEachNode,
 }
 
 /// One `T` for each kind.
@@ -195,6 +211,13 @@ pub enum StoreError {
     /// A record does not open or does not read: another seal key, or a damaged file.
     #[error("a record of the store cannot be read")]
     Unreadable,
+}
+
+/// How far `theirs` is ahead of our clock, in milliseconds, if it was read between these instants of ours.
+fn ahead(theirs: Timestamp, asked: Timestamp, answered: Timestamp) -> i64 {
+    let ours = u64::midpoint(asked.millis(), answered.millis());
+    let apart = i128::from(theirs.millis()) - i128::from(ours);
+    i64::try_from(apart).unwrap_or(i64::MAX)
 }
 
 /// The verbs. A record that has expired by `now` is absent for all of them.

@@ -6,6 +6,7 @@
 
 mod lines;
 mod schema;
+mod survey;
 
 use std::path::PathBuf;
 use std::str::FromStr as _;
@@ -20,6 +21,8 @@ use super::{Key, Kind, Owner, PerKind, Record, Spend, Store, StoreError, Version
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 use lines::Lines;
+
+pub use survey::PostgresFacts;
 
 /// Records that one statement clears.
 const CHUNK: u64 = 512;
@@ -133,12 +136,7 @@ impl Postgres {
         settings: &PostgresSettings,
         ceilings: impl Fn(Kind) -> usize,
     ) -> Result<Self, OpenError> {
-        let mut options = PgConnectOptions::from_str(settings.url.expose()).map_err(|_| OpenError::Url)?;
-        options = options.application_name("relais").disable_statement_logging();
-        options = options.ssl_mode(if settings.tls { PgSslMode::VerifyFull } else { PgSslMode::Disable });
-        if let Some(file) = &settings.ca_file {
-            options = options.ssl_root_cert(file);
-        }
+        let options = options(settings)?;
         let lines = Lines::new(options, settings.schema.clone(), settings.timeout, settings.max_connections);
         let prepare = async {
             let mut connection = lines.connect(START).await?;
@@ -290,6 +288,17 @@ impl Store for Postgres {
     async fn ready(&self) -> Result<(), StoreError> {
         self.run(query(TOUCH)).await.map(drop)
     }
+}
+
+/// How to connect.
+fn options(settings: &PostgresSettings) -> Result<PgConnectOptions, OpenError> {
+    let options = PgConnectOptions::from_str(settings.url.expose()).map_err(|_| OpenError::Url)?;
+    let options = options.application_name("relais").disable_statement_logging();
+    let options = options.ssl_mode(if settings.tls { PgSslMode::VerifyFull } else { PgSslMode::Disable });
+    Ok(match &settings.ca_file {
+        Some(file) => options.ssl_root_cert(file),
+        None => options,
+    })
 }
 
 type Bound<'q> = Query<'q, Dialect, PgArguments>;

@@ -7,6 +7,7 @@
 
 mod line;
 mod scripts;
+mod survey;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,6 +20,8 @@ use crate::clock::Timestamp;
 use crate::secret::Secret;
 use line::Line;
 use scripts::Scripts;
+
+pub use survey::RedisFacts;
 
 /// Records that one script clears.
 const CHUNK: usize = 100;
@@ -84,16 +87,7 @@ impl Redis {
         settings: &RedisSettings,
         ceilings: impl Fn(Kind) -> usize,
     ) -> Result<Self, RedisOpenError> {
-        let url = settings.url.expose().as_str();
-        let client = match &settings.ca_file {
-            None => Client::open(url),
-            Some(path) => {
-                let root = tokio::fs::read(path).await;
-                let root = root.map_err(|source| RedisOpenError::Ca { path: path.clone(), source })?;
-                Client::build_with_tls(url, TlsCertificates { client_tls: None, root_cert: Some(root) })
-            }
-        };
-        let line = Line::new(client.map_err(RedisOpenError::Url)?, settings.timeout);
+        let line = Line::new(client(settings).await?, settings.timeout);
         let ceilings = PerKind::new(ceilings);
         let store = Self { line, scripts: Scripts::new(), settings: settings.clone(), ceilings };
         store.ready().await.map_err(RedisOpenError::Server)?;
@@ -268,6 +262,20 @@ impl Store for Redis {
         }
         Err(StoreError::Backend(Box::new(Evicts(policy))))
     }
+}
+
+/// What connects.
+async fn client(settings: &RedisSettings) -> Result<Client, RedisOpenError> {
+    let url = settings.url.expose().as_str();
+    let client = match &settings.ca_file {
+        None => Client::open(url),
+        Some(path) => {
+            let root = tokio::fs::read(path).await;
+            let root = root.map_err(|source| RedisOpenError::Ca { path: path.clone(), source })?;
+            Client::build_with_tls(url, TlsCertificates { client_tls: None, root_cert: Some(root) })
+        }
+    };
+    client.map_err(RedisOpenError::Url)
 }
 
 /// Value, version, expiry, owners.

@@ -7,6 +7,7 @@
 
 mod desk;
 mod file;
+mod survey;
 mod worker;
 
 use std::fs::File;
@@ -24,6 +25,7 @@ use desk::Desk;
 use worker::{Job, Worker, Write};
 
 pub use file::OpenError;
+pub use survey::SqliteFacts;
 
 /// Writes and reads that may wait; whoever comes then waits for a place.
 const QUEUE: usize = 1024;

@@ -33,7 +33,7 @@ pub struct Answer {
     pub status: u16,
     pub location: Option<String>,
     pub body: String,
-    set: Cookies,
+    pub set: Cookies,
 }
 
 impl Answer {

@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::http::{ask, send};
 use super::nodes::{Backend, Servers, Site};
 use super::say;
-use super::steps::{Kind, STEPS, Walk, seconds};
+use super::steps::{Keeps, Kind, STEPS, Walk, seconds};
 
 #[test]
 fn what_was_acknowledged_holds_and_what_is_spent_stays_spent() {
     let servers = Servers::start();
     for backend in Backend::ALL {
         let Some(site) = Site::new(&servers, backend) else { continue };
-        let mut node = site.node();
+        let (mut node, keeps) = (site.node(), backend.keeps());
         say(&format!(
             "{:<16}{:<20}{:<15}{:<15}acknowledged",
             backend.name(),
@@ -33,20 +33,20 @@ fn what_was_acknowledged_holds_and_what_is_spent_stays_spent() {
                 );
             }
             node.kill();
-            // What is forgotten is refused by its stamp, which is a whole second.
-            while !backend.survives() && seconds() == stamped {
+            // What is forgotten is refused by its stamp, which is a whole second; and only what is forgotten.
+            while keeps != Keeps::All && seconds() == stamped {
                 std::thread::sleep(Duration::from_millis(5));
             }
             node.start();
             let context = format!("{}, killed after `{}`", backend.name(), step.name);
-            walk.repeat_all(node.public, backend.survives(), &context);
+            walk.repeat_all(node.public, keeps, &context);
             let next = STEPS.get(last + 1).map(|next| {
-                let expected = if backend.survives() { next.first } else { next.forgotten };
+                let expected = next.next(last, keeps);
                 assert_eq!(walk.step(node.public).unwrap(), expected, "{context}, then `{}`", next.name);
                 expected
             });
             let (again, next) =
-                (step.repeated(last, backend.survives()), next.map_or(String::new(), |n| format!("{n:?}")));
+                (step.repeated(last, keeps), next.map_or(String::new(), |n| format!("{n:?}")));
             say(&format!(
                 "{:<16}{:<20}{:<15}{next:<15}{}",
                 "",
@@ -63,20 +63,23 @@ fn what_was_acknowledged_holds_and_what_is_spent_stays_spent() {
 /// the same.
 #[test]
 fn what_is_stamped_ahead_is_spent_once() {
-    let servers = Servers::none();
-    let site = Site::new(&servers, Backend::MemorySqlite).unwrap();
-    let mut node = site.node();
-    for ahead in [0, 1, 30, 59] {
-        let mut walk = Walk::stamped(&site, ahead);
-        while walk.answer.is_none() {
-            walk.step(node.public).unwrap();
+    let servers = Servers::start();
+    for backend in [Backend::MemorySqlite, Backend::MemoryPostgres] {
+        let Some(site) = Site::new(&servers, backend) else { continue };
+        let mut node = site.node();
+        for ahead in [0, 1, 30, 59] {
+            let context = format!("{}, stamped {ahead} s ahead", backend.name());
+            let mut walk = Walk::stamped(&site, ahead);
+            while walk.answer.is_none() {
+                walk.step(node.public).unwrap();
+            }
+            node.kill();
+            node.start();
+            let again = Kind::of(&ask(node.public, &walk.asked[0]).unwrap());
+            assert_eq!(again, Kind::Refused, "{context}, spent before the start");
+            let unspent = Walk::stamped(&site, ahead).step(node.public).unwrap();
+            assert_eq!(unspent, Kind::ToProvider, "{context}, and new");
         }
-        node.kill();
-        node.start();
-        let again = Kind::of(&ask(node.public, &walk.asked[0]).unwrap());
-        assert_eq!(again, Kind::Refused, "spent before the start, stamped {ahead} s ahead");
-        let unspent = Walk::stamped(&site, ahead).step(node.public).unwrap();
-        assert_eq!(unspent, Kind::ToProvider, "stamped {ahead} s ahead, and new");
     }
 }
 
@@ -97,7 +100,7 @@ fn cut(backend: Backend, site: &Site, node: &mut super::nodes::Node) {
         drop(sent);
         node.start();
         let context = format!("{}, killed in `{}`", backend.name(), step.name);
-        let possible = [step.first, step.again, step.forgotten, Kind::Refused];
+        let possible = [step.first, step.again, step.elsewhere, step.forgotten, Kind::Refused];
         let answers = [(); 2].map(|()| ask(node.public, &request).unwrap());
         let [second, third] = answers.each_ref().map(Kind::of);
         if [second, third] == [Kind::ToApplication; 2] {
@@ -105,7 +108,7 @@ fn cut(backend: Backend, site: &Site, node: &mut super::nodes::Node) {
         }
         assert!(possible.contains(&second) && possible.contains(&third), "{context}: {second:?}, {third:?}");
         assert!(!step.is_single_use() || third != step.first, "{context}: {third:?} twice");
-        if let (true, Some(begin)) = (backend.survives(), walk.asked.first()) {
+        if let (true, Some(begin)) = (backend.keeps() == Keeps::All, walk.asked.first()) {
             let begun = Kind::of(&ask(node.public, begin).unwrap());
             let goes_on = [Kind::ToProvider, Kind::ToApplication].contains(&begun);
             assert!(goes_on, "{context}: the person can begin again, or has the answer: {begun:?}");

@@ -1,4 +1,4 @@
-//! Equal nodes behind a balancer without affinity, and processes that are killed. Both read one list of steps
+//! Equal nodes behind a balancer, and processes that are killed. Both read one list of steps
 //! ([`steps::STEPS`]): a new single-use thing joins by one line.
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::http::{Cookies, Request, ask};
 use super::legacy_app::LegacyApp;
+use super::steps::Keeps;
 use super::{RELAY, servers};
 
 const SECRET: &str = "the secret of this test, 32 letters";
@@ -20,33 +21,42 @@ pub const APP: &str = "compta";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     MemorySqlite,
+    /// With `affinity`.
+    MemoryPostgres,
     Sqlite,
     Postgres,
     RedisPostgres,
 }
 
 impl Backend {
-    pub const ALL: [Self; 4] = [Self::MemorySqlite, Self::Sqlite, Self::Postgres, Self::RedisPostgres];
+    pub const ALL: [Self; 5] =
+        [Self::MemorySqlite, Self::MemoryPostgres, Self::Sqlite, Self::Postgres, Self::RedisPostgres];
     /// Those that several nodes can share.
     pub const SHARED: [Self; 2] = [Self::Postgres, Self::RedisPostgres];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::MemorySqlite => "memory+sqlite",
+            Self::MemoryPostgres => "memory+postgres",
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
             Self::RedisPostgres => "redis+postgres",
         }
     }
 
-    /// Whether what was acknowledged outlives the process.
-    pub fn survives(self) -> bool {
-        self != Self::MemorySqlite
+    /// What of that which was acknowledged outlives the process.
+    pub fn keeps(self) -> Keeps {
+        match self {
+            Self::MemorySqlite => Keeps::Nothing,
+            Self::MemoryPostgres => Keeps::Marks,
+            Self::Sqlite | Self::Postgres | Self::RedisPostgres => Keeps::All,
+        }
     }
 
     fn classes(self) -> (&'static str, &'static str) {
         match self {
             Self::MemorySqlite => ("memory", "sqlite"),
+            Self::MemoryPostgres => ("memory", "postgres"),
             Self::Sqlite => ("sqlite", "sqlite"),
             Self::Postgres => ("postgres", "postgres"),
             Self::RedisPostgres => ("redis", "postgres"),
@@ -65,15 +75,13 @@ impl Servers {
         Self { postgres: servers::postgres(), redis: servers::redis(&[]) }
     }
 
-    /// For a backend that needs none.
-    pub fn none() -> Self {
-        Self { postgres: None, redis: None }
-    }
-
     /// The section `[store]`; `None` where a server is missing, which was said.
     fn section(&self, backend: Backend) -> Option<String> {
         let (ephemeral, durable) = backend.classes();
         let mut lines = vec![format!("[store]\nephemeral = \"{ephemeral}\"\ndurable = \"{durable}\"")];
+        if backend == Backend::MemoryPostgres {
+            lines.push("affinity = true".to_owned());
+        }
         if durable == "postgres" {
             let port = self.postgres.as_ref()?.port;
             // Apart from those of the other backends on the same server.
@@ -252,6 +260,10 @@ impl Node {
         let pid = process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         assert_eq!(process.wait().unwrap().code(), Some(0), "{}", self.log());
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
     }
 
     /// What it said so far.

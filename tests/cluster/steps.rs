@@ -55,8 +55,23 @@ pub struct Step {
     pub again: Kind,
     /// What comes instead once the step of this name was answered.
     pub since: Option<(&'static str, Kind)>,
+    /// What comes where only marks and references are known: at another node with affinity, or after a restart.
+    pub elsewhere: Kind,
+    /// The step that spends it there too; it is refused from then on.
+    pub spent: Option<&'static str>,
     /// What comes after a restart that has lost the ephemeral class.
     pub forgotten: Kind,
+}
+
+/// What is known where a step is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// All that was acknowledged.
+    All,
+    /// What is durable with affinity.
+    Marks,
+    /// Nothing ephemeral.
+    Nothing,
 }
 
 use Kind::{Claimed, Question, Refused, SignedOut, ToApplication, ToProvider};
@@ -65,29 +80,32 @@ use Kind::{Claimed, Question, Refused, SignedOut, ToApplication, ToProvider};
 #[rustfmt::skip]
 pub const STEPS: &[Step] = &[
     Step { name: "begin", acknowledged: "the login waits under its state", ask: |walk| walk.get(&walk.message),
-        first: ToProvider, again: ToProvider, since: Some(("confirm", ToApplication)), forgotten: Refused },
+        first: ToProvider, again: ToProvider, since: Some(("confirm", ToApplication)),
+        elsewhere: ToProvider, spent: Some("confirm"), forgotten: Refused },
     Step { name: "callback", acknowledged: "the state is spent, the session is open", ask: |walk| walk.get(&walk.returned),
-        first: Question, again: Refused, since: None, forgotten: Refused },
+        first: Question, again: Refused, since: None, elsewhere: Refused, spent: None, forgotten: Refused },
     Step { name: "confirm", acknowledged: "the message is spent, its answer waits to be claimed",
         ask: |walk| Request::post(&format!("{RELAY}/idp/confirm"), &[("token", &walk.token), ("decision", "yes")], &walk.cookies),
-        first: ToApplication, again: ToApplication, since: None, forgotten: Refused },
+        first: ToApplication, again: ToApplication, since: None, elsewhere: Refused, spent: None, forgotten: Refused },
     Step { name: "message of another", acknowledged: "nothing", ask: |walk| Request::get(&walk.message, &Cookies::new()),
-        first: Refused, again: Refused, since: None, forgotten: Refused },
+        first: Refused, again: Refused, since: None, elsewhere: Refused, spent: None, forgotten: Refused },
     Step { name: "claim", acknowledged: "the reference is spent",
         ask: |walk| walk.claim(&walk.reference),
-        first: Claimed, again: Refused, since: None, forgotten: Refused },
+        first: Claimed, again: Refused, since: None, elsewhere: Claimed, spent: Some("claim"), forgotten: Refused },
     Step { name: "session", acknowledged: "the session serves", ask: |walk| walk.get(&walk.second),
-        first: Question, again: Question, since: Some(("logout confirm", ToProvider)), forgotten: Refused },
+        first: Question, again: Question, since: Some(("logout confirm", ToProvider)),
+        elsewhere: ToProvider, spent: None, forgotten: Refused },
     Step { name: "logout", acknowledged: "the question waits", ask: |walk| walk.get(&format!("{RELAY}/logout/{APP}")),
-        first: Question, again: Question, since: Some(("logout confirm", SignedOut)), forgotten: SignedOut },
+        first: Question, again: Question, since: Some(("logout confirm", SignedOut)),
+        elsewhere: SignedOut, spent: None, forgotten: SignedOut },
     Step { name: "logout confirm", acknowledged: "the session has ended",
         ask: |walk| Request::post(&format!("{RELAY}/logout/{APP}"), &[("token", &walk.token)], &walk.cookies),
-        first: ToProvider, again: Refused, since: None, forgotten: Refused },
+        first: ToProvider, again: Refused, since: None, elsewhere: Refused, spent: None, forgotten: Refused },
     Step { name: "logout return", acknowledged: "nothing", ask: |walk| walk.get(&walk.returned),
-        first: SignedOut, again: SignedOut, since: None, forgotten: SignedOut },
+        first: SignedOut, again: SignedOut, since: None, elsewhere: SignedOut, spent: None, forgotten: SignedOut },
     Step { name: "after logout", acknowledged: "the login waits under its state",
         ask: |walk| Request::get(&walk.third, &walk.signed_in),
-        first: ToProvider, again: ToProvider, since: None, forgotten: Refused },
+        first: ToProvider, again: ToProvider, since: None, elsewhere: ToProvider, spent: None, forgotten: Refused },
 ];
 
 /// The place of a step.
@@ -96,12 +114,20 @@ pub fn place(name: &str) -> usize {
 }
 
 impl Step {
-    /// What the same request gets once the step at `reached` was answered, without or with what is ephemeral.
-    pub fn repeated(&self, reached: usize, survives: bool) -> Kind {
-        match self.since {
-            _ if !survives => self.forgotten,
-            Some((name, kind)) if reached >= place(name) => kind,
-            _ => self.again,
+    /// What it gets once the step at `reached` was answered, for the first time.
+    pub fn next(&self, reached: usize, keeps: Keeps) -> Kind {
+        if keeps == Keeps::All { self.first } else { self.repeated(reached, keeps) }
+    }
+
+    /// What the same request gets once the step at `reached` was answered.
+    pub fn repeated(&self, reached: usize, keeps: Keeps) -> Kind {
+        let has = |name: &str| reached >= place(name);
+        match (keeps, self.since) {
+            (Keeps::Nothing, _) => self.forgotten,
+            (Keeps::Marks, _) if self.spent.is_some_and(has) => Refused,
+            (Keeps::Marks, _) => self.elsewhere,
+            (Keeps::All, Some((name, kind))) if has(name) => kind,
+            (Keeps::All, _) => self.again,
         }
     }
 
@@ -229,11 +255,11 @@ impl Walk {
     }
 
     /// Sends every step so far again; each must come as it should.
-    pub fn repeat_all(&self, port: u16, survives: bool, context: &str) {
+    pub fn repeat_all(&self, port: u16, keeps: Keeps, context: &str) {
         let reached = self.asked.len() - 1;
         for (step, request) in STEPS.iter().zip(&self.asked) {
             let answer = ask(port, request).unwrap();
-            let (kind, right) = (Kind::of(&answer), step.repeated(reached, survives));
+            let (kind, right) = (Kind::of(&answer), step.repeated(reached, keeps));
             assert_eq!(kind, right, "{context}: `{}` again, after `{}`", step.name, STEPS[reached].name);
             if kind == ToApplication {
                 assert_eq!(answer.location, self.answer, "{context}: the same answer, not another");

@@ -1,34 +1,60 @@
 //! `relais doctor`: whether a relay with this configuration would work here and now. One file per check, one
 //! line in [`CHECKS`]. No server is started.
 
+mod affinity;
 mod apps;
 mod configuration;
+mod keys;
 mod message;
+mod postgres_server;
+mod redis_server;
+mod sqlite_file;
 mod upstreams;
 mod wires;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use clap::Args;
 use serde::Serialize;
+use tokio::sync::{OnceCell, oneshot};
+use tokio::time::timeout;
 
 use super::{Failure, environment, in_runtime, input, output};
-use crate::config::{self, Config, Purpose};
+use crate::clock::SystemClock;
+use crate::config::{self, Backend, Config, Durable, Purpose};
+use crate::store::{OpenError, PostgresFacts, SqliteFacts, StoreError};
 
 /// Every check, in the order of the report.
-const CHECKS: &[&dyn Check] =
-    &[&configuration::Configuration, &wires::Wires, &apps::Apps, &message::Message, &upstreams::Upstreams];
+const CHECKS: &[&dyn Check] = &[
+    &configuration::Configuration,
+    &affinity::Affinity,
+    &postgres_server::Postgres,
+    &redis_server::Redis,
+    &sqlite_file::Sqlite,
+    &keys::Keys,
+    &wires::Wires,
+    &apps::Apps,
+    &message::Message,
+    &upstreams::Upstreams,
+];
+
+/// The longest that one call may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Nodes and the stores that they share should agree on the time to this, in milliseconds.
+const APART: u64 = 1_000;
 
 /// The longest recorded message, in bytes.
 const CEILING: u64 = 64 * 1024;
 
 /// Check that a relay with this configuration would work here and now.
 ///
-/// Checks the configuration and each application's keys, calls each upstream, and compares the clocks; serves
-/// nobody. One line per check: `ok`, `warn` or `fail`, what it is about, what was found, and what to do. Takes
-/// less than 30 seconds. Exits with 0, with 1 if a check failed, with 78 if the configuration has a fault.
+/// Checks the configuration, the stores, the relay's keys and each application's, calls each upstream, and compares
+/// the clocks; serves nobody, and writes nothing. One line per check: `ok`, `warn` or `fail`, what it is about, what
+/// was found, and what to do. Takes less than 30 seconds. Exits with 0, with 1 if a check failed, with 78 if the
+/// configuration has a fault.
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
     /// The configuration
@@ -46,6 +72,50 @@ pub(super) struct Doctor {
 struct Patient {
     config: Config,
     message: Option<String>,
+    postgres: OnceCell<Result<PostgresFacts, StoreError>>,
+    sqlite: OnceCell<File>,
+}
+
+/// The SQLite file.
+enum File {
+    Missing,
+    Late,
+    Failed(OpenError),
+    Found(SqliteFacts),
+}
+
+impl Patient {
+    fn new(config: Config, message: Option<String>) -> Self {
+        Self { config, message, postgres: OnceCell::new(), sqlite: OnceCell::new() }
+    }
+
+    /// What the PostgreSQL database says, asked once; `None` where nothing is kept there.
+    async fn postgres(&self) -> Option<&Result<PostgresFacts, StoreError>> {
+        let settings = self.config.store.postgres.as_ref()?;
+        Some(self.postgres.get_or_init(|| PostgresFacts::gather(settings, PATIENCE, &SystemClock)).await)
+    }
+
+    /// What is in the SQLite file, looked at once; `None` where nothing is kept there.
+    async fn sqlite(&self) -> Option<&File> {
+        let store = &self.config.store;
+        if store.durable != Durable::Sqlite && store.ephemeral != Backend::Sqlite {
+            return None;
+        }
+        let look = || {
+            let (path, (answer, looked)) = (store.path.clone(), oneshot::channel());
+            // Not a task: the runtime would wait for its end.
+            std::thread::spawn(move || answer.send(SqliteFacts::gather(&path)));
+            async {
+                match timeout(PATIENCE, looked).await {
+                    Ok(Ok(Ok(Some(facts)))) => File::Found(facts),
+                    Ok(Ok(Ok(None))) => File::Missing,
+                    Ok(Ok(Err(error))) => File::Failed(error),
+                    Ok(Err(_)) | Err(_) => File::Late,
+                }
+            }
+        };
+        Some(self.sqlite.get_or_init(look).await)
+    }
 }
 
 /// One check.
@@ -104,10 +174,25 @@ impl fmt::Display for Finding {
     }
 }
 
+/// A store's clock against ours.
+fn clock(area: &str, ahead: i64) -> Finding {
+    let apart = ahead.unsigned_abs();
+    if apart <= APART {
+        return Finding::ok(area, format!("the clocks agree ({apart} ms)"));
+    }
+    let how = if ahead > 0 { "ahead of" } else { "behind" };
+    let what = format!("its clock is {}.{:03} s {how} ours", apart / 1_000, apart % 1_000);
+    Finding::warn(
+        area,
+        what,
+        "synchronise the clocks of this machine, of the other nodes and of the server (NTP)",
+    )
+}
+
 impl Doctor {
     pub(super) fn run(self) -> Result<(), Failure> {
         let config = config::load(&self.config, environment(), Purpose::Serve).map_err(Failure::Config)?;
-        let patient = Patient { config, message: self.message()? };
+        let patient = Patient::new(config, self.message()?);
         let findings = in_runtime(async {
             let mut findings = Vec::new();
             for check in CHECKS {
@@ -143,5 +228,20 @@ impl Doctor {
         let text =
             String::from_utf8(bytes).map_err(|_| Failure::Usage(format!("{shown} holds no message")))?;
         Ok(Some(text.trim().to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_agree_to_the_second() {
+        let said = |ahead| clock("store", ahead).to_string();
+        for agree in [0, 1_000, -1_000] {
+            assert!(said(agree).starts_with("ok    store  the clocks agree"), "{agree}");
+        }
+        assert!(said(1_001).starts_with("warn  store  its clock is 1.001 s ahead of ours  → "));
+        assert!(said(-2_500).starts_with("warn  store  its clock is 2.500 s behind ours  → "));
     }
 }

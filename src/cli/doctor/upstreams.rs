@@ -1,8 +1,6 @@
 //! Each upstream: its metadata under its issuer, its keys, its endpoints, and its clock against ours. All at the
 //! same time, each call within [`PATIENCE`].
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use http::HeaderValue;
 use time::OffsetDateTime;
@@ -10,7 +8,7 @@ use time::format_description::well_known::Rfc2822;
 use tokio::task::JoinSet;
 use url::Url;
 
-use super::{Check, Finding, Patient};
+use super::{Check, Finding, PATIENCE, Patient};
 use crate::clock::{Clock as _, SystemClock};
 use crate::event::{Event, Events, Sink, Trace};
 use crate::outbound::{Cause, Outbound, OutboundError, OutboundSettings, chain};
@@ -19,8 +17,6 @@ use crate::upstream::{DiscoveryError, Endpoints, Settings, Signatures, Upstream}
 
 pub(super) struct Upstreams;
 
-/// The longest that one call may take.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Clocks that differ by less agree, in seconds.
 const AGREE: u64 = 5;
 

@@ -9,7 +9,7 @@ use url::Url;
 use super::secrets::{self, Names};
 use super::server::read_chain;
 use crate::config::file::{Section, variable};
-use crate::config::value::{Raw, Wrong, choice, text, whole};
+use crate::config::value::{Raw, Wrong, boolean, choice, text, whole};
 use crate::config::{Backend, Durable, Store};
 use crate::secret::Secret;
 use crate::store::{PostgresSettings, RedisSettings};
@@ -26,6 +26,17 @@ pub(super) fn store(section: Section<'_>, base: &Path) -> Store {
     let ephemeral = section.or("ephemeral", Backend::Memory, choice(&backends));
     let durables = [("sqlite", Durable::Sqlite), ("postgres", Durable::Postgres)];
     let durable = section.or("durable", Durable::Sqlite, choice(&durables));
+    let affinity = section.or("affinity", false, boolean);
+    if affinity {
+        if (ephemeral, durable) == (Backend::Memory, Durable::Postgres) {
+            section
+                .warn("affinity", "a node that stops loses its logins in flight, and signs its people out");
+        } else {
+            let wrong = "means memory of each node beside a database of all";
+            let right = "write ephemeral = \"memory\" and durable = \"postgres\", or leave it out";
+            section.fault("affinity", Wrong::new(wrong, right));
+        }
+    }
     let path = section.or("path", base.join("relais.sqlite"), secrets::path(base));
     if durable == Durable::Sqlite || ephemeral == Backend::Sqlite {
         file(&section, &path);
@@ -34,7 +45,7 @@ pub(super) fn store(section: Section<'_>, base: &Path) -> Store {
     let postgres = postgres(section.section("postgres"), base, in_postgres);
     let redis = redis(section.section("redis"), base, ephemeral == Backend::Redis);
     section.finish();
-    Store { ephemeral, durable, path, postgres, redis }
+    Store { ephemeral, durable, affinity, path, postgres, redis }
 }
 
 fn file(section: &Section<'_>, path: &Path) {
@@ -187,6 +198,7 @@ mod tests {
     use super::*;
     use crate::config::tests::{place, secret};
     use crate::config::{Config, Faults, Purpose, from_toml};
+    use crate::store::Ephemeral;
 
     fn read(more: &str, dir: &Path, env: &[(&str, &str)]) -> Result<Config, Faults> {
         let text = format!("[server]\npublic_url = \"https://relais.example\"\n{more}");
@@ -228,6 +240,29 @@ mod tests {
         );
         assert!(faults("[store]\npath = \"no/such/place\"", &[]).contains("store.path: lies in"));
         assert!(faults("[store]\ndurable = \"redis\"", &[]).contains("write one of sqlite, postgres"));
+    }
+
+    #[test]
+    fn affinity_is_memory_beside_a_shared_database() {
+        let sticky = CLUSTER.replace("ephemeral = \"postgres\"", "affinity = true");
+        let dir = place();
+        let env = [("RELAIS_STORE__POSTGRES__URL", "postgres://localhost/relais")];
+        let config = read(&sticky, dir.path(), &env).unwrap_or_else(|faults| panic!("{faults}"));
+        assert_eq!(config.store.ephemeral_class(), Ephemeral::OfEachNode);
+        assert!(config.warnings.iter().any(|warning| warning.path == "store.affinity"));
+        let without = read(&sticky.replace("affinity = true\n", ""), dir.path(), &env);
+        assert_eq!(without.ok().map(|config| config.store.ephemeral_class()), Some(Ephemeral::Lost));
+        for other in [
+            CLUSTER.replace("[store]", "[store]\naffinity = true"),
+            "[store]\naffinity = true".to_owned(),
+            "[store]\naffinity = true\nephemeral = \"sqlite\"".to_owned(),
+        ] {
+            assert_eq!(
+                faults(&other, &env),
+                "store.affinity: means memory of each node beside a database of all; write ephemeral = \"memory\" \
+                 and durable = \"postgres\", or leave it out"
+            );
+        }
     }
 
     #[test]

@@ -24,6 +24,8 @@ const SPEND_OWNED: &str = "UPDATE owner SET spent = 1 WHERE record = ?1";
 const OWNED: &str = "SELECT r.id, r.spent, r.value, r.version, r.expires, r.owners, r.key \
      FROM owner AS o JOIN record AS r ON r.id = o.record \
      WHERE o.kind = ?1 AND o.owner = ?2 AND o.spent = 0 AND o.expires >= ?3 ORDER BY r.id";
+const KEYS: &str =
+    "SELECT id, spent, value, version, expires, owners, key FROM record WHERE kind = ?1 ORDER BY id";
 const COUNT_OWNED: &str =
     "SELECT COUNT(*) FROM owner WHERE kind = ?1 AND owner = ?2 AND spent = 0 AND expires >= ?3";
 const FORGET_OWNED: &str = "DELETE FROM record WHERE id IN \
@@ -212,6 +214,13 @@ pub(super) fn owned(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The records of our own keys.
+pub(super) fn keys(connection: &Connection) -> rusqlite::Result<Vec<(Key, Record)>> {
+    let mut keys = connection.prepare(KEYS)?;
+    let rows = keys.query_map([Kind::Key.name()], |row| Ok((Key(row.get(6)?), entry(row)?.record)))?;
+    rows.collect()
+}
+
 pub(super) fn count_owned(
     connection: &Connection,
     kind: Kind,
@@ -222,7 +231,7 @@ pub(super) fn count_owned(
     Ok(count.query_row(params![kind.name(), owner.0, millis(now)], number)?)
 }
 
-/// The first six columns of [`FIND`] and [`OWNED`].
+/// The first six columns of [`FIND`], [`OWNED`] and [`KEYS`].
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let owners = row.get_ref(5)?.as_blob()?.as_chunks::<32>().0.iter().map(|owner| Owner(*owner)).collect();
     Ok(Entry {

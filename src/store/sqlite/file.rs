@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 /// What brings a file from each version of the schema to the next; the version is `user_version`.
-const MIGRATIONS: [&str; 1] = ["
+pub(super) const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE record (
         id      INTEGER PRIMARY KEY AUTOINCREMENT, -- smaller is older
         kind    TEXT    NOT NULL,
@@ -71,7 +71,7 @@ pub enum OpenError {
     Damaged {
         /// The store.
         path: PathBuf,
-        /// The first fault.
+        /// The first fault, in one line.
         fault: String,
     },
     /// SQLite failed otherwise.
@@ -99,9 +99,7 @@ impl OpenError {
 ///
 /// The lock lies on a file beside the store: to close the store's own file would drop SQLite's locks on it.
 pub(super) fn lock(store: &Path) -> Result<File, OpenError> {
-    let mut path = store.as_os_str().to_owned();
-    path.push(".lock");
-    let path = PathBuf::from(path);
+    let path = beside(store, ".lock");
     let file = private().create(true).truncate(false).open(&path);
     let file = file.map_err(|source| OpenError::Io { path: path.clone(), source })?;
     match file.try_lock() {
@@ -118,13 +116,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let sqlite = |source| OpenError::sqlite(path, source);
     let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
     set_up(&connection).map_err(sqlite)?;
-    let fault: String =
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sqlite)?;
-    if fault != "ok" {
-        return Err(OpenError::Damaged { path: path.to_owned(), fault });
-    }
-    let found: usize =
-        connection.query_row("PRAGMA user_version", [], super::desk::number).map_err(sqlite)?;
+    damage(&connection, path)?;
+    let found = schema(&connection).map_err(sqlite)?;
     let Some(missing) = MIGRATIONS.get(found..) else {
         return Err(OpenError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len() });
     };
@@ -133,6 +126,28 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
         connection.execute_batch(&whole).map_err(sqlite)?;
     }
     Ok(connection)
+}
+
+/// Refuses a file in which SQLite finds a fault.
+pub(super) fn damage(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    let fault: String = found.map_err(|source| OpenError::sqlite(path, source))?;
+    if fault == "ok" {
+        return Ok(());
+    }
+    Err(OpenError::Damaged { path: path.to_owned(), fault: fault.replace('\n', " ") })
+}
+
+/// The version of the schema; 0 in a new file.
+pub(super) fn schema(connection: &Connection) -> rusqlite::Result<usize> {
+    connection.query_row("PRAGMA user_version", [], super::desk::number)
+}
+
+/// The path of what goes with a store.
+pub(super) fn beside(store: &Path, ending: &str) -> PathBuf {
+    let mut path = store.as_os_str().to_owned();
+    path.push(ending);
+    PathBuf::from(path)
 }
 
 /// A connection that only reads.

@@ -20,7 +20,7 @@ use relais::entropy::{Entropy, SystemEntropy};
 use relais::event::{Event, Events, Recorder, Step};
 use relais::secret::Secret;
 use relais::service::AppId;
-use relais::store::{Memory, Sealer, Sqlite, Store};
+use relais::store::{Ephemeral, Memory, Sealer, Sqlite, Store};
 use relais::web;
 use stub_upstream::Stub;
 
@@ -261,14 +261,14 @@ fn node(
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let limits = config.limits.clone();
     let ceilings = move |kind| relais::process::ceiling(&limits, kind);
-    let ephemeral: Arc<dyn Store> = if survives { durable.clone() } else { Arc::new(Memory::new(ceilings)) };
+    let store: Arc<dyn Store> = if survives { durable.clone() } else { Arc::new(Memory::new(ceilings)) };
     let sealer = Sealer::new(&Secret::new([seal; 32]), entropy.clone());
     let parts = Parts {
         clock: Arc::new(clock.clone()),
         entropy,
         events: Events::to(recorder.clone()),
-        ephemeral,
-        ephemeral_survives: survives,
+        store,
+        ephemeral: if survives { Ephemeral::Kept } else { Ephemeral::Lost },
         durable,
         sealer,
     };

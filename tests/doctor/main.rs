@@ -1,4 +1,4 @@
-//! `relais doctor` against providers that are well, and each kind of ill.
+//! `relais doctor` against providers and stores that are well, and each kind of ill.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
@@ -23,6 +23,13 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use tokio::net::TcpListener;
+
+#[cfg(test)]
+#[expect(dead_code, reason = "the whole of both servers; here they are started and killed")]
+#[path = "../store/servers.rs"]
+mod servers;
+#[cfg(test)]
+mod stores;
 
 const SECRET: &str = "the secret of this test, 32 letters";
 const IV: &str = "00112233445566778899aabbccddeeff";

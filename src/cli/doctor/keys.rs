@@ -1,0 +1,162 @@
+//! The root seal key, whether it opens what is in the store, and how each line of our own keys stands.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Check, File, Finding, Patient};
+use crate::cli::environment;
+use crate::clock::{Clock as _, SystemClock, Timestamp};
+use crate::config::{Durable, SealKey};
+use crate::entropy::{Entropy, SystemEntropy};
+use crate::event::Events;
+use crate::keys::{
+    Keyring, KeyringError, Line, Listed, Policy, SealKeyError, SealKeySource, SecretFileError,
+};
+use crate::keys::{State, Wanted, date_of};
+use crate::outbound::chain;
+use crate::secret::Secret;
+use crate::store::{Key, Kind, Memory, Record, Sealer, Store as _, Table};
+
+pub(super) struct Keys;
+
+const SEAL: &str = "keys.seal";
+const KEYS: &str = "keys";
+/// A running relay announces a successor within a minute; later than this, none runs.
+const LATE: Duration = Duration::from_hours(1);
+
+#[async_trait]
+impl Check for Keys {
+    async fn run(&self, patient: &Patient) -> Vec<Finding> {
+        let (source, key) = match seal_key(&patient.config.seal_key, patient.config.store.path.exists()) {
+            Ok(found) => found,
+            Err(finding) => return vec![finding],
+        };
+        // Where the store cannot be read, its own check has said why.
+        let Some(records) = records(patient).await else {
+            return vec![Finding::ok(SEAL, format!("is {source}"))];
+        };
+        let now = SystemClock.now();
+        let listed = match list(patient, &key, records, now).await {
+            Ok(listed) if listed.len() == records.len() => listed,
+            Ok(listed) => {
+                let what = format!("{source}, opens {} of the store's {} keys", listed.len(), records.len());
+                return vec![Finding::fail(SEAL, what, "give every node the same seal key")];
+            }
+            Err(KeyringError::Sealed) => {
+                let what = format!("{source}, does not open the store's keys");
+                return vec![Finding::fail(SEAL, what, "bring back the key under which the store was made")];
+            }
+            Err(error) => return vec![Finding::fail(SEAL, chain(&error), "")],
+        };
+        let mut findings = vec![Finding::ok(
+            SEAL,
+            match listed.len() {
+                0 => format!("is {source}; the store holds no key yet"),
+                count => format!("is {source}, and opens the store's keys ({count})"),
+            },
+        )];
+        let wanted = patient.config.wanted_keys();
+        findings.extend(wanted.iter().map(|wanted| line(wanted, &listed, &patient.config.keys, now)));
+        findings.extend(left(&listed, &wanted));
+        findings
+    }
+}
+
+/// Where it comes from, and the key.
+fn seal_key(from: &SealKey, is_store_there: bool) -> Result<(String, Secret<[u8; 32]>), Finding> {
+    const VARIABLE: &str = "RELAIS_KEYS__SEAL_KEY";
+    let path = match from {
+        SealKey::Given(key) => {
+            let by_env = environment().into_iter().any(|(name, _)| name == VARIABLE);
+            let source = if by_env { VARIABLE } else { "keys.seal_key_file" };
+            return Ok((format!("that of {source}"), key.clone()));
+        }
+        SealKey::Beside(path) => path,
+    };
+    let shown = path.display();
+    match SealKeySource::File(path.clone()).load() {
+        Ok(key) => Ok((format!("that of {shown}"), key)),
+        Err(SealKeyError::File(SecretFileError::Missing { .. })) if !is_store_there => {
+            Err(Finding::ok(SEAL, format!("{shown} is not there yet: the first start makes it")))
+        }
+        Err(error) => {
+            let advice = "bring the key of this store back: without it the store is worthless";
+            Err(Finding::fail(SEAL, chain(&error), advice))
+        }
+    }
+}
+
+/// Our own keys as they lie in the durable store.
+async fn records(patient: &Patient) -> Option<&[(Key, Record)]> {
+    match patient.config.store.durable {
+        Durable::Postgres => Some(&patient.postgres().await?.as_ref().ok()?.keys),
+        Durable::Sqlite => match patient.sqlite().await? {
+            File::Missing => Some(&[]),
+            File::Found(facts) if facts.damage.is_none() => Some(&facts.keys),
+            _ => None,
+        },
+    }
+}
+
+/// Reads a copy in memory, so that nothing can be written.
+async fn list(
+    patient: &Patient,
+    key: &Secret<[u8; 32]>,
+    records: &[(Key, Record)],
+    now: Timestamp,
+) -> Result<Vec<Listed>, KeyringError> {
+    let copy = Arc::new(Memory::new(|_| usize::MAX));
+    for (key, record) in records {
+        copy.put(Kind::Key, *key, record.clone(), now).await?;
+    }
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+    let table = Table::new(copy, Sealer::new(key, entropy.clone()), Kind::Key);
+    let keyring = Keyring::new(table, entropy, Events::log());
+    keyring.aim(patient.config.wanted_keys(), patient.config.keys);
+    keyring.list(now).await
+}
+
+fn name(line: &Line) -> String {
+    match &line.upstream {
+        Some(upstream) => format!("{} for {upstream}", line.usage.name()),
+        None => line.usage.name().to_owned(),
+    }
+}
+
+fn line(wanted: &Wanted, listed: &[Listed], policy: &Policy, now: Timestamp) -> Finding {
+    let name = name(&wanted.line);
+    let of_line = || listed.iter().filter(|key| key.line == wanted.line);
+    let Some(active) = of_line().find(|key| key.state == State::Active) else {
+        let what = format!("{name}: no key is active");
+        return match of_line().count() {
+            0 => {
+                Finding::ok(KEYS, format!("{name}: no key yet: the relay makes it when it starts or reloads"))
+            }
+            _ => Finding::warn(KEYS, what, "start the relay, which makes or uses one"),
+        };
+    };
+    let until = active.active_until.map_or("an operator rotates it".to_owned(), date_of);
+    let what = format!("{name}: {} {} is active until {until}", active.alg.as_str(), active.kid);
+    if let Some(next) = of_line().find(|key| key.state == State::Announced) {
+        return Finding::ok(KEYS, format!("{what}; its successor {} is announced", next.kid));
+    }
+    let due = policy.rotate.map(|rotate| active.active_from.plus(rotate.saturating_sub(policy.announce)));
+    match due {
+        Some(due) if due.plus(LATE) < now => {
+            let what = format!("{what}; its successor should be announced since {}", date_of(due));
+            Finding::warn(KEYS, what, "start the relay: no node has looked after the keys since")
+        }
+        _ => Finding::ok(KEYS, what),
+    }
+}
+
+/// Lines that the configuration does not want, and that wait in case it does again.
+fn left(listed: &[Listed], wanted: &[Wanted]) -> Vec<Finding> {
+    let mut lines: Vec<_> = listed.iter().map(|key| &key.line).collect();
+    lines.retain(|line| !wanted.iter().any(|wanted| wanted.line == **line));
+    lines.dedup();
+    let what = |line| format!("{}: in the store, and not needed by this configuration", name(line));
+    lines.into_iter().map(|line| Finding::ok(KEYS, what(line))).collect()
+}
