@@ -1,7 +1,7 @@
 //! Another root seal key, node by node: nobody is refused, no key is lost, and in the end the former one is not needed.
 
 use super::nodes::{Backend, Node, Servers, Site};
-use super::steps::{STEPS, Walk};
+use super::steps::{Keeps, STEPS, Walk};
 
 /// What a node has for `seal_key_file` and for `other_seal_key_file`.
 type Seals = (&'static str, Option<&'static str>);
@@ -26,7 +26,7 @@ fn walk_on(walk: &mut Walk, steps: usize, nodes: &[Node; 2], context: &str) {
         let kind = walk.step(nodes[place % 2].public).unwrap();
         assert_eq!(kind, step.first, "{context}: `{}`", step.name);
         for node in nodes {
-            walk.repeat_all(node.public, true, context);
+            walk.repeat_all(node.public, Keeps::All, context);
         }
     }
 }

@@ -271,6 +271,24 @@ async fn a_file_is_read_and_left_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_other_seal_key_is_needed_until_all_is_sealed_anew() {
+    const AREA: &str = "keys.other_seal_key_file";
+    let mut place = Place::new();
+    place.secret("former.key", &seal(7));
+    place.secret("new.key", &seal(8));
+    place.1.push_str("[keys]\nseal_key_file = \"new.key\"\nother_seal_key_file = \"former.key\"\n");
+    let store = Arc::new(Sqlite::open(&place.path("relais.sqlite"), |_| 1_000).unwrap());
+    tended(store.clone(), 7, &[], &[SystemClock.now()]).await;
+    place.has("keys.seal", &["ok  : is that of keys.seal_key_file, and opens the store's keys (2)"]);
+    place.has(AREA, &["warn: it alone opens some of the store's keys (2)"]);
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+    let sealer = Sealer::new(&Secret::new([8; 32]), entropy.clone()).opening_also(&Secret::new([7; 32]));
+    let ring = Keyring::new(Table::new(store, sealer, Kind::Key), entropy, Events::to(Recorder::default()));
+    ring.reseal(SystemClock.now()).await.unwrap();
+    place.has(AREA, &["ok  : none of the store's keys lies under it"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_that_nobody_looks_after_are_named() {
     let place = Place::new();
     place.secret("relais.key", &seal(7));

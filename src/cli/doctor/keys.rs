@@ -38,7 +38,10 @@ impl Check for Keys {
             return vec![Finding::ok(SEAL, format!("is {source}"))];
         };
         let now = SystemClock.now();
-        let listed = match list(patient, &key, records, now).await {
+        let present = Sealer::new(&key, Arc::new(SystemEntropy::new()));
+        let other = patient.config.other_seal_key.as_ref();
+        let both = other.iter().fold(present.clone(), |sealer, other| sealer.opening_also(other));
+        let listed = match list(patient, both, records, now).await {
             Ok(listed) if listed.len() == records.len() => listed,
             Ok(listed) => {
                 let what = format!("{source}, opens {} of the store's {} keys", listed.len(), records.len());
@@ -57,6 +60,10 @@ impl Check for Keys {
                 count => format!("is {source}, and opens the store's keys ({count})"),
             },
         )];
+        if other.is_some() {
+            let under_present = list(patient, present, records, now).await.map_or(0, |keys| keys.len());
+            findings.push(other_key(listed.len().saturating_sub(under_present)));
+        }
         let wanted = patient.config.wanted_keys();
         findings.extend(wanted.iter().map(|wanted| line(wanted, &listed, &patient.config.keys, now)));
         findings.extend(left(&listed, &wanted));
@@ -88,6 +95,17 @@ fn seal_key(from: &SealKey, is_store_there: bool) -> Result<(String, Secret<[u8;
     }
 }
 
+/// What still needs the other seal key.
+fn other_key(keys: usize) -> Finding {
+    let area = "keys.other_seal_key_file";
+    if keys == 0 {
+        return Finding::ok(area, "none of the store's keys lies under it");
+    }
+    let what = format!("it alone opens some of the store's keys ({keys})");
+    let advice = "keep it until every node was started with the new one as keys.seal_key_file";
+    Finding::warn(area, what, advice)
+}
+
 /// Our own keys as they lie in the durable store.
 async fn records(patient: &Patient) -> Option<&[(Key, Record)]> {
     match patient.config.store.durable {
@@ -103,7 +121,7 @@ async fn records(patient: &Patient) -> Option<&[(Key, Record)]> {
 /// Reads a copy in memory, so that nothing can be written.
 async fn list(
     patient: &Patient,
-    key: &Secret<[u8; 32]>,
+    sealer: Sealer,
     records: &[(Key, Record)],
     now: Timestamp,
 ) -> Result<Vec<Listed>, KeyringError> {
@@ -112,7 +130,7 @@ async fn list(
         copy.put(Kind::Key, *key, record.clone(), now).await?;
     }
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
-    let table = Table::new(copy, Sealer::new(key, entropy.clone()), Kind::Key);
+    let table = Table::new(copy, sealer, Kind::Key);
     let keyring = Keyring::new(table, entropy, Events::log());
     keyring.aim(patient.config.wanted_keys(), patient.config.keys);
     keyring.list(now).await
