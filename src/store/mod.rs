@@ -26,7 +26,7 @@ pub use self::redis::{Redis, RedisFacts, RedisOpenError, RedisSettings};
 pub use fields::fields_of;
 pub use memory::Memory;
 pub use postgres::{OpenError as PostgresOpenError, Postgres, PostgresFacts, PostgresSettings};
-pub use sqlite::{OpenError, Sqlite, SqliteFacts};
+pub use sqlite::{Backup, BackupError, OpenError, Sqlite, SqliteFacts, back_up};
 pub use table::{OwnerRef, Sealer, Table};
 
 /// The kinds of record. The name is part of the sealed record's associated data: it never changes.

@@ -11,8 +11,8 @@ use relais::clock::{Clock as _, SystemClock};
 use super::http::{Answer, Request, Silence, ask};
 use super::legacy_app::random;
 use super::nodes::{Backend, Node, Servers, Site, is_ready};
-use super::say;
 use super::steps::{Kind, STEPS, Walk, place};
+use super::{Ends, say};
 
 const BROWSERS: usize = 4;
 
@@ -191,6 +191,7 @@ fn a_cluster_under_load_loses_nothing() {
         };
         let finished = AtomicUsize::new(0);
         let phases = thread::scope(|scope| {
+            let _ends = Ends(&balancer.over);
             scope.spawn(|| balancer.watch());
             for _ in 0..BROWSERS {
                 scope.spawn(|| {
@@ -211,7 +212,6 @@ fn a_cluster_under_load_loses_nothing() {
                 node.start();
                 rolling = add(rolling, balancer.after(20));
             }
-            balancer.over.store(true, Ordering::SeqCst);
             [told("steady", steady), told("killed", killed), told("rolling", rolling)]
         });
         assert_eq!(finished.load(Ordering::SeqCst), BROWSERS);

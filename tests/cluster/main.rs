@@ -2,6 +2,8 @@
 //! ([`steps::STEPS`]): a new single-use thing joins by one line.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod kill;
@@ -27,6 +29,17 @@ mod three;
 /// Where browsers and applications believe the relay to be, whichever node answers.
 #[cfg(test)]
 const RELAY: &str = "http://127.0.0.1:1";
+
+/// Ends what runs beside a test when the test ends, in whatever way.
+#[cfg(test)]
+struct Ends<'a>(&'a std::sync::atomic::AtomicBool);
+
+#[cfg(test)]
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+}
 
 /// Into the test's output.
 #[cfg(test)]
