@@ -1,9 +1,12 @@
 //! A browser and an application's server, one connection per request, to the node that the test chooses.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// The cookies of one browser, whatever the host: names tell relay and provider apart.
 pub type Cookies = BTreeMap<String, String>;
@@ -70,11 +73,19 @@ pub enum Silence {
     Cut,
 }
 
-/// Sends without waiting for the answer.
-pub fn send(port: u16, request: &Request) -> Result<TcpStream, Silence> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(|_| Silence::NotSent)?;
+fn connect(port: u16) -> Result<TcpStream, Silence> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).map_err(|_| Silence::NotSent)?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let (host, target) = request.url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    Ok(stream)
+}
+
+fn host(request: &Request) -> (&str, &str) {
+    request.url.split_once("://").unwrap().1.split_once('/').unwrap()
+}
+
+/// As it goes over the wire.
+fn text(request: &Request) -> String {
+    let (host, target) = host(request);
     let method = if request.form.is_some() { "POST" } else { "GET" };
     let mut head =
         vec![format!("{method} /{target} HTTP/1.1"), format!("Host: {host}"), "Connection: close".to_owned()];
@@ -90,14 +101,31 @@ pub fn send(port: u16, request: &Request) -> Result<TcpStream, Silence> {
         head.push("Content-Type: application/x-www-form-urlencoded".to_owned());
         head.push(format!("Content-Length: {}", body.len()));
     }
-    let text = format!("{}\r\n\r\n{body}", head.join("\r\n"));
-    stream.write_all(text.as_bytes()).map_err(|_| Silence::Cut)?;
+    format!("{}\r\n\r\n{body}", head.join("\r\n"))
+}
+
+/// Sends without waiting for the answer.
+pub fn send(port: u16, request: &Request) -> Result<TcpStream, Silence> {
+    let mut stream = connect(port)?;
+    stream.write_all(text(request).as_bytes()).map_err(|_| Silence::Cut)?;
     Ok(stream)
 }
 
 /// Sends and reads the answer to its end.
 pub fn ask(port: u16, request: &Request) -> Result<Answer, Silence> {
-    let mut stream = send(port, request)?;
+    read(send(port, request)?)
+}
+
+/// The same over TLS, where the server has a certificate for the name that is asked.
+pub fn ask_over_tls(port: u16, tls: &Arc<ClientConfig>, request: &Request) -> Result<Answer, Silence> {
+    let name = host(request).0.to_owned().try_into().unwrap();
+    let session = ClientConnection::new(Arc::clone(tls), name).unwrap();
+    let mut stream = StreamOwned::new(session, connect(port)?);
+    stream.write_all(text(request).as_bytes()).map_err(|_| Silence::Cut)?;
+    read(stream)
+}
+
+fn read(mut stream: impl Read) -> Result<Answer, Silence> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).map_err(|_| Silence::Cut)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -1,50 +1,65 @@
 //! A cluster under load: browsers sign in and out through whatever node, every message and reference is tried twice
 //! at the same moment; one node is killed and comes back, then each is restarted in turn.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use relais::clock::{Clock as _, SystemClock};
+use rustls::ClientConfig;
 
-use super::http::{Answer, Request, Silence, ask};
+use super::http::{Answer, Request, Silence, ask, ask_over_tls};
 use super::legacy_app::random;
 use super::nodes::{Backend, Node, Servers, Site, is_ready};
 use super::steps::{Kind, STEPS, Walk, place};
 use super::{Ends, say};
 
-const BROWSERS: usize = 4;
+pub const BROWSERS: usize = 4;
 
 /// The cookie by which a balancer with affinity knows a browser's node.
 const NODE: &str = "node";
 
 /// A balancer: any node that says it is ready, or with affinity the browser's own while it does.
-struct Balancer {
+pub struct Balancer {
     affinity: bool,
     nodes: Vec<(u16, u16, AtomicBool)>,
+    /// Where a balancer that speaks TLS stands in the place of the nodes.
+    tls: Option<Arc<ClientConfig>>,
     counts: Mutex<Counts>,
     over: AtomicBool,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Counts {
+pub struct Counts {
     sent: usize,
     logins: usize,
     /// Answered by a failure, or by nobody.
-    refused: usize,
+    pub refused: usize,
     /// Sent to a node that ended before it answered.
-    cut: usize,
+    pub cut: usize,
     /// Acknowledged, and unknown later.
-    lost: usize,
+    pub lost: usize,
     /// Successes beyond the first of something single-use.
-    double_spent: usize,
+    pub double_spent: usize,
 }
 
 impl Balancer {
     fn new(nodes: &[Node], affinity: bool) -> Self {
         let nodes = nodes.iter().map(|node| (node.public, node.management, AtomicBool::new(true)));
-        Self { affinity, nodes: nodes.collect(), counts: Mutex::default(), over: AtomicBool::new(false) }
+        Self {
+            affinity,
+            nodes: nodes.collect(),
+            tls: None,
+            counts: Mutex::default(),
+            over: AtomicBool::new(false),
+        }
+    }
+
+    /// Another balancer at this port, which does the balancing.
+    pub fn behind(port: u16, tls: Arc<ClientConfig>) -> Self {
+        let nodes = vec![(port, 0, AtomicBool::new(true))];
+        Self { nodes, tls: Some(tls), ..Self::new(&[], false) }
     }
 
     fn count(&self, count: impl FnOnce(&mut Counts)) {
@@ -53,7 +68,7 @@ impl Balancer {
 
     /// Asks the nodes how they are, as balancers do.
     fn watch(&self) {
-        while !self.over.load(Ordering::SeqCst) {
+        while self.tls.is_none() && !self.over.load(Ordering::SeqCst) {
             for (_, management, up) in &self.nodes {
                 up.store(is_ready(*management), Ordering::SeqCst);
             }
@@ -72,7 +87,11 @@ impl Balancer {
             if !up.load(Ordering::SeqCst) {
                 continue;
             }
-            match ask(*public, request) {
+            let answer = match &self.tls {
+                Some(tls) => ask_over_tls(*public, tls, request),
+                None => ask(*public, request),
+            };
+            match answer {
                 Ok(answer) if Kind::of(&answer) == Kind::Failed => {
                     self.count(|counts| counts.refused += 1);
                     return None;
@@ -161,7 +180,7 @@ impl Balancer {
     }
 
     /// Waits until so many more logins were finished; what was counted meanwhile.
-    fn after(&self, logins: usize) -> Counts {
+    pub fn after(&self, logins: usize) -> Counts {
         let start = self.counts.lock().unwrap().logins;
         let patience = SystemClock.now().plus(Duration::from_mins(1));
         while self.counts.lock().unwrap().logins < start + logins {
@@ -169,6 +188,55 @@ impl Balancer {
             thread::sleep(Duration::from_millis(5));
         }
         std::mem::take(&mut *self.counts.lock().unwrap())
+    }
+}
+
+/// Has browsers sign in and out at `balancer`: with all nodes; while one is killed and comes back; while each is
+/// restarted in turn, after the one before has `settled`.
+pub fn put_under_load(
+    site: &Site,
+    balancer: &Balancer,
+    nodes: &mut [Node; 3],
+    settled: impl Fn(),
+) -> [Counts; 3] {
+    let finished = AtomicUsize::new(0);
+    let phases = thread::scope(|scope| {
+        let _ends = Ends(&balancer.over);
+        scope.spawn(|| balancer.watch());
+        for _ in 0..BROWSERS {
+            scope.spawn(|| {
+                while !balancer.over.load(Ordering::SeqCst) {
+                    balancer.login(site);
+                }
+                finished.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+        let steady = balancer.after(40);
+        nodes[1].kill();
+        let mut killed = balancer.after(40);
+        nodes[1].start();
+        killed = add(killed, balancer.after(20));
+        let mut rolling = Counts::default();
+        for node in nodes {
+            settled();
+            node.terminate();
+            node.start();
+            rolling = add(rolling, balancer.after(20));
+        }
+        [steady, killed, rolling]
+    });
+    assert_eq!(finished.load(Ordering::SeqCst), BROWSERS);
+    phases
+}
+
+impl Counts {
+    /// Says them.
+    pub fn told(self, who: &str, what: &str) {
+        let Self { sent, logins, refused, cut, lost, double_spent } = self;
+        say(&format!(
+            "{who:<17}{what:<10}{logins:>5} logins {sent:>6} sent {refused:>3} refused {cut:>3} cut {lost:>3} lost \
+             {double_spent:>3} double-spent"
+        ));
     }
 }
 
@@ -180,42 +248,11 @@ fn a_cluster_under_load_loses_nothing() {
         let Some(site) = Site::new(&servers, backend) else { continue };
         let mut nodes: [Node; 3] = std::array::from_fn(|_| site.node());
         let balancer = Balancer::new(&nodes, affinity);
-        let told = |what: &str, counts: Counts| {
-            let Counts { sent, logins, refused, cut, lost, double_spent } = counts;
-            say(&format!(
-                "{:<17}{what:<10}{logins:>5} logins {sent:>6} sent {refused:>3} refused {cut:>3} cut {lost:>3} lost \
-                 {double_spent:>3} double-spent",
-                backend.name()
-            ));
-            counts
-        };
-        let finished = AtomicUsize::new(0);
-        let phases = thread::scope(|scope| {
-            let _ends = Ends(&balancer.over);
-            scope.spawn(|| balancer.watch());
-            for _ in 0..BROWSERS {
-                scope.spawn(|| {
-                    while !balancer.over.load(Ordering::SeqCst) {
-                        balancer.login(&site);
-                    }
-                    finished.fetch_add(1, Ordering::SeqCst);
-                });
-            }
-            let steady = balancer.after(40);
-            nodes[1].kill();
-            let mut killed = balancer.after(40);
-            nodes[1].start();
-            killed = add(killed, balancer.after(20));
-            let mut rolling = Counts::default();
-            for node in &mut nodes {
-                node.terminate();
-                node.start();
-                rolling = add(rolling, balancer.after(20));
-            }
-            [told("steady", steady), told("killed", killed), told("rolling", rolling)]
-        });
-        assert_eq!(finished.load(Ordering::SeqCst), BROWSERS);
+        let phases = put_under_load(&site, &balancer, &mut nodes, || {});
         let [steady, killed, rolling] = phases;
+        steady.told(backend.name(), "steady");
+        killed.told(backend.name(), "killed");
+        rolling.told(backend.name(), "rolling");
         for (phase, (ended, counts)) in
             ["steady", "killed", "rolling"].iter().zip([0, 1, 3].into_iter().zip(phases))
         {

@@ -14,6 +14,8 @@ mod legacy_app;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod nginx;
+#[cfg(test)]
 mod nodes;
 #[cfg(test)]
 mod seal_key;
@@ -28,7 +30,7 @@ mod three;
 
 /// Where browsers and applications believe the relay to be, whichever node answers.
 #[cfg(test)]
-const RELAY: &str = "http://127.0.0.1:1";
+const RELAY: &str = "http://127.0.0.1";
 
 /// Ends what runs beside a test when the test ends, in whatever way.
 #[cfg(test)]

@@ -112,6 +112,8 @@ pub struct Site {
     pub app: LegacyApp,
     pub provider: u16,
     store: String,
+    /// The lines of `[server]` that all nodes have, and what a public listener has.
+    server: (String, &'static str),
     directory: tempfile::TempDir,
     _provider: tokio::runtime::Runtime,
 }
@@ -152,7 +154,23 @@ impl Site {
             .build()
             .unwrap();
         runtime.spawn(stub_upstream::serve(socket, stub, std::future::pending()));
-        Some(Self { app: LegacyApp::new(APP), provider, store, directory, _provider: runtime })
+        Some(Self {
+            app: LegacyApp::new(APP),
+            provider,
+            store,
+            server: Default::default(),
+            directory,
+            _provider: runtime,
+        })
+    }
+
+    /// The same, whose nodes speak TLS by this certificate, behind a proxy at 127.0.0.1.
+    pub fn speaking_tls(mut self, chain: &str, key: &str) -> Self {
+        fs::write(self.directory.path().join("chain.pem"), chain).unwrap();
+        self.secret("key.pem", key);
+        let listener = ", tls = { certificate_file = \"chain.pem\", key_file = \"key.pem\" }";
+        self.server = ("trusted_proxies = [\"127.0.0.1\"]".to_owned(), listener);
+        self
     }
 
     /// A secret file for all nodes.
@@ -165,12 +183,14 @@ impl Site {
         let (public, management, provider) = (port(), port(), self.provider);
         let directory = self.directory.path().to_owned();
         let config = directory.join(format!("{public}.toml"));
+        let (more, tls) = &self.server;
         let text = format!(
             r#"
 [server]
 public_url = "{RELAY}"
+{more}
 listeners = [
-  {{ address = "127.0.0.1:{public}", kind = "public" }},
+  {{ address = "127.0.0.1:{public}", kind = "public"{tls} }},
   {{ address = "127.0.0.1:{management}", kind = "management" }},
 ]
 [keys]

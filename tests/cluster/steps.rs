@@ -241,7 +241,7 @@ impl Walk {
     /// Follows the provider until it sends the browser back.
     fn at_provider(&mut self, mut url: String) -> String {
         for _ in 0..8 {
-            if url.starts_with(RELAY) {
+            if url.strip_prefix(RELAY).is_some_and(|rest| rest.starts_with('/')) {
                 return url;
             }
             let answer = ask(self.provider, &self.get(&url)).unwrap();

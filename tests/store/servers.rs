@@ -12,7 +12,7 @@ use relais::store::{PostgresSettings, RedisSettings};
 
 /// Where a tool is: as `variable` says, or at one of the usual places. Where it is missing, the test says so,
 /// and fails if it must be there.
-fn tool(variable: &str, usual: &[&str], name: &str) -> Option<PathBuf> {
+pub fn tool(variable: &str, usual: &[&str], name: &str) -> Option<PathBuf> {
     let given = std::env::var_os(variable).map(PathBuf::from);
     let found = given.or_else(|| usual.iter().map(PathBuf::from).find(|path| path.exists()));
     if found.is_none() {
@@ -23,7 +23,7 @@ fn tool(variable: &str, usual: &[&str], name: &str) -> Option<PathBuf> {
 }
 
 /// A command that ends with this test's thread, and does not run as root, which PostgreSQL refuses.
-fn command(program: &Path, user: Option<(u32, u32)>) -> Command {
+pub fn command(program: &Path, user: Option<(u32, u32)>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]);
     if let Some((user, group)) = user {
