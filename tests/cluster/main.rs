@@ -1,8 +1,10 @@
-//! Equal nodes behind a balancer without affinity, and processes that are killed. Both read one list of steps
-//! ([`steps::STEPS`]): a new single-use thing joins by one line.
+//! Equal nodes behind a balancer without affinity, and processes that are killed or lack something. All read one list of
+//! steps ([`steps::STEPS`]): a new single-use thing joins by one line.
 
 #[cfg(test)]
 mod http;
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
@@ -17,6 +19,8 @@ mod nodes;
 #[expect(dead_code, reason = "the whole of both servers; here they only run")]
 #[path = "../store/servers.rs"]
 mod servers;
+#[cfg(test)]
+mod starved;
 #[cfg(test)]
 mod steps;
 #[cfg(test)]
