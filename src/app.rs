@@ -21,7 +21,7 @@ use crate::limit::Limiter;
 use crate::message::Lang;
 use crate::outbound::{CannotCall, Outbound, chain};
 use crate::service::{AppId, Service, UpstreamName};
-use crate::store::{Ephemeral, Kind, Sealer, Store, StoreError, Table};
+use crate::store::{CLOCK_ERROR, Ephemeral, Kind, Sealer, Store, StoreError, Table};
 use crate::upstream::Upstream;
 
 /// One minute, the window of the limits.
@@ -226,7 +226,8 @@ impl App {
 
     async fn sweep_store(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
         for kind in Kind::ALL {
-            let swept = store.sweep(kind, now).await?;
+            let since = if kind.is_mark() { now.minus(CLOCK_ERROR) } else { now };
+            let swept = store.sweep(kind, since).await?;
             if kind == Kind::Session && swept > 0 {
                 let alive = store.count(kind).await?;
                 for more in (0..swept).rev() {

@@ -75,7 +75,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Limiter<K> {
     }
 
     fn runs(&self, counter: Counter, now: Timestamp) -> bool {
-        now.since(counter.began) < self.window
+        // A window that begins later than it lasts was opened by a clock which has been put back since.
+        now.since(counter.began) < self.window && counter.began.since(now) < self.window
     }
 }
 
@@ -124,6 +125,10 @@ mod tests {
     fn a_clock_put_back_does_not_open_a_window() {
         let limiter = Limiter::new(1, WINDOW);
         assert!(limiter.hit(&KEY, after(1_000)));
+        assert!(!limiter.hit(&KEY, BEGAN));
+        // Nor does it keep one shut for as long as it was put back.
+        assert!(limiter.hit(&KEY, after(3_600_000)));
+        assert!(limiter.hit(&KEY, BEGAN));
         assert!(!limiter.hit(&KEY, BEGAN));
     }
 

@@ -154,6 +154,26 @@ fn every_point_of_kif_is_judged_and_shown() {
     assert_eq!(page.matches("\n| 164 |").count(), 1, "every point is there");
 }
 
+/// Each row says what people see and what is kept, and names tests that exist.
+#[test]
+fn every_fault_is_shown() {
+    let page = fs::read_to_string("docs/faults.md").unwrap();
+    let sources = sources();
+    let mut rows = 0;
+    for row in page.lines().filter(|line| line.starts_with("| ") && !line.ends_with(" shown by |")) {
+        let cells: Vec<_> = row.split(" |").map(|cell| cell.trim_start_matches('|').trim()).collect();
+        let [fault, seen, kept, shown, ""] = cells[..] else { panic!("four cells: {row}") };
+        assert!(![fault, seen, kept].contains(&""), "{row}");
+        let tests: Vec<_> = shown.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "by what is it shown? {row}");
+        for test in tests {
+            assert!(exists(&sources, test), "there is no {test}: {row}");
+        }
+        rows += 1;
+    }
+    assert!(rows > 20, "the table is not read any more: {rows}");
+}
+
 /// `file::function`, or a path.
 #[cfg(test)]
 fn exists(sources: &[(String, String)], item: &str) -> bool {

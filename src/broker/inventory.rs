@@ -8,7 +8,7 @@ use super::{Limits, Session};
 use crate::keys::{KeyRecord, Policy};
 use crate::legacy::{CLAIM, TIMELESS};
 use crate::login::{AwayLogin, ConfirmLogin};
-use crate::store::{Kind, fields_of};
+use crate::store::{CLOCK_ERROR, Kind, fields_of};
 
 /// One kind of record.
 pub struct Kept {
@@ -56,7 +56,7 @@ pub fn inventory(kind: Kind, limits: &Limits, request_max_age: Duration, keys: &
             "",
             fields_of::<SpentMessage>(),
             mark,
-            "until the message is too old anyway",
+            "until the message is too old anyway, and an hour longer",
         ),
         Kind::SpentTimeless => (
             "that a message was answered: of a KIF wire, or stamped ahead of the relay's clock",
@@ -119,5 +119,6 @@ pub fn inventory(kind: Kind, limits: &Limits, request_max_age: Duration, keys: &
         ),
         Kind::Probe => return None,
     };
+    let longest = if kind.is_mark() { longest.saturating_add(CLOCK_ERROR) } else { longest };
     Some(Kept { about, personal, fields, longest, ends })
 }

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::{Failure, Log, in_runtime};
+use super::log::Log;
+use super::{Failure, in_runtime};
 use crate::config::{EventConfig, LogFormat};
 use crate::demo;
 use crate::event::Level;
@@ -20,7 +21,7 @@ pub(super) struct Demo {
 impl Demo {
     pub(super) fn run(self) -> Result<(), Failure> {
         let settings = EventConfig { format: LogFormat::Auto, level: Level::Info, levels: Vec::new() };
-        let events = self.log.open(&settings)?;
+        let (events, _flush) = self.log.open(&settings)?;
         in_runtime(async { demo::run(self.port_base, events).await.map_err(|error| Failure::caused(&error)) })
     }
 }

@@ -10,21 +10,18 @@ mod doctor;
 mod import_kif;
 mod keys;
 mod legacy;
+mod log;
 mod privacy;
 mod reload;
 mod serve;
 
 use std::fmt;
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use clap::{Parser, Subcommand};
 
-use crate::clock::SystemClock;
-use crate::config::{EventConfig, Faults, LogFormat};
-use crate::event::{Events, kif};
+use crate::config::Faults;
 use crate::keys::read_secret_file;
 use crate::legacy::MasterKey;
 use crate::outbound::chain;
@@ -125,41 +122,6 @@ impl fmt::Display for Failure {
 fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| Failure::caused(&error))?.block_on(work)
-}
-
-/// The form of the log, over the configuration's.
-#[derive(Debug, Args)]
-struct Log {
-    /// The form of the log, instead of the configuration's
-    #[arg(long = "log-format", value_name = "FORM", value_parser = log_format())]
-    format: Option<LogFormat>,
-}
-
-fn log_format() -> impl TypedValueParser<Value = LogFormat> {
-    PossibleValuesParser::new(LogFormat::ALL.map(|(name, _)| name)).map(|name| {
-        let found = LogFormat::ALL.into_iter().find(|(known, _)| *known == name);
-        found.map_or(LogFormat::Auto, |(_, format)| format)
-    })
-}
-
-impl Log {
-    /// Opens the log: lines on standard output, for the events that are said to what is returned.
-    fn open(&self, settings: &EventConfig) -> Result<Events, Failure> {
-        let filter = EnvFilter::builder().parse_lossy(settings.filter());
-        let terminal = std::io::stdout().is_terminal();
-        let lines = tracing_subscriber::fmt().with_env_filter(filter);
-        let (opened, events) = match self.format.unwrap_or(settings.format) {
-            LogFormat::Auto if terminal => (lines.try_init(), Events::log()),
-            LogFormat::Human => (lines.with_ansi(terminal).try_init(), Events::log()),
-            LogFormat::Auto | LogFormat::Json => {
-                let json = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
-                (json.try_init(), Events::log())
-            }
-            LogFormat::Kif => (lines.event_format(kif::Layout::new(SystemClock)).try_init(), Events::kif()),
-        };
-        opened.map_err(|error| Failure::Runtime(format!("cannot open the log: {error}")))?;
-        Ok(events)
-    }
 }
 
 /// The environment, for the configuration; names and values that are not UTF-8 are none of ours.

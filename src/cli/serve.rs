@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::{Failure, Log, environment, in_runtime};
+use super::log::Log;
+use super::{Failure, environment, in_runtime};
 use crate::config::{self, Purpose};
 use crate::process::{Process, asked_to_stop};
 
@@ -22,7 +23,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
         let config = config::load(&self.config, environment(), Purpose::Serve).map_err(Failure::Config)?;
-        let events = self.log.open(&config.event)?;
+        let (events, _flush) = self.log.open(&config.event)?;
         in_runtime(async {
             let load = move || config::load(&self.config, environment(), Purpose::Serve);
             let started = Process::start(config, Some(Arc::new(load)), events, None).await;

@@ -116,6 +116,8 @@ steps! {
     KeyMade = Server, "server.key.made", "A key was made and published, or an announced one came into use at once.";
     KeyRetired = Server, "server.key.retired", "An operator ended a key.";
     StoreFailed = Server, "server.store.failed", "The store failed.";
+    Panicked = Server, "server.panicked", "A request hit a defect of ours; it got the page of an internal error, and nobody else noticed.";
+    LogLost = Server, "server.log.lost", "Nobody read the log for a while, and so many lines were lost.";
 }
 
 /// Everything that an event may carry besides who and where. All optional, none personal.

@@ -17,6 +17,7 @@ mod table;
 pub mod contract;
 
 use std::hash::{Hash, Hasher};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -91,6 +92,11 @@ impl Kind {
         }
     }
 
+    /// Whether its absence makes something good again that is spent: a mark against replay.
+    pub fn is_mark(self) -> bool {
+        matches!(self, Self::SpentMessage | Self::SpentTimeless | Self::SeenIv)
+    }
+
     /// The stable name.
     pub fn name(self) -> &'static str {
         match self {
@@ -122,6 +128,10 @@ pub enum Ephemeral {
     /// Each node has its own, with what its own browsers need, and loses it.
     OfEachNode,
 }
+
+/// For how long marks against replay stay beyond their time: a clock that went ahead by as much, and is set right,
+/// finds them again.
+pub const CLOCK_ERROR: Duration = Duration::from_hours(1);
 
 /// One `T` for each kind.
 #[derive(Clone)]

@@ -31,7 +31,9 @@ pub mod tls;
 mod session;
 mod visit;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -56,11 +58,24 @@ async fn dispatch(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let mut visit = Visit::new(app, parts);
     let response = match guard::check(&visit) {
-        Ok(()) => serve_endpoint(&mut visit, body).await,
+        Ok(()) => unless_it_panics(serve_endpoint(&mut visit, body)).await,
         Err(guard::Stop::Redirect(response)) => return response,
         Err(guard::Stop::Refuse(refusal)) => Err(*refusal),
     };
     response.unwrap_or_else(|refusal| refusal.respond(&visit))
+}
+
+/// A defect of ours costs the request that hit it, and is said.
+async fn unless_it_panics(
+    serving: impl Future<Output = Result<Response, Refusal>>,
+) -> Result<Response, Refusal> {
+    let mut serving = std::pin::pin!(serving);
+    std::future::poll_fn(|cx| {
+        // What the request held is dropped with it; what all share is changed by the store alone.
+        let poll = AssertUnwindSafe(|| serving.as_mut().poll(cx));
+        catch_unwind(poll).unwrap_or_else(|_| Poll::Ready(Err(Refusal::panicked())))
+    })
+    .await
 }
 
 async fn serve_endpoint(visit: &mut Visit, body: axum::body::Body) -> Result<Response, Refusal> {

@@ -51,6 +51,11 @@ impl Refusal {
         Self::new(PublicMessage::NotFound, Step::RequestRefused, reasons::server::NOT_FOUND)
     }
 
+    /// What panicked told standard error where; it may hold what no log may.
+    pub(super) fn panicked() -> Self {
+        Self::new(PublicMessage::Internal, Step::Panicked, reasons::server::INTERNAL)
+    }
+
     pub(super) fn method(allow: &'static str) -> Self {
         Self::new(PublicMessage::Method, Step::RequestRefused, reasons::server::METHOD)
             .with(header::ALLOW, HeaderValue::from_static(allow))

@@ -132,10 +132,7 @@ struct Shared {
 impl Shared {
     async fn admit(&self, stream: TcpStream, address: SocketAddr) {
         let peer = Peer::at(address);
-        let key = peer.prefix();
-        if !self.count(key) {
-            return;
-        }
+        let Some(_counted) = self.count(peer.prefix()) else { return };
         match &self.tls {
             None => self.connection(stream, peer).await,
             Some(acceptor) => {
@@ -144,27 +141,17 @@ impl Shared {
                 }
             }
         }
-        self.uncount(key);
     }
 
-    fn count(&self, address: IpAddr) -> bool {
+    /// Counts a connection of `address` for as long as the answer lives; `None` if there are too many.
+    fn count(&self, address: IpAddr) -> Option<Counted<'_>> {
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let open = addresses.entry(address).or_default();
         if *open >= self.limits.connections_per_address {
-            return false;
+            return None;
         }
         *open += 1;
-        true
-    }
-
-    fn uncount(&self, address: IpAddr) {
-        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = addresses.get_mut(&address) {
-            *open -= 1;
-            if *open == 0 {
-                addresses.remove(&address);
-            }
-        }
+        Some(Counted { addresses: &self.addresses, address })
     }
 
     async fn connection(&self, stream: impl AsyncRead + AsyncWrite + Unpin, peer: Peer) {
@@ -211,6 +198,24 @@ impl Shared {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         self.router.clone().oneshot(request).await
+    }
+}
+
+/// One open connection; dropped with it, whatever ends it.
+struct Counted<'a> {
+    addresses: &'a Mutex<HashMap<IpAddr, usize>>,
+    address: IpAddr,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = addresses.get_mut(&self.address) {
+            *open -= 1;
+            if *open == 0 {
+                addresses.remove(&self.address);
+            }
+        }
     }
 }
 

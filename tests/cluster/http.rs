@@ -15,26 +15,32 @@ pub type Cookies = BTreeMap<String, String>;
 #[derive(Clone)]
 pub struct Request {
     pub url: String,
-    /// A form makes it a POST.
-    pub form: Option<String>,
+    /// Its type and text make it a POST.
+    pub body: Option<(&'static str, String)>,
     pub authorization: Option<String>,
     pub cookies: Cookies,
 }
 
 impl Request {
     pub fn get(url: &str, cookies: &Cookies) -> Self {
-        Self { url: url.to_owned(), form: None, authorization: None, cookies: cookies.clone() }
+        Self { url: url.to_owned(), body: None, authorization: None, cookies: cookies.clone() }
     }
 
     pub fn post(url: &str, form: &[(&str, &str)], cookies: &Cookies) -> Self {
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        Self { form: Some(form), ..Self::get(url, cookies) }
+        Self { body: Some(("application/x-www-form-urlencoded", form)), ..Self::get(url, cookies) }
+    }
+
+    /// An operator's order.
+    pub fn order(url: &str, json: &str) -> Self {
+        Self { body: Some(("application/json", json.to_owned())), ..Self::get(url, &Cookies::new()) }
     }
 }
 
 pub struct Answer {
     pub status: u16,
     pub location: Option<String>,
+    pub retry_after: Option<String>,
     pub body: String,
     pub set: Cookies,
 }
@@ -86,7 +92,7 @@ fn host(request: &Request) -> (&str, &str) {
 /// As it goes over the wire.
 fn text(request: &Request) -> String {
     let (host, target) = host(request);
-    let method = if request.form.is_some() { "POST" } else { "GET" };
+    let method = if request.body.is_some() { "POST" } else { "GET" };
     let mut head =
         vec![format!("{method} /{target} HTTP/1.1"), format!("Host: {host}"), "Connection: close".to_owned()];
     if !request.cookies.is_empty() {
@@ -96,10 +102,10 @@ fn text(request: &Request) -> String {
     if let Some(authorization) = &request.authorization {
         head.push(format!("Authorization: {authorization}"));
     }
-    let body = request.form.as_deref().unwrap_or_default();
-    if request.form.is_some() {
-        head.push("Content-Type: application/x-www-form-urlencoded".to_owned());
-        head.push(format!("Content-Length: {}", body.len()));
+    let body = request.body.as_ref().map_or("", |(_, text)| text);
+    if let Some((kind, text)) = &request.body {
+        head.push(format!("Content-Type: {kind}"));
+        head.push(format!("Content-Length: {}", text.len()));
     }
     format!("{}\r\n\r\n{body}", head.join("\r\n"))
 }
@@ -131,11 +137,14 @@ fn read(mut stream: impl Read) -> Result<Answer, Silence> {
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").ok_or(Silence::Cut)?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(Silence::Cut)?;
-    let mut answer = Answer { status, location: None, body: body.to_owned(), set: Cookies::new() };
+    let (location, retry_after) = (None, None);
+    let mut answer = Answer { status, location, retry_after, body: body.to_owned(), set: Cookies::new() };
     for line in head.lines().skip(1) {
         let Some((name, value)) = line.split_once(": ") else { continue };
         if name.eq_ignore_ascii_case("location") {
             answer.location = Some(value.to_owned());
+        } else if name.eq_ignore_ascii_case("retry-after") {
+            answer.retry_after = Some(value.to_owned());
         } else if name.eq_ignore_ascii_case("set-cookie")
             && let Some((name, value)) = value.split(';').next().and_then(|pair| pair.split_once('='))
         {

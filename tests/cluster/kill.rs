@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::http::{ask, send};
-use super::nodes::{Backend, Servers, Site};
+use super::nodes::{Backend, HOME, Node, Servers, Site};
 use super::say;
 use super::steps::{Keeps, Kind, STEPS, Walk, seconds};
 
@@ -42,7 +42,13 @@ fn what_was_acknowledged_holds_and_what_is_spent_stays_spent() {
             walk.repeat_all(node.public, keeps, &context);
             let next = STEPS.get(last + 1).map(|next| {
                 let expected = next.next(last, keeps);
-                assert_eq!(walk.step(node.public).unwrap(), expected, "{context}, then `{}`", next.name);
+                let request = walk.next();
+                let answer = ask(node.public, &request).unwrap();
+                assert_eq!(walk.took(request, &answer), expected, "{context}, then `{}`", next.name);
+                // Whoever comes back from the provider, or from a question, finds the way to the application.
+                if expected == Kind::Refused && ["callback", "confirm"].contains(&next.name) {
+                    assert!(answer.body.contains(HOME), "{context}: {}", answer.body);
+                }
                 expected
             });
             let (again, next) =
@@ -55,7 +61,8 @@ fn what_was_acknowledged_holds_and_what_is_spent_stays_spent() {
                 step.acknowledged
             ));
         }
-        cut(backend, &site, &mut node);
+        cut(backend, &site, &mut node, Node::kill, Node::start);
+        cut(backend, &site, &mut node, |_| {}, |_| {});
     }
 }
 
@@ -83,8 +90,9 @@ fn what_is_stamped_ahead_is_spent_once() {
     }
 }
 
-/// Killed while it works: whatever became of the request, nothing single-use succeeds twice.
-fn cut(backend: Backend, site: &Site, node: &mut super::nodes::Node) {
+/// The node is killed while it works, or the browser hangs up: whatever became of the request, nothing single-use
+/// succeeds twice.
+fn cut(backend: Backend, site: &Site, node: &mut Node, end: fn(&mut Node), begin: fn(&mut Node)) {
     let mut told = Vec::new();
     for (last, step) in STEPS.iter().enumerate() {
         let mut walk = Walk::new(site);
@@ -92,14 +100,15 @@ fn cut(backend: Backend, site: &Site, node: &mut super::nodes::Node) {
             walk.step(node.public).unwrap();
         }
         let request = walk.next();
+        let redeemed = site.stub.calls().token;
         let sent = send(node.public, &request);
         // Early in its work, late, or just after: not the same moment at each step and backend.
         let turn = (last + 2 * backend as usize) % 5;
         std::thread::sleep(Duration::from_micros([0, 300, 1_000, 2_500, 6_000][turn]));
-        node.kill();
+        end(node);
         drop(sent);
-        node.start();
-        let context = format!("{}, killed in `{}`", backend.name(), step.name);
+        begin(node);
+        let context = format!("{}, cut off in `{}`", backend.name(), step.name);
         let possible = [step.first, step.again, step.elsewhere, step.forgotten, Kind::Refused];
         let answers = [(); 2].map(|()| ask(node.public, &request).unwrap());
         let [second, third] = answers.each_ref().map(Kind::of);
@@ -107,6 +116,7 @@ fn cut(backend: Backend, site: &Site, node: &mut super::nodes::Node) {
             assert_eq!(answers[0].location, answers[1].location, "{context}: two answers to one message");
         }
         assert!(possible.contains(&second) && possible.contains(&third), "{context}: {second:?}, {third:?}");
+        assert!(site.stub.calls().token - redeemed <= 1, "{context}: a code was redeemed twice");
         assert!(!step.is_single_use() || third != step.first, "{context}: {third:?} twice");
         if let (true, Some(begin)) = (backend.keeps() == Keeps::All, walk.asked.first()) {
             let begun = Kind::of(&ask(node.public, begin).unwrap());
@@ -115,5 +125,5 @@ fn cut(backend: Backend, site: &Site, node: &mut super::nodes::Node) {
         }
         told.push(format!("{} {second:?}", step.name));
     }
-    say(&format!("{:<16}killed within: {}", "", told.join(", ")));
+    say(&format!("{:<16}cut off within: {}", "", told.join(", ")));
 }

@@ -1,10 +1,12 @@
-//! Equal nodes behind a balancer, and processes that are killed. Both read one list of steps
+//! Equal nodes behind a balancer, and processes that are killed or lack something. All read one list of steps
 //! ([`steps::STEPS`]): a new single-use thing joins by one line.
 
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod http;
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
@@ -23,6 +25,8 @@ mod seal_key;
 #[expect(dead_code, reason = "the whole of both servers; here they only run")]
 #[path = "../store/servers.rs"]
 mod servers;
+#[cfg(test)]
+mod starved;
 #[cfg(test)]
 mod steps;
 #[cfg(test)]

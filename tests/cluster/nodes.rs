@@ -21,6 +21,8 @@ pub const APP: &str = "compta";
 pub const KIF_APP: &str = "ancienne";
 /// Its IV.
 pub const KIF_IV: [u8; 16] = [7; 16];
+/// Its own page.
+pub const HOME: &str = "http://127.0.0.1:9000/";
 
 /// Where records are: the ephemeral class, then the durable one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,10 +113,11 @@ impl Servers {
 pub struct Site {
     pub app: LegacyApp,
     pub provider: u16,
+    pub stub: stub_upstream::Stub,
+    pub directory: tempfile::TempDir,
     store: String,
     /// The lines of `[server]` that all nodes have, and what a public listener has.
     server: (String, &'static str),
-    directory: tempfile::TempDir,
     _provider: tokio::runtime::Runtime,
 }
 
@@ -153,10 +156,11 @@ impl Site {
             .auto_login(Some("angela"))
             .build()
             .unwrap();
-        runtime.spawn(stub_upstream::serve(socket, stub, std::future::pending()));
+        runtime.spawn(stub_upstream::serve(socket, stub.clone(), std::future::pending()));
         Some(Self {
             app: LegacyApp::new(APP),
             provider,
+            stub,
             store,
             server: Default::default(),
             directory,
@@ -180,15 +184,22 @@ impl Site {
 
     /// A node, running.
     pub fn node(&self) -> Node {
+        let mut node = self.configured("");
+        node.start();
+        node
+    }
+
+    /// A node that shall run, with more sections in its configuration.
+    pub fn configured(&self, more: &str) -> Node {
         let (public, management, provider) = (port(), port(), self.provider);
         let directory = self.directory.path().to_owned();
         let config = directory.join(format!("{public}.toml"));
-        let (more, tls) = &self.server;
+        let (server, tls) = &self.server;
         let text = format!(
             r#"
 [server]
 public_url = "{RELAY}"
-{more}
+{server}
 listeners = [
   {{ address = "127.0.0.1:{public}", kind = "public"{tls} }},
   {{ address = "127.0.0.1:{management}", kind = "management" }},
@@ -199,6 +210,7 @@ seal_key_file = "seal.key"
 connections_per_address = 4096
 refused_messages_per_minute = 1000000
 wrong_claims_per_minute = 1000000
+logins_per_app = 10000
 logins_per_address = 10000
 [event]
 format = "json"
@@ -209,7 +221,7 @@ client_id = "relais"
 client_secret_file = "provider.secret"
 [legacy.{APP}]
 name = "Comptabilité"
-home_url = "http://127.0.0.1:9000/"
+home_url = "{HOME}"
 callbacks = [{{ url = "{callback}", query_keys = ["vue"] }}]
 key_file = "compta.key"
 upstream = "provider"
@@ -228,6 +240,7 @@ sunset = "2099-12-31T00:00:00Z"
 delivery = "reference"
 scopes = ["openid", "profile"]
 claims = ["given_name"]
+{more}
 {store}"#,
             callback = self.app.callback_base(),
             kif_callback = LegacyApp::new(KIF_APP).callback_base(),
@@ -235,9 +248,7 @@ claims = ["given_name"]
             store = self.store,
         );
         fs::write(&config, text).unwrap();
-        let mut node = Node { public, management, config, process: None };
-        node.start();
-        node
+        Node { public, management, config, setting: String::new(), process: None }
     }
 }
 
@@ -245,6 +256,8 @@ claims = ["given_name"]
 pub struct Node {
     pub public: u16,
     pub management: u16,
+    /// What its shell does before it becomes the relay.
+    pub setting: String,
     pub config: PathBuf,
     process: Option<Child>,
 }
@@ -253,13 +266,12 @@ impl Node {
     /// Starts it, and waits until it is ready.
     pub fn start(&mut self) {
         let log = File::options().create(true).append(true).open(self.config.with_extension("log")).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_relais"))
-            .args(["serve", "--config"])
-            .arg(&self.config)
-            .stdin(Stdio::null())
-            .stdout(log)
-            .spawn()
-            .unwrap();
+        self.start_into(log);
+    }
+
+    /// The same, with its log to somewhere else.
+    pub fn start_into(&mut self, log: impl Into<Stdio>) {
+        let mut child = self.command().stdout(log).spawn().unwrap();
         while !is_ready(self.management) {
             assert!(child.try_wait().unwrap().is_none(), "{}", self.log());
             std::thread::sleep(Duration::from_millis(5));
@@ -306,7 +318,37 @@ impl Node {
         }
         fs::copy(copy, place.join("relais.sqlite")).unwrap();
         let config = place.join(self.config.file_name().unwrap());
-        Self { public: self.public, management: self.management, config, process: None }
+        Self {
+            public: self.public,
+            management: self.management,
+            config,
+            setting: String::new(),
+            process: None,
+        }
+    }
+
+    /// Its exit code and what it says where it refuses to start.
+    pub fn refuses(&self) -> (Option<i32>, String) {
+        let output = self.command().output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    }
+
+    fn command(&self) -> Command {
+        const RELAIS: &str = env!("CARGO_BIN_EXE_relais");
+        let mut command = if self.setting.is_empty() {
+            Command::new(RELAIS)
+        } else {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("{}; exec \"$0\" \"$@\"", self.setting), RELAIS]);
+            shell
+        };
+        command.args(["serve", "--config"]).arg(&self.config).stdin(Stdio::null());
+        command
+    }
+
+    /// Of the running process.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
     }
 
     /// SIGKILL.

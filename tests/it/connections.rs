@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use relais::event::{Event, Events, Recorder, Sink, Step};
 use relais::web::serve::{ListenerLimits, serve};
 use relais::web::tls::Certificate;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -184,6 +185,42 @@ async fn a_stop_finishes_what_is_in_flight() {
     tokio::time::timeout(Duration::from_secs(3), served.task).await.expect("it ended").unwrap();
     assert!(TcpStream::connect(served.address).await.is_err(), "nothing new is taken");
     drop(idle);
+}
+
+/// Fails where the home page is told of.
+struct Defective(Recorder);
+
+impl Sink for Defective {
+    fn accept(&self, event: &Event) {
+        assert!(event.step != Step::HomeShown, "a defect");
+        self.0.accept(event);
+    }
+}
+
+/// A defect costs the request that hit it; the connection and everybody else go on.
+#[tokio::test]
+async fn a_panic_costs_one_request() {
+    let events = |recorder: &Recorder| Events::to(Defective(recorder.clone()));
+    let world = World::with(Setup { events: Some(events), ..Setup::default() }).await;
+    let served = serve_router(world.relay.clone(), limits(), None).await;
+    let home = "GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n";
+    let both = format!(
+        "{home}\r\n{}\r\n",
+        "GET /static/none HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nConnection: close\r\n"
+    );
+    let answer = exchange(&served, both.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 500 ") && answer.contains("HTTP/1.1 404 "), "{answer}");
+    let [event] = &world.events(Step::Panicked)[..] else { panic!("one event") };
+    assert!(answer.contains(&event.code.unwrap().to_string()), "the page has its support code");
+
+    // Where nothing catches it, the connection ends, and is no longer counted.
+    let broken = Router::new().route("/", get(async || -> &str { panic!("a defect") }));
+    let served = serve_router(broken, limits(), None).await;
+    for _ in 0..=limits().connections_per_address {
+        assert_eq!(exchange(&served, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await, "");
+    }
+    let asked = exchange(&served, b"GET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(status(&asked), "404");
 }
 
 #[tokio::test]

@@ -610,6 +610,33 @@ async fn shares_of_logins_in_flight() {
     assert_eq!(start(&one, "198.51.100.1").await.status, 303);
 }
 
+/// At the ceiling new logins are refused; whoever is under way comes to the end.
+#[tokio::test]
+async fn those_under_way_go_before_those_who_come() {
+    let more = "[limit]\nlogins_in_flight = 100\nlogins_per_app = 75\nlogins_per_address = 100".to_owned();
+    let world = World::with(Setup { more, ..Setup::default() }).await;
+    world.stub.set_auto_login(Some("angela"));
+    let apps = [world.legacy("compta"), world.legacy("paie")];
+    let mut under_way = Vec::new();
+    for n in 0..150 {
+        let app = &apps[n % 2];
+        let (attempt, url) = app.start(world.now());
+        let mut browser = Browser::new(&world).at(&format!("10.2.{n}.1"));
+        let page = browser.get(&url).await;
+        if n < 100 {
+            under_way.push((app, attempt, browser, page));
+        } else {
+            let told = (page.status, page.code(), page.header("retry-after").to_owned());
+            assert_eq!(told, (503, "BUSY".to_owned(), "10".to_owned()), "login {n}");
+        }
+    }
+    for (app, attempt, mut browser, page) in under_way {
+        let page = browser.follow(page).await;
+        let back = sign_in(&mut browser, page).await;
+        app.identity(&back.url, &attempt);
+    }
+}
+
 /// Whatever arrives as `msg` is answered with the page: never a redirect, never a server's fault.
 #[tokio::test]
 async fn noise_is_refused() {

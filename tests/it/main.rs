@@ -10,6 +10,8 @@ mod callback_inputs;
 #[cfg(test)]
 mod claim_inputs;
 #[cfg(test)]
+mod clock_steps;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod coverage;
@@ -45,6 +47,8 @@ mod kif_log;
 mod kif_vectors;
 #[cfg(test)]
 mod other_wires;
+#[cfg(test)]
+mod upgrade;
 #[cfg(test)]
 mod vectors;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The store's contract on every backend, and what is asked of each besides.
 
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod measure;

@@ -81,10 +81,14 @@ pub struct Setup {
     pub sqlite: bool,
     /// Keep both classes in this store, which several worlds may share.
     pub store: Option<Arc<dyn Store>>,
+    /// The SQLite file as it was written before, as SQL.
+    pub written: Option<&'static str>,
     /// A public URL of its own.
     pub public_url: Option<&'static str>,
     /// Keys of `[outbound]`.
     pub outbound: Option<&'static str>,
+    /// Where events go, instead of the recorder alone.
+    pub events: Option<fn(&Recorder) -> Events>,
     /// The applications of `more`, for their key files.
     pub keys: Vec<&'static str>,
 }
@@ -135,6 +139,10 @@ impl World {
         for (name, text) in files {
             write_secret(&dir.path().join(name), text);
         }
+        if let Some(sql) = setup.written {
+            let file = rusqlite::Connection::open(dir.path().join("relais.sqlite")).unwrap();
+            file.execute_batch(sql).unwrap();
+        }
         let recorder = Recorder::default();
         let config = configuration(&setup, &stub_base, dir.path());
         let app = Arc::new(relay(config, &recorder, &clock, dir.path(), &setup));
@@ -159,7 +167,8 @@ impl World {
     /// Another node with the same configuration on `durable`, whose keys nobody has tended yet.
     pub fn another(&self, durable: Arc<dyn Store>, seal: u8) -> Arc<App> {
         let config = configuration(&self.setup, &self.stub_base, self.dir.path());
-        Arc::new(node(config, &self.recorder, &self.clock, durable, false, seal))
+        let events = Events::to(self.recorder.clone());
+        Arc::new(node(config, events, &self.clock, durable, false, seal))
     }
 
     pub fn now(&self) -> u64 {
@@ -245,14 +254,15 @@ fn relay(config: Config, recorder: &Recorder, clock: &HandClock, dir: &Path, set
         Some(store) => store.clone(),
         None => Arc::new(Sqlite::open(&dir.join("relais.sqlite"), ceilings).unwrap()),
     };
-    node(config, recorder, clock, durable, setup.sqlite || setup.store.is_some(), 42)
+    let events = setup.events.map_or_else(|| Events::to(recorder.clone()), |make| make(recorder));
+    node(config, events, clock, durable, setup.sqlite || setup.store.is_some(), 42)
 }
 
 /// One relay on `durable`, which others may share and which keeps the ephemeral class too if `survives`, under the root
 /// seal key of that byte.
 fn node(
     config: Config,
-    recorder: &Recorder,
+    events: Events,
     clock: &HandClock,
     durable: Arc<dyn Store>,
     survives: bool,
@@ -266,7 +276,7 @@ fn node(
     let parts = Parts {
         clock: Arc::new(clock.clone()),
         entropy,
-        events: Events::to(recorder.clone()),
+        events,
         store,
         ephemeral: if survives { Ephemeral::Kept } else { Ephemeral::Lost },
         durable,

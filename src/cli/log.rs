@@ -1,0 +1,158 @@
+//! The log: its form, and a queue between those who say something and standard output, which may not be read.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::Failure;
+use crate::clock::SystemClock;
+use crate::config::{EventConfig, LogFormat};
+use crate::event::{Events, Facts, Step, Trace, kif, reasons};
+
+/// How many bytes may wait to be read; what comes then is lost, and counted.
+const WAITING: usize = 1024 * 1024;
+/// How long the end of the process waits for somebody to read what is left.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The form of the log, over the configuration's.
+#[derive(Debug, Args)]
+pub(super) struct Log {
+    /// The form of the log, instead of the configuration's
+    #[arg(long = "log-format", value_name = "FORM", value_parser = log_format())]
+    format: Option<LogFormat>,
+}
+
+fn log_format() -> impl TypedValueParser<Value = LogFormat> {
+    PossibleValuesParser::new(LogFormat::ALL.map(|(name, _)| name)).map(|name| {
+        let found = LogFormat::ALL.into_iter().find(|(known, _)| *known == name);
+        found.map_or(LogFormat::Auto, |(_, format)| format)
+    })
+}
+
+impl Log {
+    /// Opens the log: lines on standard output, for the events that are said to what is returned. What still waits
+    /// is written when the second part is dropped.
+    pub(super) fn open(&self, settings: &EventConfig) -> Result<(Events, Flush), Failure> {
+        let filter = EnvFilter::builder().parse_lossy(settings.filter());
+        let terminal = io::stdout().is_terminal();
+        let queue = Arc::new(Queue::default());
+        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Lines(queue.clone()));
+        let (opened, events) = match self.format.unwrap_or(settings.format) {
+            LogFormat::Auto if terminal => (lines.try_init(), Events::log()),
+            LogFormat::Human => (lines.with_ansi(terminal).try_init(), Events::log()),
+            LogFormat::Auto | LogFormat::Json => {
+                let json = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+                (json.try_init(), Events::log())
+            }
+            LogFormat::Kif => (lines.event_format(kif::Layout::new(SystemClock)).try_init(), Events::kif()),
+        };
+        opened.map_err(|error| Failure::Runtime(format!("cannot open the log: {error}")))?;
+        let (writer, said) = (queue.clone(), events.clone());
+        let started = thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_out(&said));
+        started.map_err(|error| Failure::caused(&error))?;
+        Ok((events, Flush(queue)))
+    }
+}
+
+/// Lines on their way to standard output.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// What waits.
+    lines: Vec<u8>,
+    /// How many bytes are being written.
+    leaving: usize,
+    /// How many lines found no place since that was last said.
+    lost: u64,
+}
+
+impl Queue {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, line: &[u8]) {
+        let mut state = self.state();
+        if state.lines.len() + state.leaving + line.len() > WAITING {
+            state.lost += 1;
+            return;
+        }
+        state.lines.extend_from_slice(line);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Writes whatever waits, and says what was lost once there is room again.
+    fn write_out(&self, events: &Events) {
+        let mut lines = Vec::new();
+        loop {
+            let waiting = self.changed.wait_while(self.state(), |state| state.lines.is_empty());
+            let mut state = waiting.unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut lines, &mut state.lines);
+            state.leaving = lines.len();
+            drop(state);
+            // Where standard output is closed, nobody listens any more.
+            let _ = io::stdout().lock().write_all(&lines);
+            lines.clear();
+            let mut state = self.state();
+            state.leaving = 0;
+            let lost = if state.lines.is_empty() { std::mem::take(&mut state.lost) } else { 0 };
+            drop(state);
+            self.changed.notify_all();
+            if lost > 0 {
+                let facts = Facts { count: Some(lost), ..Facts::default() };
+                Trace::new(events.clone(), None).because(
+                    Step::LogLost,
+                    reasons::server::LOG_LOST,
+                    None,
+                    facts,
+                );
+            }
+        }
+    }
+}
+
+/// Writes what still waits when it is dropped, if somebody reads it within a second.
+pub(super) struct Flush(Arc<Queue>);
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        let waits = |state: &mut State| !state.lines.is_empty() || state.leaving > 0;
+        let _ = self.0.changed.wait_timeout_while(self.0.state(), FAREWELL, waits);
+    }
+}
+
+/// Takes each event as one line.
+struct Lines(Arc<Queue>);
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(&self.0)
+    }
+}
+
+struct Line<'a>(&'a Queue);
+
+impl Write for Line<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.put(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
