@@ -1,5 +1,6 @@
 //! The command line: one file per command. Results go to standard output, everything else to standard error.
 
+mod backup;
 #[cfg(feature = "demo")]
 mod bench;
 mod check_config;
@@ -55,6 +56,7 @@ enum Command {
     Doctor(doctor::Doctor),
     ImportKif(import_kif::ImportKif),
     Keys(keys::Keys),
+    Backup(backup::Backup),
     Privacy(privacy::Privacy),
     Legacy(legacy::Legacy),
     #[cfg(feature = "demo")]
@@ -73,6 +75,7 @@ impl Cli {
             Command::Doctor(doctor) => doctor.run(),
             Command::ImportKif(import) => import.run(),
             Command::Keys(keys) => keys.run(),
+            Command::Backup(backup) => backup.run(),
             Command::Privacy(privacy) => privacy.run(),
             Command::Legacy(legacy) => legacy.run(),
             #[cfg(feature = "demo")]

@@ -26,7 +26,7 @@ pub use self::redis::{Redis, RedisOpenError, RedisSettings};
 pub use fields::fields_of;
 pub use memory::Memory;
 pub use postgres::{OpenError as PostgresOpenError, Postgres, PostgresSettings};
-pub use sqlite::{OpenError, Sqlite};
+pub use sqlite::{Backup, BackupError, OpenError, Sqlite, back_up};
 pub use table::{OwnerRef, Sealer, Table};
 
 /// The kinds of record. The name is part of the sealed record's associated data: it never changes.

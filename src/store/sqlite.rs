@@ -5,6 +5,7 @@
 //! back and its writes run again, each alone: one failure never fails its neighbours. Reads go over a
 //! connection of their own, which sees whatever was acknowledged.
 
+mod backup;
 mod desk;
 mod file;
 mod worker;
@@ -23,6 +24,7 @@ use crate::clock::Timestamp;
 use desk::Desk;
 use worker::{Job, Worker, Write};
 
+pub use backup::{Backup, BackupError, back_up};
 pub use file::OpenError;
 
 /// Writes and reads that may wait; whoever comes then waits for a place.

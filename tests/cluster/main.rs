@@ -2,6 +2,8 @@
 //! ([`steps::STEPS`]): a new single-use thing joins by one line.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod kill;

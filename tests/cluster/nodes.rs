@@ -1,10 +1,11 @@
 //! `relais serve` as an operator runs it: nodes of one site, with one provider, one seal key and one application.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -15,6 +16,10 @@ use super::{RELAY, servers};
 const SECRET: &str = "the secret of this test, 32 letters";
 /// The application that claims its answers.
 pub const APP: &str = "compta";
+/// One of KIF's, whose messages carry no time.
+pub const KIF_APP: &str = "ancienne";
+/// Its IV.
+pub const KIF_IV: [u8; 16] = [7; 16];
 
 /// Where records are: the ephemeral class, then the durable one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +123,7 @@ impl Site {
         secret(&directory.path().join("seal.key"), &"0123456789abcdef".repeat(4));
         secret(&directory.path().join("provider.secret"), SECRET);
         secret(&directory.path().join("compta.key"), &LegacyApp::key_hex(APP));
+        secret(&directory.path().join("ancienne.key"), &LegacyApp::key_hex(KIF_APP));
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let socket = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -172,8 +178,22 @@ upstream = "provider"
 delivery = "reference"
 scopes = ["openid", "profile"]
 claims = ["given_name"]
+[legacy.{KIF_APP}]
+name = "Ancienne"
+home_url = "http://127.0.0.1:9000/"
+callbacks = ["{kif_callback}"]
+key_file = "ancienne.key"
+upstream = "provider"
+wire = "kif-cbc"
+iv = "{kif_iv}"
+sunset = "2099-12-31T00:00:00Z"
+delivery = "reference"
+scopes = ["openid", "profile"]
+claims = ["given_name"]
 {store}"#,
             callback = self.app.callback_base(),
+            kif_callback = LegacyApp::new(KIF_APP).callback_base(),
+            kif_iv = hex::encode(KIF_IV),
             store = self.store,
         );
         fs::write(&config, text).unwrap();
@@ -187,7 +207,7 @@ claims = ["given_name"]
 pub struct Node {
     pub public: u16,
     pub management: u16,
-    config: PathBuf,
+    pub config: PathBuf,
     process: Option<Child>,
 }
 
@@ -207,6 +227,27 @@ impl Node {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.process = Some(child);
+    }
+
+    /// A command of `relais` on its configuration.
+    pub fn relais(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_relais"));
+        command.args(arguments).arg("--config").arg(&self.config).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// The same node in another place with this copy of its store, not started; its secrets come along.
+    pub fn restored(&self, place: &Path, copy: &Path) -> Self {
+        for file in fs::read_dir(self.config.parent().unwrap()).unwrap().map(|file| file.unwrap().path()) {
+            if file
+                .extension()
+                .is_some_and(|ending| ["key", "secret", "toml"].map(OsStr::new).contains(&ending))
+            {
+                fs::copy(&file, place.join(file.file_name().unwrap())).unwrap();
+            }
+        }
+        fs::copy(copy, place.join("relais.sqlite")).unwrap();
+        let config = place.join(self.config.file_name().unwrap());
+        Self { public: self.public, management: self.management, config, process: None }
     }
 
     /// SIGKILL.

@@ -164,6 +164,11 @@ impl Walk {
         }
     }
 
+    /// A person with a fresh browser, who comes with this message.
+    pub fn with(site: &Site, message: String) -> Self {
+        Self { message, ..Self::new(site) }
+    }
+
     fn get(&self, url: &str) -> Request {
         Request::get(url, &self.cookies)
     }
