@@ -1,9 +1,12 @@
 //! A browser and an application's server, one connection per request, to the node that the test chooses.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// The cookies of one browser, whatever the host: names tell relay and provider apart.
 pub type Cookies = BTreeMap<String, String>;
@@ -27,12 +30,37 @@ impl Request {
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         Self { form: Some(form), ..Self::get(url, cookies) }
     }
+
+    fn text(&self) -> String {
+        let (host, target) = self.url.split_once("://").unwrap().1.split_once('/').unwrap();
+        let method = if self.form.is_some() { "POST" } else { "GET" };
+        let mut head = vec![
+            format!("{method} /{target} HTTP/1.1"),
+            format!("Host: {host}"),
+            "Connection: close".to_owned(),
+        ];
+        if !self.cookies.is_empty() {
+            let cookies: Vec<_> =
+                self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            head.push(format!("Cookie: {}", cookies.join("; ")));
+        }
+        if let Some(authorization) = &self.authorization {
+            head.push(format!("Authorization: {authorization}"));
+        }
+        let body = self.form.as_deref().unwrap_or_default();
+        if self.form.is_some() {
+            head.push("Content-Type: application/x-www-form-urlencoded".to_owned());
+            head.push(format!("Content-Length: {}", body.len()));
+        }
+        format!("{}\r\n\r\n{body}", head.join("\r\n"))
+    }
 }
 
 pub struct Answer {
     pub status: u16,
     pub location: Option<String>,
     pub body: String,
+    head: String,
     set: Cookies,
 }
 
@@ -55,6 +83,11 @@ impl Answer {
         }
     }
 
+    /// The header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
     /// The token of the page's form.
     pub fn token(&self) -> Option<&str> {
         self.body.split_once("name=\"token\" value=\"")?.1.split('"').next()
@@ -72,38 +105,46 @@ pub enum Silence {
 
 /// Sends without waiting for the answer.
 pub fn send(port: u16, request: &Request) -> Result<TcpStream, Silence> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(|_| Silence::NotSent)?;
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let (host, target) = request.url.strip_prefix("http://").unwrap().split_once('/').unwrap();
-    let method = if request.form.is_some() { "POST" } else { "GET" };
-    let mut head =
-        vec![format!("{method} /{target} HTTP/1.1"), format!("Host: {host}"), "Connection: close".to_owned()];
-    if !request.cookies.is_empty() {
-        let cookies: Vec<_> = request.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        head.push(format!("Cookie: {}", cookies.join("; ")));
-    }
-    if let Some(authorization) = &request.authorization {
-        head.push(format!("Authorization: {authorization}"));
-    }
-    let body = request.form.as_deref().unwrap_or_default();
-    if request.form.is_some() {
-        head.push("Content-Type: application/x-www-form-urlencoded".to_owned());
-        head.push(format!("Content-Length: {}", body.len()));
-    }
-    let text = format!("{}\r\n\r\n{body}", head.join("\r\n"));
-    stream.write_all(text.as_bytes()).map_err(|_| Silence::Cut)?;
+    let mut stream = connect(port)?;
+    stream.write_all(request.text().as_bytes()).map_err(|_| Silence::Cut)?;
     Ok(stream)
 }
 
 /// Sends and reads the answer to its end.
 pub fn ask(port: u16, request: &Request) -> Result<Answer, Silence> {
-    let mut stream = send(port, request)?;
+    read(send(port, request)?)
+}
+
+/// The same by TLS, with a server that is `name` to one of these authorities.
+pub fn ask_tls(
+    port: u16,
+    name: &str,
+    trusts: &Arc<ClientConfig>,
+    request: &Request,
+) -> Result<Answer, Silence> {
+    let name = name.to_owned().try_into().unwrap();
+    let session = ClientConnection::new(Arc::clone(trusts), name).unwrap();
+    let mut stream = StreamOwned::new(session, connect(port)?);
+    stream.write_all(request.text().as_bytes()).map_err(|_| Silence::Cut)?;
+    read(stream)
+}
+
+fn connect(port: u16) -> Result<TcpStream, Silence> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).map_err(|_| Silence::NotSent)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // The end of a TLS handshake and the request are two small writes.
+    stream.set_nodelay(true).unwrap();
+    Ok(stream)
+}
+
+fn read(mut stream: impl Read) -> Result<Answer, Silence> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).map_err(|_| Silence::Cut)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").ok_or(Silence::Cut)?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(Silence::Cut)?;
-    let mut answer = Answer { status, location: None, body: body.to_owned(), set: Cookies::new() };
+    let mut answer =
+        Answer { status, location: None, body: body.to_owned(), head: head.to_owned(), set: Cookies::new() };
     for line in head.lines().skip(1) {
         let Some((name, value)) = line.split_once(": ") else { continue };
         if name.eq_ignore_ascii_case("location") {

@@ -16,15 +16,60 @@ use super::steps::{Kind, STEPS, Walk, place};
 
 const BROWSERS: usize = 4;
 
+/// By which requests come to some node.
+pub trait Door: Sync {
+    /// Sends to some node, and to another one only where nothing was sent.
+    fn ask(&self, request: &Request) -> Result<Answer, Silence>;
+}
+
 /// A balancer without affinity: any node that says it is ready.
 struct Balancer {
     nodes: Vec<(u16, u16, AtomicBool)>,
+}
+
+impl Balancer {
+    fn new(nodes: &[Node]) -> Self {
+        let nodes = nodes.iter().map(|node| (node.public, node.management, AtomicBool::new(true)));
+        Self { nodes: nodes.collect() }
+    }
+
+    /// Asks the nodes how they are, as balancers do.
+    fn watch(&self, over: &AtomicBool) {
+        while !over.load(Ordering::SeqCst) {
+            for (_, management, up) in &self.nodes {
+                up.store(is_ready(*management), Ordering::SeqCst);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Door for Balancer {
+    fn ask(&self, request: &Request) -> Result<Answer, Silence> {
+        let [first] = random::<1>();
+        for turn in 0..60 {
+            let (public, _, up) = &self.nodes[(usize::from(first) + turn) % self.nodes.len()];
+            if !up.load(Ordering::SeqCst) {
+                continue;
+            }
+            match ask(*public, request) {
+                Err(Silence::NotSent) => up.store(false, Ordering::SeqCst),
+                told => return told,
+            }
+        }
+        Err(Silence::NotSent)
+    }
+}
+
+/// Browsers that sign in and out through a door, and what became of their requests.
+pub struct Load<'a> {
+    door: &'a dyn Door,
     counts: Mutex<Counts>,
     over: AtomicBool,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Counts {
+pub struct Counts {
     sent: usize,
     logins: usize,
     /// Answered by a failure, or by nobody.
@@ -37,49 +82,42 @@ struct Counts {
     double_spent: usize,
 }
 
-impl Balancer {
-    fn new(nodes: &[Node]) -> Self {
-        let nodes = nodes.iter().map(|node| (node.public, node.management, AtomicBool::new(true)));
-        Self { nodes: nodes.collect(), counts: Mutex::default(), over: AtomicBool::new(false) }
+impl<'a> Load<'a> {
+    /// `phases` is carried out while browsers sign in and out; each must end well. What they come to, in order.
+    pub fn during<const N: usize>(
+        door: &'a dyn Door,
+        site: &Site,
+        phases: impl FnOnce(&Self) -> [Counts; N],
+    ) -> [Counts; N] {
+        let load = Self { door, counts: Mutex::default(), over: AtomicBool::new(false) };
+        let finished = AtomicUsize::new(0);
+        let counts = thread::scope(|scope| {
+            let _over = Over(&load.over);
+            for _ in 0..BROWSERS {
+                scope.spawn(|| {
+                    while !load.over.load(Ordering::SeqCst) {
+                        load.login(site);
+                    }
+                    finished.fetch_add(1, Ordering::SeqCst);
+                });
+            }
+            phases(&load)
+        });
+        assert_eq!(finished.load(Ordering::SeqCst), BROWSERS);
+        counts
     }
 
     fn count(&self, count: impl FnOnce(&mut Counts)) {
         count(&mut self.counts.lock().unwrap());
     }
 
-    /// Asks the nodes how they are, as balancers do.
-    fn watch(&self) {
-        while !self.over.load(Ordering::SeqCst) {
-            for (_, management, up) in &self.nodes {
-                up.store(is_ready(*management), Ordering::SeqCst);
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    /// Sends to some node; to another one only where nothing was sent.
     fn ask(&self, request: &Request) -> Option<Answer> {
         self.count(|counts| counts.sent += 1);
-        let [first] = random::<1>();
-        for turn in 0..60 {
-            let (public, _, up) = &self.nodes[(usize::from(first) + turn) % self.nodes.len()];
-            if !up.load(Ordering::SeqCst) {
-                continue;
-            }
-            match ask(*public, request) {
-                Ok(answer) if Kind::of(&answer) == Kind::Failed => {
-                    self.count(|counts| counts.refused += 1);
-                    return None;
-                }
-                Ok(answer) => return Some(answer),
-                Err(Silence::NotSent) => up.store(false, Ordering::SeqCst),
-                Err(Silence::Cut) => {
-                    self.count(|counts| counts.cut += 1);
-                    return None;
-                }
-            }
+        match self.door.ask(request) {
+            Ok(answer) if Kind::of(&answer) != Kind::Failed => return Some(answer),
+            Err(Silence::Cut) => self.count(|counts| counts.cut += 1),
+            Ok(_) | Err(Silence::NotSent) => self.count(|counts| counts.refused += 1),
         }
-        self.count(|counts| counts.refused += 1);
         None
     }
 
@@ -149,7 +187,7 @@ impl Balancer {
     }
 
     /// Waits until so many more logins were finished; what was counted meanwhile.
-    fn after(&self, logins: usize) -> Counts {
+    pub fn after(&self, logins: usize) -> Counts {
         let start = self.counts.lock().unwrap().logins;
         let patience = SystemClock.now().plus(Duration::from_mins(1));
         while self.counts.lock().unwrap().logins < start + logins {
@@ -160,6 +198,51 @@ impl Balancer {
     }
 }
 
+/// Ends the load, however its phases end.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Steady; a node killed and started again; each restarted in turn, after `pause`. Each phase is `logins` or more.
+pub fn walk_through(nodes: &mut [Node; 3], load: &Load, logins: usize, pause: Duration) -> [Counts; 3] {
+    let steady = load.after(logins);
+    nodes[1].kill();
+    let mut killed = load.after(logins);
+    nodes[1].start();
+    killed = add(killed, load.after(logins / 2));
+    let mut rolling = Counts::default();
+    for node in nodes {
+        thread::sleep(pause);
+        node.terminate();
+        node.start();
+        rolling = add(rolling, load.after(logins / 2));
+    }
+    [steady, killed, rolling]
+}
+
+/// Says what came of the phases; nothing may be refused, lost or spent twice.
+pub fn judge(name: &str, phases: [Counts; 3]) {
+    for (phase, counts) in ["steady", "killed", "rolling"].iter().zip(phases) {
+        let Counts { sent, logins, refused, cut, lost, double_spent } = counts;
+        say(&format!(
+            "{name:<15}{phase:<10}{logins:>5} logins {sent:>6} sent {refused:>3} refused {cut:>3} cut {lost:>3} lost \
+             {double_spent:>3} double-spent"
+        ));
+    }
+    let [steady, killed, rolling] = phases;
+    for (phase, counts) in ["steady", "killed", "rolling"].iter().zip(phases) {
+        let wrong = (counts.lost, counts.double_spent, counts.refused);
+        assert_eq!(wrong, (0, 0, 0), "{name}, {phase}: lost, double-spent, refused");
+    }
+    assert_eq!((steady.cut, rolling.cut), (0, 0), "{name}: nobody is cut off without a kill");
+    // Each browser has at most three requests under way.
+    assert!(killed.cut <= 3 * BROWSERS, "{name}: {} requests for one kill", killed.cut);
+}
+
 #[test]
 fn a_cluster_under_load_loses_nothing() {
     let servers = Servers::start();
@@ -167,49 +250,13 @@ fn a_cluster_under_load_loses_nothing() {
         let Some(site) = Site::new(&servers, backend) else { continue };
         let mut nodes: [Node; 3] = std::array::from_fn(|_| site.node());
         let balancer = Balancer::new(&nodes);
-        let told = |what: &str, counts: Counts| {
-            let Counts { sent, logins, refused, cut, lost, double_spent } = counts;
-            say(&format!(
-                "{:<15}{what:<10}{logins:>5} logins {sent:>6} sent {refused:>3} refused {cut:>3} cut {lost:>3} lost \
-                 {double_spent:>3} double-spent",
-                backend.name()
-            ));
-            counts
-        };
-        let finished = AtomicUsize::new(0);
+        let over = AtomicBool::new(false);
         let phases = thread::scope(|scope| {
-            scope.spawn(|| balancer.watch());
-            for _ in 0..BROWSERS {
-                scope.spawn(|| {
-                    while !balancer.over.load(Ordering::SeqCst) {
-                        balancer.login(&site);
-                    }
-                    finished.fetch_add(1, Ordering::SeqCst);
-                });
-            }
-            let steady = balancer.after(40);
-            nodes[1].kill();
-            let mut killed = balancer.after(40);
-            nodes[1].start();
-            killed = add(killed, balancer.after(20));
-            let mut rolling = Counts::default();
-            for node in &mut nodes {
-                node.terminate();
-                node.start();
-                rolling = add(rolling, balancer.after(20));
-            }
-            balancer.over.store(true, Ordering::SeqCst);
-            [told("steady", steady), told("killed", killed), told("rolling", rolling)]
+            scope.spawn(|| balancer.watch(&over));
+            let _over = Over(&over);
+            Load::during(&balancer, &site, |load| walk_through(&mut nodes, load, 40, Duration::ZERO))
         });
-        assert_eq!(finished.load(Ordering::SeqCst), BROWSERS);
-        let [steady, killed, rolling] = phases;
-        for (phase, counts) in ["steady", "killed", "rolling"].iter().zip(phases) {
-            let wrong = (counts.lost, counts.double_spent, counts.refused);
-            assert_eq!(wrong, (0, 0, 0), "{}, {phase}: lost, double-spent, refused", backend.name());
-        }
-        assert_eq!((steady.cut, rolling.cut), (0, 0), "{}: nobody is cut off without a kill", backend.name());
-        // Each browser has at most three requests under way.
-        assert!(killed.cut <= 3 * BROWSERS, "{}: {} requests for one kill", backend.name(), killed.cut);
+        judge(backend.name(), phases);
     }
 }
 

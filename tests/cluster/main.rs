@@ -14,6 +14,8 @@ mod legacy_app;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod nginx;
+#[cfg(test)]
 mod nodes;
 #[cfg(test)]
 #[expect(dead_code, reason = "the whole of both servers; here they only run")]
@@ -26,7 +28,7 @@ mod three;
 
 /// Where browsers and applications believe the relay to be, whichever node answers.
 #[cfg(test)]
-const RELAY: &str = "http://127.0.0.1:1";
+const RELAY: &str = "https://127.0.0.1";
 
 /// Into the test's output.
 #[cfg(test)]

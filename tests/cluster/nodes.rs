@@ -99,7 +99,9 @@ pub struct Site {
     pub app: LegacyApp,
     pub provider: u16,
     store: String,
-    directory: tempfile::TempDir,
+    /// What the public listener has besides.
+    tls: &'static str,
+    pub directory: tempfile::TempDir,
     _provider: tokio::runtime::Runtime,
 }
 
@@ -139,7 +141,15 @@ impl Site {
             .build()
             .unwrap();
         runtime.spawn(stub_upstream::serve(socket, stub, std::future::pending()));
-        Some(Self { app: LegacyApp::new(APP), provider, store, directory, _provider: runtime })
+        Some(Self { app: LegacyApp::new(APP), provider, store, tls: "", directory, _provider: runtime })
+    }
+
+    /// The same with nodes that speak TLS, with this certificate and its key.
+    pub fn by_tls(mut self, chain: &str, key: &str) -> Self {
+        fs::write(self.directory.path().join("chain.pem"), chain).unwrap();
+        secret(&self.directory.path().join("key.pem"), key);
+        self.tls = ", tls = { certificate_file = \"chain.pem\", key_file = \"key.pem\" }";
+        self
     }
 
     /// A node, running.
@@ -152,9 +162,10 @@ impl Site {
 [server]
 public_url = "{RELAY}"
 listeners = [
-  {{ address = "127.0.0.1:{public}", kind = "public" }},
+  {{ address = "127.0.0.1:{public}", kind = "public"{tls} }},
   {{ address = "127.0.0.1:{management}", kind = "management" }},
 ]
+trusted_proxies = ["127.0.0.1"]
 [keys]
 seal_key_file = "seal.key"
 [limit]
@@ -191,6 +202,7 @@ delivery = "reference"
 scopes = ["openid", "profile"]
 claims = ["given_name"]
 {store}"#,
+            tls = self.tls,
             callback = self.app.callback_base(),
             kif_callback = LegacyApp::new(KIF_APP).callback_base(),
             kif_iv = hex::encode(KIF_IV),
