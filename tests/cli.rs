@@ -294,7 +294,7 @@ fn wrong_usage_exits_with_2() {
 fn help_names_every_command_and_the_exit_codes() {
     let output = relais(&["--help"], b"");
     assert_eq!((code(&output), stderr(&output)), (0, ""));
-    for word in ["serve", "check-config", "doctor", "keys", "legacy", "78  wrong configuration"] {
+    for word in ["serve", "check-config", "doctor", "keys", "backup", "legacy", "78  wrong configuration"] {
         assert!(stdout(&output).contains(word), "{word}");
     }
     assert!(stdout(&output).contains("bench"));

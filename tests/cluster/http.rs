@@ -35,13 +35,42 @@ impl Request {
     pub fn order(url: &str, json: &str) -> Self {
         Self { body: Some(("application/json", json.to_owned())), ..Self::get(url, &Cookies::new()) }
     }
+
+    fn host(&self) -> (&str, &str) {
+        self.url.split_once("://").unwrap().1.split_once('/').unwrap()
+    }
+
+    /// As it goes over the wire.
+    fn text(&self) -> String {
+        let (host, target) = self.host();
+        let method = if self.body.is_some() { "POST" } else { "GET" };
+        let mut head = vec![
+            format!("{method} /{target} HTTP/1.1"),
+            format!("Host: {host}"),
+            "Connection: close".to_owned(),
+        ];
+        if !self.cookies.is_empty() {
+            let cookies: Vec<_> =
+                self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            head.push(format!("Cookie: {}", cookies.join("; ")));
+        }
+        if let Some(authorization) = &self.authorization {
+            head.push(format!("Authorization: {authorization}"));
+        }
+        let body = self.body.as_ref().map_or("", |(_, text)| text);
+        if let Some((kind, text)) = &self.body {
+            head.push(format!("Content-Type: {kind}"));
+            head.push(format!("Content-Length: {}", text.len()));
+        }
+        format!("{}\r\n\r\n{body}", head.join("\r\n"))
+    }
 }
 
 pub struct Answer {
     pub status: u16,
     pub location: Option<String>,
-    pub retry_after: Option<String>,
     pub body: String,
+    head: String,
     pub set: Cookies,
 }
 
@@ -64,6 +93,12 @@ impl Answer {
         }
     }
 
+    /// The header of this name, in whatever case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        headers.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
     /// The token of the page's form.
     pub fn token(&self) -> Option<&str> {
         self.body.split_once("name=\"token\" value=\"")?.1.split('"').next()
@@ -79,41 +114,10 @@ pub enum Silence {
     Cut,
 }
 
-fn connect(port: u16) -> Result<TcpStream, Silence> {
-    let stream = TcpStream::connect(("127.0.0.1", port)).map_err(|_| Silence::NotSent)?;
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    Ok(stream)
-}
-
-fn host(request: &Request) -> (&str, &str) {
-    request.url.split_once("://").unwrap().1.split_once('/').unwrap()
-}
-
-/// As it goes over the wire.
-fn text(request: &Request) -> String {
-    let (host, target) = host(request);
-    let method = if request.body.is_some() { "POST" } else { "GET" };
-    let mut head =
-        vec![format!("{method} /{target} HTTP/1.1"), format!("Host: {host}"), "Connection: close".to_owned()];
-    if !request.cookies.is_empty() {
-        let cookies: Vec<_> = request.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        head.push(format!("Cookie: {}", cookies.join("; ")));
-    }
-    if let Some(authorization) = &request.authorization {
-        head.push(format!("Authorization: {authorization}"));
-    }
-    let body = request.body.as_ref().map_or("", |(_, text)| text);
-    if let Some((kind, text)) = &request.body {
-        head.push(format!("Content-Type: {kind}"));
-        head.push(format!("Content-Length: {}", text.len()));
-    }
-    format!("{}\r\n\r\n{body}", head.join("\r\n"))
-}
-
 /// Sends without waiting for the answer.
 pub fn send(port: u16, request: &Request) -> Result<TcpStream, Silence> {
     let mut stream = connect(port)?;
-    stream.write_all(text(request).as_bytes()).map_err(|_| Silence::Cut)?;
+    stream.write_all(request.text().as_bytes()).map_err(|_| Silence::Cut)?;
     Ok(stream)
 }
 
@@ -122,13 +126,26 @@ pub fn ask(port: u16, request: &Request) -> Result<Answer, Silence> {
     read(send(port, request)?)
 }
 
-/// The same over TLS, where the server has a certificate for the name that is asked.
-pub fn ask_over_tls(port: u16, tls: &Arc<ClientConfig>, request: &Request) -> Result<Answer, Silence> {
-    let name = host(request).0.to_owned().try_into().unwrap();
-    let session = ClientConnection::new(Arc::clone(tls), name).unwrap();
+/// The same by TLS, with a server that is `name` to one of these authorities.
+pub fn ask_tls(
+    port: u16,
+    name: &str,
+    trusts: &Arc<ClientConfig>,
+    request: &Request,
+) -> Result<Answer, Silence> {
+    let name = name.to_owned().try_into().unwrap();
+    let session = ClientConnection::new(Arc::clone(trusts), name).unwrap();
     let mut stream = StreamOwned::new(session, connect(port)?);
-    stream.write_all(text(request).as_bytes()).map_err(|_| Silence::Cut)?;
+    stream.write_all(request.text().as_bytes()).map_err(|_| Silence::Cut)?;
     read(stream)
+}
+
+fn connect(port: u16) -> Result<TcpStream, Silence> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).map_err(|_| Silence::NotSent)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // The end of a TLS handshake and the request are two small writes.
+    stream.set_nodelay(true).unwrap();
+    Ok(stream)
 }
 
 fn read(mut stream: impl Read) -> Result<Answer, Silence> {
@@ -137,14 +154,12 @@ fn read(mut stream: impl Read) -> Result<Answer, Silence> {
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").ok_or(Silence::Cut)?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(Silence::Cut)?;
-    let (location, retry_after) = (None, None);
-    let mut answer = Answer { status, location, retry_after, body: body.to_owned(), set: Cookies::new() };
+    let (head, body) = (head.to_owned(), body.to_owned());
+    let mut answer = Answer { status, location: None, body, head: head.clone(), set: Cookies::new() };
     for line in head.lines().skip(1) {
         let Some((name, value)) = line.split_once(": ") else { continue };
         if name.eq_ignore_ascii_case("location") {
             answer.location = Some(value.to_owned());
-        } else if name.eq_ignore_ascii_case("retry-after") {
-            answer.retry_after = Some(value.to_owned());
         } else if name.eq_ignore_ascii_case("set-cookie")
             && let Some((name, value)) = value.split(';').next().and_then(|pair| pair.split_once('='))
         {

@@ -1,31 +1,82 @@
 //! A cluster under load: browsers sign in and out through whatever node, every message and reference is tried twice
 //! at the same moment; one node is killed and comes back, then each is restarted in turn.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use relais::clock::{Clock as _, SystemClock};
-use rustls::ClientConfig;
 
-use super::http::{Answer, Request, Silence, ask, ask_over_tls};
+use super::http::{Answer, Request, Silence, ask};
 use super::legacy_app::random;
 use super::nodes::{Backend, Node, Servers, Site, is_ready};
 use super::steps::{Kind, STEPS, Walk, place};
 use super::{Ends, say};
 
-pub const BROWSERS: usize = 4;
+const BROWSERS: usize = 4;
+
+/// By which requests come to some node.
+pub trait Door: Sync {
+    /// Sends to some node, and to another one only where nothing was sent.
+    fn ask(&self, request: &Request) -> Result<Answer, Silence>;
+}
 
 /// The cookie by which a balancer with affinity knows a browser's node.
 const NODE: &str = "node";
 
 /// A balancer: any node that says it is ready, or with affinity the browser's own while it does.
-pub struct Balancer {
+struct Balancer {
     affinity: bool,
     nodes: Vec<(u16, u16, AtomicBool)>,
-    /// Where a balancer that speaks TLS stands in the place of the nodes.
-    tls: Option<Arc<ClientConfig>>,
+}
+
+impl Balancer {
+    fn new(nodes: &[Node], affinity: bool) -> Self {
+        let nodes = nodes.iter().map(|node| (node.public, node.management, AtomicBool::new(true)));
+        Self { affinity, nodes: nodes.collect() }
+    }
+
+    /// Asks the nodes how they are, as balancers do.
+    fn watch(&self, over: &AtomicBool) {
+        while !over.load(Ordering::SeqCst) {
+            for (_, management, up) in &self.nodes {
+                up.store(is_ready(*management), Ordering::SeqCst);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Door for Balancer {
+    fn ask(&self, request: &Request) -> Result<Answer, Silence> {
+        let own = request.cookies.get(NODE).and_then(|node| node.parse().ok());
+        let first = own.unwrap_or_else(|| usize::from(random::<1>()[0]));
+        for turn in 0..60 {
+            let node = (first + turn) % self.nodes.len();
+            let (public, _, up) = &self.nodes[node];
+            if !up.load(Ordering::SeqCst) {
+                continue;
+            }
+            match ask(*public, request) {
+                Err(Silence::NotSent) => up.store(false, Ordering::SeqCst),
+                Ok(mut answer) => {
+                    // What an application's server, or a browser that is refused, has of it, makes no difference.
+                    if self.affinity && ![Kind::Claimed, Kind::Refused].contains(&Kind::of(&answer)) {
+                        answer.set.insert(NODE.to_owned(), node.to_string());
+                    }
+                    return Ok(answer);
+                }
+                silence => return silence,
+            }
+        }
+        Err(Silence::NotSent)
+    }
+}
+
+/// Browsers that sign in and out through a door, and what became of their requests.
+pub struct Load<'a> {
+    door: &'a dyn Door,
     counts: Mutex<Counts>,
     over: AtomicBool,
 }
@@ -35,82 +86,51 @@ pub struct Counts {
     sent: usize,
     logins: usize,
     /// Answered by a failure, or by nobody.
-    pub refused: usize,
+    refused: usize,
     /// Sent to a node that ended before it answered.
-    pub cut: usize,
+    cut: usize,
     /// Acknowledged, and unknown later.
-    pub lost: usize,
+    lost: usize,
     /// Successes beyond the first of something single-use.
-    pub double_spent: usize,
+    double_spent: usize,
 }
 
-impl Balancer {
-    fn new(nodes: &[Node], affinity: bool) -> Self {
-        let nodes = nodes.iter().map(|node| (node.public, node.management, AtomicBool::new(true)));
-        Self {
-            affinity,
-            nodes: nodes.collect(),
-            tls: None,
-            counts: Mutex::default(),
-            over: AtomicBool::new(false),
-        }
-    }
-
-    /// Another balancer at this port, which does the balancing.
-    pub fn behind(port: u16, tls: Arc<ClientConfig>) -> Self {
-        let nodes = vec![(port, 0, AtomicBool::new(true))];
-        Self { nodes, tls: Some(tls), ..Self::new(&[], false) }
+impl<'a> Load<'a> {
+    /// `phases` is carried out while browsers sign in and out; each must end well. What they come to, in order.
+    pub fn during<const N: usize>(
+        door: &'a dyn Door,
+        site: &Site,
+        phases: impl FnOnce(&Self) -> [Counts; N],
+    ) -> [Counts; N] {
+        let load = Self { door, counts: Mutex::default(), over: AtomicBool::new(false) };
+        let finished = AtomicUsize::new(0);
+        let counts = thread::scope(|scope| {
+            let _ends = Ends(&load.over);
+            for _ in 0..BROWSERS {
+                scope.spawn(|| {
+                    while !load.over.load(Ordering::SeqCst) {
+                        load.login(site);
+                    }
+                    finished.fetch_add(1, Ordering::SeqCst);
+                });
+            }
+            phases(&load)
+        });
+        assert_eq!(finished.load(Ordering::SeqCst), BROWSERS);
+        counts
     }
 
     fn count(&self, count: impl FnOnce(&mut Counts)) {
         count(&mut self.counts.lock().unwrap());
     }
 
-    /// Asks the nodes how they are, as balancers do.
-    fn watch(&self) {
-        while self.tls.is_none() && !self.over.load(Ordering::SeqCst) {
-            for (_, management, up) in &self.nodes {
-                up.store(is_ready(*management), Ordering::SeqCst);
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    /// Sends to some node; to another one only where nothing was sent.
     fn ask(&self, request: &Request) -> Option<Answer> {
         self.count(|counts| counts.sent += 1);
-        let own = request.cookies.get(NODE).and_then(|node| node.parse().ok());
-        let first = own.unwrap_or_else(|| usize::from(random::<1>()[0]));
-        for turn in 0..60 {
-            let node = (first + turn) % self.nodes.len();
-            let (public, _, up) = &self.nodes[node];
-            if !up.load(Ordering::SeqCst) {
-                continue;
-            }
-            let answer = match &self.tls {
-                Some(tls) => ask_over_tls(*public, tls, request),
-                None => ask(*public, request),
-            };
-            match answer {
-                Ok(answer) if Kind::of(&answer) == Kind::Failed => {
-                    self.count(|counts| counts.refused += 1);
-                    return None;
-                }
-                Ok(mut answer) => {
-                    // What an application's server, or a browser that is refused, has of it, makes no difference.
-                    if self.affinity && ![Kind::Claimed, Kind::Refused].contains(&Kind::of(&answer)) {
-                        answer.set.insert(NODE.to_owned(), node.to_string());
-                    }
-                    return Some(answer);
-                }
-                Err(Silence::NotSent) => up.store(false, Ordering::SeqCst),
-                Err(Silence::Cut) => {
-                    self.count(|counts| counts.cut += 1);
-                    return None;
-                }
-            }
+        match self.door.ask(request) {
+            Ok(answer) if Kind::of(&answer) != Kind::Failed => return Some(answer),
+            Err(Silence::Cut) => self.count(|counts| counts.cut += 1),
+            Ok(_) | Err(Silence::NotSent) => self.count(|counts| counts.refused += 1),
         }
-        self.count(|counts| counts.refused += 1);
         None
     }
 
@@ -191,53 +211,44 @@ impl Balancer {
     }
 }
 
-/// Has browsers sign in and out at `balancer`: with all nodes; while one is killed and comes back; while each is
-/// restarted in turn, after the one before has `settled`.
-pub fn put_under_load(
-    site: &Site,
-    balancer: &Balancer,
-    nodes: &mut [Node; 3],
-    settled: impl Fn(),
-) -> [Counts; 3] {
-    let finished = AtomicUsize::new(0);
-    let phases = thread::scope(|scope| {
-        let _ends = Ends(&balancer.over);
-        scope.spawn(|| balancer.watch());
-        for _ in 0..BROWSERS {
-            scope.spawn(|| {
-                while !balancer.over.load(Ordering::SeqCst) {
-                    balancer.login(site);
-                }
-                finished.fetch_add(1, Ordering::SeqCst);
-            });
-        }
-        let steady = balancer.after(40);
-        nodes[1].kill();
-        let mut killed = balancer.after(40);
-        nodes[1].start();
-        killed = add(killed, balancer.after(20));
-        let mut rolling = Counts::default();
-        for node in nodes {
-            settled();
-            node.terminate();
-            node.start();
-            rolling = add(rolling, balancer.after(20));
-        }
-        [steady, killed, rolling]
-    });
-    assert_eq!(finished.load(Ordering::SeqCst), BROWSERS);
-    phases
+/// Steady; a node killed and started again; each restarted in turn, after `pause`. Each phase is `logins` or more.
+pub fn walk_through(nodes: &mut [Node; 3], load: &Load, logins: usize, pause: Duration) -> [Counts; 3] {
+    let steady = load.after(logins);
+    nodes[1].kill();
+    let mut killed = load.after(logins);
+    nodes[1].start();
+    killed = add(killed, load.after(logins / 2));
+    let mut rolling = Counts::default();
+    for node in nodes {
+        thread::sleep(pause);
+        node.terminate();
+        node.start();
+        rolling = add(rolling, load.after(logins / 2));
+    }
+    [steady, killed, rolling]
 }
 
-impl Counts {
-    /// Says them.
-    pub fn told(self, who: &str, what: &str) {
-        let Self { sent, logins, refused, cut, lost, double_spent } = self;
+/// Says what came of the phases; nothing may be refused or spent twice, and nothing lost where a node that ends takes
+/// nothing along.
+pub fn judge(name: &str, phases: [Counts; 3], affinity: bool) {
+    for (phase, counts) in ["steady", "killed", "rolling"].iter().zip(phases) {
+        let Counts { sent, logins, refused, cut, lost, double_spent } = counts;
         say(&format!(
-            "{who:<17}{what:<10}{logins:>5} logins {sent:>6} sent {refused:>3} refused {cut:>3} cut {lost:>3} lost \
+            "{name:<17}{phase:<10}{logins:>5} logins {sent:>6} sent {refused:>3} refused {cut:>3} cut {lost:>3} lost \
              {double_spent:>3} double-spent"
         ));
     }
+    let [steady, killed, rolling] = phases;
+    for ((phase, ended), counts) in [("steady", 0), ("killed", 1), ("rolling", 3)].into_iter().zip(phases) {
+        // Each node that ends takes its own browsers' logins with it; one that was just moved may meet the next.
+        let may_lose = if affinity { 2 * BROWSERS * ended } else { 0 };
+        assert!(counts.lost <= may_lose, "{name}, {phase}: lost {}", counts.lost);
+        let wrong = (counts.double_spent, counts.refused);
+        assert_eq!(wrong, (0, 0), "{name}, {phase}: double-spent, refused");
+    }
+    assert_eq!((steady.cut, rolling.cut), (0, 0), "{name}: nobody is cut off without a kill");
+    // Each browser has at most three requests under way.
+    assert!(killed.cut <= 3 * BROWSERS, "{name}: {} requests for one kill", killed.cut);
 }
 
 #[test]
@@ -248,23 +259,13 @@ fn a_cluster_under_load_loses_nothing() {
         let Some(site) = Site::new(&servers, backend) else { continue };
         let mut nodes: [Node; 3] = std::array::from_fn(|_| site.node());
         let balancer = Balancer::new(&nodes, affinity);
-        let phases = put_under_load(&site, &balancer, &mut nodes, || {});
-        let [steady, killed, rolling] = phases;
-        steady.told(backend.name(), "steady");
-        killed.told(backend.name(), "killed");
-        rolling.told(backend.name(), "rolling");
-        for (phase, (ended, counts)) in
-            ["steady", "killed", "rolling"].iter().zip([0, 1, 3].into_iter().zip(phases))
-        {
-            // Each node that ends takes its own browsers' logins with it; one that was just moved may meet the next.
-            let may_lose = if affinity { 2 * BROWSERS * ended } else { 0 };
-            assert!(counts.lost <= may_lose, "{}, {phase}: lost", backend.name());
-            let wrong = (counts.double_spent, counts.refused);
-            assert_eq!(wrong, (0, 0), "{}, {phase}: double-spent, refused", backend.name());
-        }
-        assert_eq!((steady.cut, rolling.cut), (0, 0), "{}: nobody is cut off without a kill", backend.name());
-        // Each browser has at most three requests under way.
-        assert!(killed.cut <= 3 * BROWSERS, "{}: {} requests for one kill", backend.name(), killed.cut);
+        let over = AtomicBool::new(false);
+        let phases = thread::scope(|scope| {
+            scope.spawn(|| balancer.watch(&over));
+            let _ends = Ends(&over);
+            Load::during(&balancer, &site, |load| walk_through(&mut nodes, load, 40, Duration::ZERO))
+        });
+        judge(backend.name(), phases, affinity);
     }
 }
 

@@ -34,7 +34,7 @@ mod three;
 
 /// Where browsers and applications believe the relay to be, whichever node answers.
 #[cfg(test)]
-const RELAY: &str = "http://127.0.0.1";
+const RELAY: &str = "https://127.0.0.1";
 
 /// Ends what runs beside a test when the test ends, in whatever way.
 #[cfg(test)]

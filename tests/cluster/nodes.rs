@@ -116,8 +116,8 @@ pub struct Site {
     pub stub: stub_upstream::Stub,
     pub directory: tempfile::TempDir,
     store: String,
-    /// The lines of `[server]` that all nodes have, and what a public listener has.
-    server: (String, &'static str),
+    /// What the public listener has besides.
+    tls: &'static str,
     _provider: tokio::runtime::Runtime,
 }
 
@@ -157,23 +157,14 @@ impl Site {
             .build()
             .unwrap();
         runtime.spawn(stub_upstream::serve(socket, stub.clone(), std::future::pending()));
-        Some(Self {
-            app: LegacyApp::new(APP),
-            provider,
-            stub,
-            store,
-            server: Default::default(),
-            directory,
-            _provider: runtime,
-        })
+        Some(Self { app: LegacyApp::new(APP), provider, stub, store, tls: "", directory, _provider: runtime })
     }
 
-    /// The same, whose nodes speak TLS by this certificate, behind a proxy at 127.0.0.1.
-    pub fn speaking_tls(mut self, chain: &str, key: &str) -> Self {
+    /// The same with nodes that speak TLS, with this certificate and its key.
+    pub fn by_tls(mut self, chain: &str, key: &str) -> Self {
         fs::write(self.directory.path().join("chain.pem"), chain).unwrap();
         self.secret("key.pem", key);
-        let listener = ", tls = { certificate_file = \"chain.pem\", key_file = \"key.pem\" }";
-        self.server = ("trusted_proxies = [\"127.0.0.1\"]".to_owned(), listener);
+        self.tls = ", tls = { certificate_file = \"chain.pem\", key_file = \"key.pem\" }";
         self
     }
 
@@ -194,12 +185,11 @@ impl Site {
         let (public, management, provider) = (port(), port(), self.provider);
         let directory = self.directory.path().to_owned();
         let config = directory.join(format!("{public}.toml"));
-        let (server, tls) = &self.server;
         let text = format!(
             r#"
 [server]
 public_url = "{RELAY}"
-{server}
+trusted_proxies = ["127.0.0.1"]
 listeners = [
   {{ address = "127.0.0.1:{public}", kind = "public"{tls} }},
   {{ address = "127.0.0.1:{management}", kind = "management" }},
@@ -245,6 +235,7 @@ claims = ["given_name"]
             callback = self.app.callback_base(),
             kif_callback = LegacyApp::new(KIF_APP).callback_base(),
             kif_iv = hex::encode(KIF_IV),
+            tls = self.tls,
             store = self.store,
         );
         fs::write(&config, text).unwrap();

@@ -23,7 +23,7 @@ pub fn tool(variable: &str, usual: &[&str], name: &str) -> Option<PathBuf> {
 }
 
 /// A command that ends with this test's thread, and does not run as root, which PostgreSQL refuses.
-pub fn command(program: &Path, user: Option<(u32, u32)>) -> Command {
+fn command(program: &Path, user: Option<(u32, u32)>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]);
     if let Some((user, group)) = user {
@@ -78,6 +78,19 @@ pub struct Server {
 }
 
 impl Server {
+    /// A server that runs: its program, which will listen at `port`.
+    pub fn run(
+        program: PathBuf,
+        arguments: Vec<String>,
+        user: Option<(u32, u32)>,
+        port: u16,
+        directory: tempfile::TempDir,
+    ) -> Self {
+        let mut server = Self { program, arguments, user, port, directory, child: None };
+        server.start();
+        server
+    }
+
     pub fn start(&mut self) {
         for _ in 0..300 {
             let mut child = command(&self.program, self.user)
@@ -142,10 +155,7 @@ pub fn postgres() -> Option<Server> {
     for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=32MB"] {
         arguments.extend(["-c".to_owned(), setting.to_owned()]);
     }
-    let program = programs.join("postgres");
-    let mut server = Server { program, arguments, user, port, directory, child: None };
-    server.start();
-    Some(server)
+    Some(Server::run(programs.join("postgres"), arguments, user, port, directory))
 }
 
 pub fn postgres_settings(server: &Server) -> PostgresSettings {
@@ -172,9 +182,7 @@ pub fn redis(more: &[&str]) -> Option<Server> {
             .to_vec();
     arguments.push(port.to_string());
     arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
-    let mut server = Server { program, arguments, user: None, port, directory, child: None };
-    server.start();
-    Some(server)
+    Some(Server::run(program, arguments, None, port, directory))
 }
 
 pub fn redis_settings(server: &Server) -> RedisSettings {
