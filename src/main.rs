@@ -4,10 +4,11 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use relais::cli::Cli;
+use relais::cli::{Cli, hide_what_panics_say};
 
 /// 0 done, 1 failed, 2 misused (clap ends the process itself where it can tell), 78 configuration.
 fn main() -> ExitCode {
+    hide_what_panics_say();
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

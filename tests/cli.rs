@@ -491,3 +491,18 @@ fn claim_exchanges_a_reference_for_exactly_the_answer() {
     let output = claim("http://relais.example", &reference);
     assert_eq!(code(&output), 2);
 }
+
+/// Starts itself anew, to panic there.
+#[test]
+fn a_panic_says_where_and_not_what() {
+    const NAME: &str = "a_panic_says_where_and_not_what";
+    if std::env::var_os("RELAIS_TEST_PANIC").is_some() {
+        relais::cli::hide_what_panics_say();
+        panic!("with the person's name");
+    }
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    let output = again.args([NAME, "--exact", "--nocapture"]).env("RELAIS_TEST_PANIC", "1").output().unwrap();
+    let said = format!("{}{}", stdout(&output), stderr(&output));
+    assert!(!output.status.success() && said.contains("relais: a defect at tests/cli.rs:"), "{said}");
+    assert!(!said.contains("the person's name"), "{said}");
+}

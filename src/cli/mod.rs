@@ -60,6 +60,15 @@ enum Command {
     Bench(bench::Bench),
 }
 
+/// From now on a panic says where it happened and nothing else: its text may hold what a request brought.
+pub fn hide_what_panics_say() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(|| "a place unknown".to_owned(), ToString::to_string);
+        // Where standard error is closed there is nobody left to tell.
+        let _ = writeln!(std::io::stderr(), "relais: a defect at {place}; please report it");
+    }));
+}
+
 impl Cli {
     /// Does what was asked.
     pub fn run(self) -> Result<(), Failure> {
