@@ -17,6 +17,8 @@ use crate::event::{Events, Facts, Step, Trace, kif, reasons};
 
 /// How many bytes may wait to be read; what comes then is lost, and counted.
 const WAITING: usize = 1024 * 1024;
+/// How long a line waits for others, to be written together with them.
+const GATHER: Duration = Duration::from_millis(1);
 /// How long the end of the process waits for somebody to read what is left.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -71,6 +73,8 @@ struct Queue {
 struct State {
     /// What waits.
     lines: Vec<u8>,
+    /// Whether the writer wants to be woken.
+    asleep: bool,
     /// How many bytes are being written.
     leaving: usize,
     /// How many lines found no place since that was last said.
@@ -89,16 +93,25 @@ impl Queue {
             return;
         }
         state.lines.extend_from_slice(line);
+        // Who does not sleep looks again by itself.
+        let asleep = std::mem::take(&mut state.asleep);
         drop(state);
-        self.changed.notify_all();
+        if asleep {
+            self.changed.notify_all();
+        }
     }
 
     /// Writes whatever waits, and says what was lost once there is room again.
     fn write_out(&self, events: &Events) {
         let mut lines = Vec::new();
         loop {
-            let waiting = self.changed.wait_while(self.state(), |state| state.lines.is_empty());
-            let mut state = waiting.unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.state();
+            state.asleep = state.lines.is_empty();
+            let waiting = self.changed.wait_while(state, |state| state.lines.is_empty());
+            // Where one line comes, more do; to be woken for each costs more than to write it.
+            let gathering =
+                self.changed.wait_timeout(waiting.unwrap_or_else(PoisonError::into_inner), GATHER);
+            let (mut state, _) = gathering.unwrap_or_else(PoisonError::into_inner);
             std::mem::swap(&mut lines, &mut state.lines);
             state.leaving = lines.len();
             drop(state);
