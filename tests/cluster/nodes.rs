@@ -61,13 +61,18 @@ impl Backend {
 
 /// The servers that backends need; for the test that starts them.
 pub struct Servers {
-    postgres: Option<servers::Server>,
-    redis: Option<servers::Server>,
+    pub postgres: Option<servers::Server>,
+    pub redis: Option<servers::Server>,
 }
 
 impl Servers {
     pub fn start() -> Self {
         Self { postgres: servers::postgres(), redis: servers::redis(&[]) }
+    }
+
+    /// Where they listen.
+    pub fn ports(&self) -> Vec<u16> {
+        [&self.postgres, &self.redis].into_iter().flatten().map(|server| server.port).collect()
     }
 
     /// For a backend that needs none.
@@ -98,7 +103,8 @@ impl Servers {
 pub struct Site {
     pub app: LegacyApp,
     pub provider: u16,
-    store: String,
+    /// The section `[store]`.
+    pub store: String,
     /// What the public listener has besides.
     tls: &'static str,
     pub directory: tempfile::TempDir,
@@ -111,7 +117,7 @@ fn secret(path: &Path, text: &str) {
 }
 
 /// A port below those that the system gives to outgoing connections, so that a node finds its own again.
-fn port() -> u16 {
+pub fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = 10_000 + u16::try_from(std::process::id() % 900).unwrap() * 10;
     let mut ports = (0..900).map(|_| start + NEXT.fetch_add(1, Ordering::SeqCst));
@@ -154,6 +160,11 @@ impl Site {
 
     /// A node, running.
     pub fn node(&self) -> Node {
+        self.node_on(&self.store)
+    }
+
+    /// A node with a section `[store]` of its own.
+    pub fn node_on(&self, store: &str) -> Node {
         let (public, management, provider) = (port(), port(), self.provider);
         let directory = self.directory.path().to_owned();
         let config = directory.join(format!("{public}.toml"));
@@ -206,7 +217,6 @@ claims = ["given_name"]
             callback = self.app.callback_base(),
             kif_callback = LegacyApp::new(KIF_APP).callback_base(),
             kif_iv = hex::encode(KIF_IV),
-            store = self.store,
         );
         fs::write(&config, text).unwrap();
         let mut node = Node { public, management, config, process: None };
