@@ -13,7 +13,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::{Client, FromRedisValue, InfoDict, RedisError, Script, ScriptInvocation, TlsCertificates};
+use redis::aio::MultiplexedConnection;
+use redis::{
+    Client, FromRedisValue, InfoDict, RedisError, RedisResult, Script, ScriptInvocation, TlsCertificates,
+};
 
 use super::{Key, Kind, Owner, PerKind, Record, Spend, Store, StoreError, Version};
 use crate::clock::Timestamp;
@@ -107,12 +110,20 @@ impl Redis {
 
     /// Runs a script that writes, and waits for the replicas if it shall.
     async fn write<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, StoreError> {
+        self.replicated(async |line| script.invoke_async(line).await).await
+    }
+
+    /// What `act` returns once the replicas have what it wrote.
+    async fn replicated<T>(
+        &self,
+        act: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
+    ) -> Result<T, StoreError> {
         let wanted = self.settings.wait_replicas;
         let patience = u64::try_from(self.settings.timeout.as_millis() / 2).unwrap_or(u64::MAX);
         let (done, had) = self
             .line
             .with(async |line| {
-                let done = script.invoke_async(line).await?;
+                let done = act(line).await?;
                 let had = match wanted {
                     0 => 0,
                     _ => redis::cmd("WAIT").arg(wanted).arg(patience).query_async(line).await?,
@@ -254,7 +265,7 @@ impl Store for Redis {
         let mut both = redis::pipe();
         both.cmd("INCR").arg(format!("{}touched", self.settings.prefix)).ignore();
         both.cmd("INFO").arg("memory");
-        let (memory,): (InfoDict,) = self.line.with(async |line| both.query_async(line).await).await?;
+        let (memory,): (InfoDict,) = self.replicated(async |line| both.query_async(line).await).await?;
         let policy: String = memory.get("maxmemory_policy").unwrap_or_default();
         let unlimited = memory.get("maxmemory") == Some(0_u64);
         if policy == "noeviction" || unlimited {

@@ -17,7 +17,7 @@ use relais::service::AppId;
 use super::http::ask;
 use super::legacy_app::LegacyApp;
 use super::nodes::{Backend, KIF_APP, KIF_IV, Node, Servers, Site};
-use super::steps::{Keeps, Kind, Walk, place};
+use super::steps::{Keeps, Kind, Walk};
 use super::{Ends, say};
 
 /// A message of KIF's, which carries no time.
@@ -31,14 +31,6 @@ fn timeless(site: &Site) -> Walk {
     let now = Timestamp::from_seconds(0);
     let message = keyed.seal(Direction::Request, now, &SystemEntropy::new(), text.as_bytes());
     Walk::with(site, app.idp(&message))
-}
-
-/// Goes on to the end of the step of this name.
-fn through(walk: &mut Walk, name: &str, port: u16) -> Kind {
-    while walk.asked.len() < place(name) {
-        walk.step(port).unwrap();
-    }
-    walk.step(port).unwrap()
 }
 
 /// What somebody else gets for the message.
@@ -68,7 +60,7 @@ fn a_copy_taken_under_load_has_all_that_was_acknowledged() {
     let mut node = site.node();
     assert_eq!(node.relais(&["keys", "rotate"]).status.code(), Some(0));
     let mut before = timeless(&site);
-    assert_eq!(through(&mut before, "confirm", node.public), Kind::ToApplication);
+    assert_eq!(before.through("confirm", node.public), Kind::ToApplication);
 
     let copies = tempfile::tempdir().unwrap();
     let (done, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
@@ -87,11 +79,7 @@ fn a_copy_taken_under_load_has_all_that_was_acknowledged() {
             scope.spawn(|| {
                 while !over.load(Ordering::SeqCst) {
                     let mut walk = Walk::new(&site);
-                    assert_eq!(
-                        through(&mut walk, "claim", node.public),
-                        Kind::Claimed,
-                        "nobody is disturbed"
-                    );
+                    assert_eq!(walk.through("claim", node.public), Kind::Claimed, "nobody is disturbed");
                     done.lock().unwrap().push(walk);
                 }
             });
@@ -114,7 +102,7 @@ fn a_copy_taken_under_load_has_all_that_was_acknowledged() {
     });
     assert_eq!(names(copies.path()).len(), 5, "nothing is left beside the copies");
     let mut after = timeless(&site);
-    assert_eq!(through(&mut after, "confirm", node.public), Kind::ToApplication);
+    assert_eq!(after.through("confirm", node.public), Kind::ToApplication);
     let kept = node.keys();
     assert!(kept.len() > 1, "{kept:?}");
     node.terminate();
@@ -131,7 +119,7 @@ fn a_copy_taken_under_load_has_all_that_was_acknowledged() {
     assert_eq!(begun_again(&before, restored.public), Kind::Refused, "spent before the copy");
     // What a copy costs, as the documentation says.
     assert_eq!(begun_again(&after, restored.public), Kind::ToProvider, "spent after the copy");
-    assert_eq!(through(&mut Walk::new(&site), "claim", restored.public), Kind::Claimed, "it serves");
+    assert_eq!(Walk::new(&site).through("claim", restored.public), Kind::Claimed, "it serves");
     say(&format!("copied 5 times under load; {} logins restored, of {}", acknowledged.len(), count()));
 }
 

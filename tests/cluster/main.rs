@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod cut;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod keys;
@@ -13,6 +15,8 @@ mod kill;
 #[expect(dead_code, reason = "the whole application; here it is asked for a part")]
 #[path = "../it/harness/legacy_app.rs"]
 mod legacy_app;
+#[cfg(test)]
+mod link;
 #[cfg(test)]
 mod load;
 #[cfg(test)]

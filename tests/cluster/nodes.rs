@@ -73,13 +73,18 @@ impl Backend {
 
 /// The servers that backends need; for the test that starts them.
 pub struct Servers {
-    postgres: Option<servers::Server>,
-    redis: Option<servers::Server>,
+    pub postgres: Option<servers::Server>,
+    pub redis: Option<servers::Server>,
 }
 
 impl Servers {
     pub fn start() -> Self {
         Self { postgres: servers::postgres(), redis: servers::redis(&[]) }
+    }
+
+    /// Where they listen.
+    pub fn ports(&self) -> Vec<u16> {
+        [&self.postgres, &self.redis].into_iter().flatten().map(|server| server.port).collect()
     }
 
     /// For a backend that needs none.
@@ -115,7 +120,8 @@ pub struct Site {
     pub provider: u16,
     pub stub: stub_upstream::Stub,
     pub directory: tempfile::TempDir,
-    store: String,
+    /// The section `[store]`.
+    pub store: String,
     /// What the public listener has besides.
     tls: &'static str,
     _provider: tokio::runtime::Runtime,
@@ -127,7 +133,7 @@ fn secret(path: &Path, text: &str) {
 }
 
 /// A port below those that the system gives to outgoing connections, so that a node finds its own again.
-fn port() -> u16 {
+pub fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = 10_000 + u16::try_from(std::process::id() % 900).unwrap() * 10;
     let mut ports = (0..900).map(|_| start + NEXT.fetch_add(1, Ordering::SeqCst));
@@ -175,13 +181,22 @@ impl Site {
 
     /// A node, running.
     pub fn node(&self) -> Node {
-        let mut node = self.configured("");
+        self.node_on(&self.store)
+    }
+
+    /// A node with a section `[store]` of its own.
+    pub fn node_on(&self, store: &str) -> Node {
+        let mut node = self.configured_on("", store);
         node.start();
         node
     }
 
     /// A node that shall run, with more sections in its configuration.
     pub fn configured(&self, more: &str) -> Node {
+        self.configured_on(more, &self.store)
+    }
+
+    fn configured_on(&self, more: &str, store: &str) -> Node {
         let (public, management, provider) = (port(), port(), self.provider);
         let directory = self.directory.path().to_owned();
         let config = directory.join(format!("{public}.toml"));
@@ -236,7 +251,6 @@ claims = ["given_name"]
             kif_callback = LegacyApp::new(KIF_APP).callback_base(),
             kif_iv = hex::encode(KIF_IV),
             tls = self.tls,
-            store = self.store,
         );
         fs::write(&config, text).unwrap();
         Node { public, management, config, setting: String::new(), process: None }

@@ -259,6 +259,14 @@ impl Walk {
         Ok(self.took(request, &answer))
     }
 
+    /// Goes on to the end of the step of this name.
+    pub fn through(&mut self, name: &str, port: u16) -> Kind {
+        while self.asked.len() < place(name) {
+            self.step(port).unwrap();
+        }
+        self.step(port).unwrap()
+    }
+
     /// Sends every step so far again; each must come as it should.
     pub fn repeat_all(&self, port: u16, keeps: Keeps, context: &str) {
         let reached = self.asked.len() - 1;
