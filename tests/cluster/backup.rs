@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use relais::clock::Timestamp;
+use relais::clock::{Clock as _, SystemClock, Timestamp};
 use relais::entropy::SystemEntropy;
 use relais::legacy::{Direction, MasterKey, wires};
 use relais::service::AppId;
@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::http::ask;
 use super::legacy_app::LegacyApp;
+use super::load::Over;
 use super::nodes::{Backend, KIF_APP, KIF_IV, Node, Servers, Site};
 use super::say;
 use super::steps::{Kind, Walk};
@@ -72,12 +73,14 @@ fn a_copy_taken_under_load_has_all_that_was_acknowledged() {
     let (done, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     let count = || done.lock().unwrap().len();
     let more = |logins: usize| {
-        let start = count();
+        let (start, patience) = (count(), SystemClock.now().plus(Duration::from_mins(1)));
         while count() < start + logins {
+            assert!(SystemClock.now() < patience, "nobody signs in any more");
             thread::sleep(Duration::from_millis(1));
         }
     };
     let (acknowledged, last) = thread::scope(|scope| {
+        let _over = Over(&over);
         for _ in 0..3 {
             scope.spawn(|| {
                 while !over.load(Ordering::SeqCst) {
@@ -101,7 +104,6 @@ fn a_copy_taken_under_load_has_all_that_was_acknowledged() {
             last = Some((acknowledged, out));
         }
         more(5);
-        over.store(true, Ordering::SeqCst);
         last.unwrap()
     });
     assert_eq!(names(copies.path()).len(), 5, "nothing is left beside the copies");

@@ -199,7 +199,7 @@ impl<'a> Load<'a> {
 }
 
 /// Ends the load, however its phases end.
-struct Over<'a>(&'a AtomicBool);
+pub struct Over<'a>(pub &'a AtomicBool);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
