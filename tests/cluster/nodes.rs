@@ -9,6 +9,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use relais::clock::{Clock as _, SystemClock};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _};
+
 use super::http::{Cookies, Request, ask};
 use super::legacy_app::LegacyApp;
 use super::{RELAY, servers};
@@ -67,7 +70,16 @@ pub struct Servers {
 
 impl Servers {
     pub fn start() -> Self {
-        Self { postgres: servers::postgres(), redis: servers::redis(&[]) }
+        Self::with(servers::redis(&[]))
+    }
+
+    /// PostgreSQL, and this Redis.
+    pub fn with(redis: Option<servers::Server>) -> Self {
+        let postgres = servers::postgres();
+        if let Some(server) = &postgres {
+            administer(server.port, &[]);
+        }
+        Self { postgres, redis }
     }
 
     /// Where they listen.
@@ -97,6 +109,28 @@ impl Servers {
         }
         Some(lines.join("\n"))
     }
+}
+
+/// Carries out statements, and what the last one says. A server that has just begun is waited for.
+pub fn administer(port: u16, statements: &[&str]) -> Option<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let url = format!("postgres://relais@127.0.0.1:{port}/postgres");
+        let patience = SystemClock.now().plus(Duration::from_secs(30));
+        let mut connection = loop {
+            match sqlx::PgConnection::connect(&url).await {
+                Ok(connection) => break connection,
+                Err(error) => assert!(SystemClock.now() < patience, "{error}"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let mut said = None;
+        for statement in statements {
+            let row = sqlx::raw_sql(AssertSqlSafe(*statement)).fetch_optional(&mut connection).await.unwrap();
+            said = row.and_then(|row| row.try_get(0).ok());
+        }
+        said
+    })
 }
 
 /// What all nodes have in common.
