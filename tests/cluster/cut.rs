@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use relais::clock::{Clock as _, SystemClock, Timestamp};
-use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use super::http::{Request, ask};
 use super::link::Link;
-use super::nodes::{Backend, Node, Servers, Site, is_ready};
+use super::nodes::{Backend, Node, Servers, Site, administer, is_ready};
 use super::say;
-use super::servers::{postgres, redis, signal};
+use super::servers::{redis, signal};
 use super::steps::{Keeps, Kind, Walk};
 
 /// How long a node waits for a store.
@@ -102,21 +101,6 @@ fn a_cut_between_two_sites() {
     }
 }
 
-/// Carries out statements, and what the last one says.
-fn administer(port: u16, statements: &[&str]) -> Option<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let url = format!("postgres://relais@127.0.0.1:{port}/postgres");
-        let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
-        let mut said = None;
-        for statement in statements {
-            let row = sqlx::raw_sql(AssertSqlSafe(*statement)).fetch_optional(&mut connection).await.unwrap();
-            said = row.and_then(|row| row.try_get(0).ok());
-        }
-        said
-    })
-}
-
 /// While whatever a write must reach is cut off by `cut`, nothing is acknowledged; once `mend` has brought it back, or
 /// the administrator does without, everything is.
 fn nothing_on_one_side_only(name: &str, site: &Site, node: &Node, cut: impl FnOnce(), mend: impl FnOnce()) {
@@ -154,7 +138,7 @@ fn nothing_on_one_side_only(name: &str, site: &Site, node: &Node, cut: impl FnOn
 
 #[test]
 fn a_write_that_no_standby_has_is_refused() {
-    let servers = Servers { postgres: postgres(), redis: None };
+    let servers = Servers::with(None);
     let Some(site) = Site::new(&servers, Backend::Postgres) else { return };
     let port = servers.postgres.as_ref().unwrap().port;
     let node = site.node_on(&impatient(&site.store));
@@ -172,7 +156,7 @@ fn a_write_that_no_standby_has_is_refused() {
 
 #[test]
 fn a_write_that_no_replica_has_is_refused() {
-    let servers = Servers { postgres: postgres(), redis: redis(&["--repl-diskless-sync-delay", "0"]) };
+    let servers = Servers::with(redis(&["--repl-diskless-sync-delay", "0"]));
     let Some(site) = Site::new(&servers, Backend::RedisPostgres) else { return };
     let primary = servers.redis.as_ref().unwrap().port;
     let replica = redis(&["--replicaof", "127.0.0.1", &primary.to_string()]).unwrap();

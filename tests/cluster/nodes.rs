@@ -9,6 +9,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use sqlx::{AssertSqlSafe, Connection as _, Row as _};
+
 use super::http::{Cookies, Request, ask};
 use super::legacy_app::LegacyApp;
 use super::steps::Keeps;
@@ -79,7 +81,12 @@ pub struct Servers {
 
 impl Servers {
     pub fn start() -> Self {
-        Self { postgres: servers::postgres(), redis: servers::redis(&[]) }
+        Self::with(servers::redis(&[]))
+    }
+
+    /// PostgreSQL, and this Redis.
+    pub fn with(redis: Option<servers::Server>) -> Self {
+        Self { postgres: servers::postgres(), redis }
     }
 
     /// Where they listen.
@@ -112,6 +119,21 @@ impl Servers {
         }
         Some(lines.join("\n"))
     }
+}
+
+/// Carries out statements, and what the last one says.
+pub fn administer(port: u16, statements: &[&str]) -> Option<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let url = format!("postgres://relais@127.0.0.1:{port}/postgres");
+        let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+        let mut said = None;
+        for statement in statements {
+            let row = sqlx::raw_sql(AssertSqlSafe(*statement)).fetch_optional(&mut connection).await.unwrap();
+            said = row.and_then(|row| row.try_get(0).ok());
+        }
+        said
+    })
 }
 
 /// What all nodes have in common.

@@ -100,7 +100,7 @@ impl Server {
                 .unwrap();
             // One that was just killed may still hold the directory, and this one then gives up.
             while child.try_wait().unwrap().is_none() {
-                if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                if TcpStream::connect(("127.0.0.1", self.port)).is_ok() && self.serves() {
                     self.child = Some(child);
                     return;
                 }
@@ -109,6 +109,15 @@ impl Server {
             std::thread::sleep(Duration::from_millis(50));
         }
         panic!("{} does not start", self.program.display());
+    }
+
+    /// PostgreSQL takes connections before it has read its log, and refuses them.
+    fn serves(&self) -> bool {
+        if !self.program.ends_with("postgres") {
+            return true;
+        }
+        let mut asked = command(&self.program.with_file_name("pg_isready"), None);
+        asked.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]).status().unwrap().success()
     }
 
     /// SIGKILL, in the middle of whatever it does.
