@@ -38,6 +38,11 @@ pub(super) const MIGRATIONS: [&str; 1] = ["
 /// How long to wait for whoever looks at the file from outside, for instance to copy it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often, and how long apart, the lock is asked for: whoever only looks has it for an instant, and so has a program
+/// that its owner is about to start.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// Why a file could not be opened as a store.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -95,18 +100,21 @@ impl OpenError {
     }
 }
 
-/// Takes the store for this process, until the file is dropped or the process ends.
+/// Takes the store for this process, within a second, until the file is dropped or the process ends.
 ///
 /// The lock lies on a file beside the store: to close the store's own file would drop SQLite's locks on it.
 pub(super) fn lock(store: &Path) -> Result<File, OpenError> {
     let path = beside(store, ".lock");
     let file = private().create(true).truncate(false).open(&path);
     let file = file.map_err(|source| OpenError::Io { path: path.clone(), source })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: store.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(source)) => return Err(OpenError::Io { path, source }),
+        }
     }
+    Err(OpenError::InUse { path: store.to_owned() })
 }
 
 /// The writer's connection, to a file that is whole and of the present schema.
@@ -190,4 +198,23 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_the_lock_for_an_instant_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = directory.path().join("store");
+        let instant = lock(&store).unwrap();
+        let gone = std::thread::spawn(move || {
+            std::thread::sleep(LOCK_PAUSE * 3);
+            drop(instant);
+        });
+        let _lock = lock(&store).unwrap();
+        gone.join().unwrap();
+        assert!(matches!(lock(&store), Err(OpenError::InUse { .. })));
+    }
 }
