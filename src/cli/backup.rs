@@ -48,9 +48,11 @@ impl Backup {
         let copied = back_up(&config.store.path, &self.out, &SystemEntropy::new());
         let Copied { records, bytes } = copied.map_err(|error| Failure::caused(&error))?;
         let (out, file) = (self.out.display(), self.config.display());
+        // Nothing tells which of the two has sealed a record until it is opened.
+        let other = if config.other_seal_key.is_some() { ", and keys.other_seal_key_file" } else { "" };
         let text = format!(
             "{out}: {records} records, {bytes} bytes, checked\n\
-             worthless without, so keep apart from it: {seal_key}\n\
+             worthless without, so keep apart from it: {seal_key}{other}\n\
              also to keep: {file}, and the files that it names\n"
         );
         output(text.as_bytes())

@@ -170,6 +170,13 @@ fn a_copy_is_whole_or_not_there() {
     let (code, text) = said(&back_up(&node, &nowhere));
     assert!(code == Some(1) && text.contains("cannot write "), "{code:?} {text}");
 
+    site.secret("former.key", &"f".repeat(64));
+    node.seals(("seal.key", Some("former.key")));
+    let (code, text) = said(&back_up(&node, &out));
+    assert!(code == Some(0) && text.contains(", and keys.other_seal_key_file\n"), "{code:?} {text}");
+    fs::remove_file(&out).unwrap();
+    node.seals(("seal.key", None));
+
     // While it runs, after it was killed with all in its log, and after it stopped.
     let mut sizes = Vec::new();
     for turn in 0..3 {
