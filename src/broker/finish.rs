@@ -27,14 +27,11 @@ pub async fn finish(
     location: &str,
 ) -> Result<(), Box<Failure>> {
     let now = cx.now();
-    // The answer first: whoever finds the message spent finds it too.
-    let repeat_until = now.plus(REPEAT);
-    unless_full(cx.tables.answers.put(login.as_bytes(), &location.to_owned(), repeat_until, &[], now).await)?;
     let spent = SpentMessage { login, browser, at: now };
     // Another login of this message may be on its way to an answer; the mark outlives both it and the message.
     let keep = request.fresh_until.max(now.plus(ON_ITS_WAY));
+    // The mark first: what repeats an answer finds one only where this login spent the message.
     if !marks(cx, request).insert_new(&request.mark, &spent, keep, &[], now).await? {
-        cx.tables.answers.forget(login.as_bytes()).await?;
         return Err(Failure::new(
             PublicMessage::LegacyRequest,
             Some(&request.app),
@@ -45,6 +42,8 @@ pub async fn finish(
     if cx.floor.is_some() && !request.timeless && request.sealed_at.seconds() > now.seconds() {
         cx.tables.spent_timeless.put(&request.mark, &spent, keep, &[], now).await?;
     }
+    let repeat_until = now.plus(REPEAT);
+    unless_full(cx.tables.answers.put(login.as_bytes(), &location.to_owned(), repeat_until, &[], now).await)?;
     // The message's other logins have nothing left to win.
     let message = ("message", request.mark.as_slice());
     cx.tables.away.forget_owned(message).await?;

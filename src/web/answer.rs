@@ -58,6 +58,8 @@ async fn answer(visit: &mut Visit, outcome: Outcome, browser: BrowserId) -> Resu
     match legacy::answer(app, &rules.issuer, &request, &identity, now, &*means.entropy) {
         Ok(answer) => {
             let journey = visit.journey();
+            broker::finish(&journey, &request, login, browser, answer.travels.location()).await?;
+            // Only a message that this login spent leaves something to claim.
             if let Return::ByReference { reference, .. } = &answer.travels {
                 let handle = legacy::reference_handle(&request.app, request.key, reference);
                 let waiting = broker::Claimable { login, sealed: answer.sealed.clone() };
@@ -65,7 +67,6 @@ async fn answer(visit: &mut Visit, outcome: Outcome, browser: BrowserId) -> Resu
                     means.tables.references.put(&handle, &waiting, now.plus(legacy::CLAIM), &[], now).await;
                 kept.map_err(Box::<broker::Failure>::from)?;
             }
-            broker::finish(&journey, &request, login, browser, answer.travels.location()).await?;
             let facts = Facts {
                 length: Some(answer.sealed.len()),
                 names: Some(answer.names),

@@ -32,6 +32,8 @@ mod logout_inputs;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod one_answer;
+#[cfg(test)]
 mod providers;
 #[cfg(test)]
 mod sessions;

@@ -9,12 +9,12 @@ use crate::harness::{Setup, World};
 use crate::idp_inputs::sign_in;
 
 #[path = "../store/servers.rs"]
-mod servers;
+pub mod servers;
 
 use servers::{postgres, postgres_settings, redis, redis_settings};
 
 /// A server that has just begun may still say that it is starting up.
-async fn opened<S: Store + 'static, E>(open: impl AsyncFn() -> Result<S, E>) -> Arc<dyn Store> {
+pub async fn opened<S: Store + 'static, E>(open: impl AsyncFn() -> Result<S, E>) -> Arc<dyn Store> {
     loop {
         if let Ok(store) = open().await {
             return Arc::new(store);

@@ -137,11 +137,16 @@ impl<'w> Browser<'w> {
 
     /// Submits the page's form with one more field, and follows.
     pub async fn submit(&mut self, page: &Page, button: (&str, &str)) -> Page {
+        let answer = self.click(page, button).await;
+        self.follow(answer).await
+    }
+
+    /// Submits the page's form with one more field; no redirect is followed.
+    pub async fn click(&mut self, page: &Page, button: (&str, &str)) -> Page {
         let (action, mut fields) = page.form();
         fields.push((button.0.to_owned(), button.1.to_owned()));
         let url = Url::parse(&page.url).unwrap().join(&action).unwrap();
-        let answer = self.post(url.as_str(), &fields).await;
-        self.follow(answer).await
+        self.post(url.as_str(), &fields).await
     }
 
     /// Says yes on the relay's confirmation page.

@@ -1,0 +1,257 @@
+//! One message has one answer, for one person: many browsers at once, on every backend, and a store that fails at
+//! the worst moment (fault A9).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use relais::clock::Timestamp;
+use relais::store::{
+    Key, Kind, Memory, Owner, Postgres, Record, Redis, Spend, Sqlite, Store, StoreError, Version,
+};
+
+use crate::harness::{Browser, Page, Setup, World, choose, parameter};
+use crate::other_wires::Other;
+use crate::shared_store::opened;
+use crate::shared_store::servers::{postgres, postgres_settings, redis, redis_settings};
+
+/// People of the simulator.
+const PEOPLE: [&str; 4] = ["angela", "corse", "angela", "corse"];
+/// How many browsers bring one message; it holds half of them at most.
+const BROWSERS: usize = 16;
+
+/// Sixteen people have a session each. Then, round after round, they bring one message, and all say yes at once, with
+/// two clicks each.
+async fn one_person_has_the_answer(store: Arc<dyn Store>, rounds: usize) {
+    let world = World::with(Setup { store: Some(store), ..Setup::default() }).await;
+    let app = world.legacy("paie");
+    let mut browsers = Vec::new();
+    for n in 0..BROWSERS {
+        let mut browser = world.browser().at(&format!("192.0.2.{}", n + 10));
+        let page = browser.open(&app.start(world.now()).1).await;
+        let page = choose(&mut browser, page, PEOPLE[n % PEOPLE.len()]).await;
+        browser.confirm(&page).await;
+        browsers.push(browser);
+    }
+    for round in 0..rounds {
+        let (attempt, url) = app.start(world.now());
+        let mut asked = Vec::new();
+        for browser in &mut browsers {
+            let page = browser.open(&url).await;
+            asked.push((browser.clone(), page));
+        }
+        let answers = all_at_once(&asked, 2);
+        let answered: Vec<_> = answers.iter().map(|of_one| informed(of_one)).collect();
+        let winners: Vec<_> = answered.iter().filter(|answers| !answers.is_empty()).collect();
+        assert_eq!(winners.len(), 1, "round {round}: one browser has the answer");
+        assert!(
+            winners[0].iter().all(|url| url == &winners[0][0]),
+            "round {round}: and the same at each click"
+        );
+        app.identity(&winners[0][0], &attempt);
+        // The pool of people goes on with the clock; what they were refused does not count for ever.
+        world.advance(61);
+    }
+}
+
+/// The addresses with an answer among those to which a browser was sent.
+fn informed(answers: &[Page]) -> Vec<String> {
+    let sent = answers.iter().filter_map(Page::location);
+    sent.filter(|to| parameter(to, "info").is_some()).map(str::to_owned).collect()
+}
+
+/// Each browser says yes so many times, all in the same moment, from threads of their own.
+fn all_at_once(asked: &[(Browser<'_>, Page)], clicks: usize) -> Vec<Vec<Page>> {
+    let runtime = tokio::runtime::Handle::current();
+    let start = std::sync::Barrier::new(asked.len() * clicks);
+    tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            let of_each = asked.iter().map(|(browser, page)| {
+                let clicks = (0..clicks).map(|_| {
+                    let (mut browser, runtime, start) = (browser.clone(), runtime.clone(), &start);
+                    scope.spawn(move || {
+                        start.wait();
+                        runtime.block_on(browser.click(page, ("decision", "yes")))
+                    })
+                });
+                clicks.collect::<Vec<_>>()
+            });
+            let of_each: Vec<_> = of_each.collect();
+            let joined =
+                of_each.into_iter().map(|clicks| clicks.into_iter().map(|c| c.join().unwrap()).collect());
+            joined.collect()
+        })
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a9_many_browsers_in_memory() {
+    one_person_has_the_answer(Arc::new(Memory::new(|_| 1_000)), 80).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a9_many_browsers_on_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(&directory.path().join("store"), |_| 1_000).unwrap();
+    one_person_has_the_answer(Arc::new(store), 80).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a9_many_browsers_on_postgres() {
+    let Some(server) = postgres() else { return };
+    let settings = postgres_settings(&server);
+    one_person_has_the_answer(opened(async || Postgres::open(&settings, |_| 1_000).await).await, 80).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a9_many_browsers_on_redis() {
+    let Some(server) = redis(&[]) else { return };
+    let settings = redis_settings(&server);
+    one_person_has_the_answer(opened(async || Redis::open(&settings, |_| 1_000).await).await, 80).await;
+}
+
+/// A store whose next call of one verb, on one kind, fails.
+struct Failing {
+    inner: Memory,
+    kind: Kind,
+    armed: AtomicBool,
+}
+
+impl Failing {
+    fn at(kind: Kind) -> Arc<Self> {
+        Arc::new(Self { inner: Memory::new(|_| 1_000), kind, armed: AtomicBool::new(false) })
+    }
+
+    fn write(&self, kind: Kind) -> Result<(), StoreError> {
+        if kind == self.kind && self.armed.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::Backend("the test took it away".into()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for Failing {
+    async fn insert_new(
+        &self,
+        kind: Kind,
+        key: Key,
+        record: Record,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(kind)?;
+        self.inner.insert_new(kind, key, record, now).await
+    }
+
+    async fn put(&self, kind: Kind, key: Key, record: Record, now: Timestamp) -> Result<(), StoreError> {
+        self.write(kind)?;
+        self.inner.put(kind, key, record, now).await
+    }
+
+    async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        self.inner.read(kind, key, now).await
+    }
+
+    async fn replace_if(
+        &self,
+        kind: Kind,
+        key: Key,
+        version: Version,
+        record: Record,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(kind)?;
+        self.inner.replace_if(kind, key, version, record, now).await
+    }
+
+    async fn spend(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Spend<Record>, StoreError> {
+        self.inner.spend(kind, key, now).await
+    }
+
+    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        self.inner.take(kind, key, now).await
+    }
+
+    async fn forget(&self, kind: Kind, key: Key) -> Result<(), StoreError> {
+        self.inner.forget(kind, key).await
+    }
+
+    async fn owned(
+        &self,
+        kind: Kind,
+        owner: Owner,
+        now: Timestamp,
+    ) -> Result<Vec<(Key, Record)>, StoreError> {
+        self.inner.owned(kind, owner, now).await
+    }
+
+    async fn count_owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<usize, StoreError> {
+        self.inner.count_owned(kind, owner, now).await
+    }
+
+    async fn forget_owned(&self, kind: Kind, owner: Owner) -> Result<usize, StoreError> {
+        self.inner.forget_owned(kind, owner).await
+    }
+
+    async fn count(&self, kind: Kind) -> Result<usize, StoreError> {
+        self.inner.count(kind).await
+    }
+
+    async fn sweep(&self, kind: Kind, now: Timestamp) -> Result<usize, StoreError> {
+        self.inner.sweep(kind, now).await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// The store fails at one write of the answer: the page is 503, and whatever the person does then, one message has
+/// given no more than one person's identity.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a9_the_store_fails_at_the_answer() {
+    for (name, kind) in [
+        ("paie", Kind::SpentMessage),
+        ("paie", Kind::Answer),
+        ("vieux-gcm", Kind::SpentTimeless),
+        ("vieux-gcm", Kind::Answer),
+        ("ref-gcm", Kind::Reference),
+    ] {
+        let store = Failing::at(kind);
+        let world = World::with(Setup { store: Some(store.clone()), ..Setup::default() }).await;
+        let url = match name {
+            "paie" => world.legacy("paie").start(world.now()).1,
+            kif => {
+                let values = "state=0123456789abcdef&nonce=fedcba9876543210";
+                Other::new(kif).idp(format!("http://127.0.0.1:9000/{kif}/retour.cgi?{values}"))
+            }
+        };
+        let mut pages = Vec::new();
+        for person in ["angela", "corse"] {
+            let mut browser = world.browser();
+            let page = browser.open(&url).await;
+            let page = choose(&mut browser, page, person).await;
+            pages.push((browser, page));
+        }
+        let (mut first, page) = pages.remove(0);
+        store.armed.store(true, Ordering::SeqCst);
+        let failed = first.click(&page, ("decision", "yes")).await;
+        assert_eq!(failed.status, 503, "{name}, {kind:?}");
+        let mut sent = Vec::new();
+        for _ in 0..3 {
+            let again = first.click(&page, ("decision", "yes")).await;
+            sent.extend(again.location().map(|to| (0, to.to_owned())));
+            let again = first.get(&url).await;
+            sent.extend(again.location().map(|to| (0, to.to_owned())));
+        }
+        let (mut second, page) = pages.remove(0);
+        for _ in 0..2 {
+            let other = second.click(&page, ("decision", "yes")).await;
+            sent.extend(other.location().map(|to| (1, to.to_owned())));
+        }
+        let informed = sent.iter().filter(|(_, to)| parameter(to, "info").is_some());
+        let mut winners: Vec<_> = informed.map(|(who, _)| who).collect();
+        winners.dedup();
+        assert!(winners.len() <= 1, "{name}, {kind:?}: {winners:?}");
+    }
+}
