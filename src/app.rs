@@ -4,28 +4,26 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use url::Url;
 
-use crate::broker::{self, Parties, Tables};
+use async_trait::async_trait;
+
+use crate::broker::{self, Front, HandleKey, Registry, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Aliases, Config};
 use crate::entropy::Entropy;
 use crate::event::{Events, Facts, Step, Trace, reasons};
+use crate::front::legacy::{self, Legacy};
 use crate::keys::{Keyring, KeyringError};
-use crate::legacy;
-use crate::limit::Limiter;
 use crate::message::Lang;
 use crate::outbound::{CannotCall, Outbound, chain};
+use crate::records;
 use crate::service::{AppId, Service, UpstreamName};
-use crate::store::{CLOCK_ERROR, Ephemeral, Kind, Sealer, Store, StoreError, Table};
+use crate::store::{CLOCK_ERROR, Ephemeral, Record as _, Sealer, Store, StoreError, Stores, Table};
 use crate::upstream::Upstream;
-
-/// One minute, the window of the limits.
-const WINDOW: Duration = Duration::from_mins(1);
 
 /// A running relay. Cheap to share; several may run side by side in one process.
 pub struct App {
@@ -43,21 +41,17 @@ pub struct Means {
     /// Where events are said.
     pub events: Events,
     /// The records of the journey.
-    pub tables: Tables,
+    pub records: broker::Records,
+    /// What makes the handles of pages recognisable.
+    pub handle_key: HandleKey,
+    /// What the door of the legacy applications keeps.
+    pub legacy: Arc<legacy::Means>,
     /// The stores, to be swept and asked whether they are ready.
     pub stores: Vec<Arc<dyn Store>>,
     /// Our own keys.
     pub keyring: Arc<Keyring>,
     /// The one way out.
     pub outbound: Outbound,
-    /// Messages sealed before this instant are refused, where their replay marks did not survive.
-    pub floor: Option<Timestamp>,
-    /// Refused messages, by address prefix.
-    pub refused_messages: Limiter<IpAddr>,
-    /// Wrong claim passwords, by address prefix.
-    pub wrong_claims: Limiter<IpAddr>,
-    /// Messages on weak wires, by application.
-    pub weak_wires: legacy::Usage,
     draining: AtomicBool,
 }
 
@@ -95,8 +89,6 @@ pub struct Rules {
     pub requests: crate::config::Limits,
     /// Limits of logins.
     pub journey: broker::Limits,
-    /// The application of a bare `/idp`.
-    pub default_app: Option<AppId>,
     /// Other paths of its pages.
     pub aliases: Aliases,
     /// Links of the demo, where this is one.
@@ -105,7 +97,10 @@ pub struct Rules {
     pub paths: HashMap<String, ReturnPath>,
     /// The name of each upstream that people read.
     pub upstream_labels: BTreeMap<UpstreamName, String>,
-    apps: HashMap<AppId, legacy::App>,
+    /// The door of the legacy applications.
+    pub legacy: Arc<Legacy>,
+    fronts: Vec<Arc<dyn Front>>,
+    services: HashMap<AppId, Arc<Service>>,
     upstreams: HashMap<UpstreamName, Upstream>,
 }
 
@@ -133,16 +128,21 @@ impl App {
     /// Wires a relay.
     pub fn new(config: Config, parts: Parts, demo: Option<Demo>) -> Result<Self, CannotCall> {
         let Parts { clock, entropy, events, store, ephemeral, durable, sealer } = parts;
+        let events = events.sampled(clock.clone(), config.event.burst_per_minute);
         let outbound = Outbound::new(&config.outbound)?;
-        let per_minute = |count| Limiter::new(count, WINDOW);
-        let keys = Table::new(durable.clone(), sealer.clone(), Kind::Key);
+        let stores = Stores { store: &store, ephemeral, durable: &durable, sealer: &sealer };
+        let legacy = legacy::Means::new(
+            legacy::Records::new(&stores),
+            (ephemeral == Ephemeral::Lost).then(|| clock.now()),
+            config.limits.refused_messages_per_minute,
+            config.limits.wrong_claims_per_minute,
+        );
+        let keys = Table::new(durable.clone(), sealer.clone());
         let means = Means {
             keyring: Arc::new(Keyring::new(keys, entropy.clone(), events.clone())),
-            floor: (ephemeral == Ephemeral::Lost).then(|| clock.now()),
-            refused_messages: per_minute(config.limits.refused_messages_per_minute),
-            wrong_claims: per_minute(config.limits.wrong_claims_per_minute),
-            weak_wires: legacy::Usage::default(),
-            tables: Tables::new(&store, ephemeral, &durable, &sealer),
+            records: broker::Records::new(&stores),
+            handle_key: HandleKey(sealer.derived(b"relais page handles")),
+            legacy: Arc::new(legacy),
             stores: if Arc::ptr_eq(&store, &durable) { vec![durable] } else { vec![store, durable] },
             draining: AtomicBool::new(false),
             clock,
@@ -225,10 +225,10 @@ impl App {
     }
 
     async fn sweep_store(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
-        for kind in Kind::ALL {
-            let since = if kind.is_mark() { now.minus(CLOCK_ERROR) } else { now };
+        for kind in records::ALL {
+            let since = if kind.is_mark { now.minus(CLOCK_ERROR) } else { now };
             let swept = store.sweep(kind, since).await?;
-            if kind == Kind::Session && swept > 0 {
+            if kind == Session::KIND && swept > 0 {
                 let alive = store.count(kind).await?;
                 for more in (0..swept).rev() {
                     let count = u64::try_from(alive + more).ok();
@@ -270,8 +270,14 @@ impl Rules {
             logins_per_address: config.limits.logins_per_address,
             session_idle: config.session.idle,
             session_absolute: config.session.absolute,
+            sessions_per_person: config.limits.sessions_per_person,
+            large_networks: config.limits.large_networks.clone(),
         };
         means.keyring.aim(config.wanted_keys(), config.keys);
+        let services = config.apps.iter().map(|app| (app.service.id.clone(), Arc::new(app.service.clone())));
+        let services = services.collect();
+        let means_of_legacy = means.legacy.clone();
+        let legacy = Arc::new(Legacy::new(issuer.clone(), config.default_app, config.apps, means_of_legacy));
         let upstreams = config.upstreams.into_iter();
         Self {
             issuer,
@@ -283,10 +289,12 @@ impl Rules {
             default_locale: config.default_locale,
             trusted_proxies: config.trusted_proxies,
             requests: config.limits,
-            default_app: config.default_app,
             aliases: config.aliases,
             upstream_labels: config.upstream_labels,
-            apps: config.apps.into_iter().map(|app| (app.service.id.clone(), app)).collect(),
+            services,
+            // Every front, a line each.
+            fronts: vec![legacy.clone()],
+            legacy,
             upstreams: upstreams
                 .map(|settings| {
                     let upstream = Upstream::new(settings, &means.outbound);
@@ -296,19 +304,19 @@ impl Rules {
         }
     }
 
-    /// A legacy application, enabled or not.
-    pub fn legacy(&self, id: &AppId) -> Option<&legacy::App> {
-        self.apps.get(id)
-    }
-
-    /// Every legacy application, in no order.
-    pub fn legacy_apps(&self) -> impl Iterator<Item = &legacy::App> {
-        self.apps.values()
+    /// A service of the configuration, enabled or not: for the button of a page.
+    pub fn configured(&self, id: &AppId) -> Option<&Arc<Service>> {
+        self.services.get(id)
     }
 
     /// The path under which the relay stands, without a trailing slash; empty at the root.
     pub fn base(&self) -> &str {
         self.public_url.path().trim_end_matches('/')
+    }
+
+    /// Whether what this address says of the client it speaks for is believed.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|proxy| proxy.contains(&address))
     }
 
     /// Whether browsers reach the relay over TLS.
@@ -317,12 +325,17 @@ impl Rules {
     }
 }
 
-impl Parties for Rules {
-    fn service(&self, app: &AppId) -> Option<&Service> {
-        self.apps.get(app).filter(|app| app.enabled).map(|app| &app.service)
+#[async_trait]
+impl Registry for Rules {
+    async fn service(&self, id: &AppId) -> Result<Option<Arc<Service>>, StoreError> {
+        Ok(self.services.get(id).cloned())
     }
 
     fn upstream(&self, name: &UpstreamName) -> Option<&Upstream> {
         self.upstreams.get(name)
+    }
+
+    fn front(&self, name: &str) -> Option<Arc<dyn Front>> {
+        self.fronts.iter().find(|front| front.name() == name).cloned()
     }
 }

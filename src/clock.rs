@@ -18,7 +18,7 @@ impl Timestamp {
         Self(millis)
     }
 
-    /// From whole seconds since the Unix epoch (a JWT `NumericDate`, RFC 7519 section 2).
+    /// From whole seconds since the Unix epoch (`NumericDate`, RFC 7519 section 2).
     pub const fn from_seconds(seconds: u64) -> Self {
         Self(seconds.saturating_mul(1000))
     }

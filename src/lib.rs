@@ -11,8 +11,8 @@ pub mod secret; // values that are never printed
 pub mod peer; // who calls
 pub mod identity; // who came back from an upstream
 pub mod service; // what one application may ask and receive
-pub mod request; // what an application asked for, already checked
-pub mod login; // one login in flight, and its stages
+pub mod login; // what every module calls a login in flight by
+pub mod paths; // where our endpoints stand, each path once
 pub mod message; // the sentences that a stranger may read
 pub mod event; // what an operator may need, said once
 pub mod outcome; // what came of a login that failed
@@ -31,6 +31,10 @@ pub mod upstream; // the relay as relying party
 
 // Journey.
 pub mod broker; // carries a login between the protocols
+
+// Fronts: each joins one application protocol to the broker; strangers to one another.
+pub mod front;
+pub mod records; // every kind of record, in one list
 
 // Edge.
 pub mod config; // the file as written, its faults, and the real types

@@ -221,8 +221,7 @@ impl PublicMessage {
             Self::Misdirected => ("MISDIRECTED", 421, "Ce nom d’hôte n’est pas servi ici", "This host name is not served here", "Vérifiez l’adresse, ou retournez à l’application.", "Check the address, or go back to the application."),
             Self::TooLarge => ("TOO_LARGE", 413, "La demande est trop longue", "The request is too long", AGAIN_FR, AGAIN_EN),
             Self::Slow => ("SLOW", 408, "La demande a mis trop de temps à arriver", "The request took too long to arrive", AGAIN_FR, AGAIN_EN),
-            // The same page as `LEGACY_REQUEST`, so that the limit teaches nothing.
-            Self::TooMany => ("LEGACY_REQUEST", 429, "La demande de connexion n’est pas valable", "This sign-in request is not valid", AGAIN_FR, AGAIN_EN),
+            Self::TooMany => ("TOO_MANY", 429, "Trop de demandes refusées depuis votre réseau", "Too many refused requests from your network", "Attendez une minute, puis recommencez depuis l’application. Si le problème persiste, communiquez les codes ci-dessous au support de l’application.", "Wait a minute, then start again from the application. If it happens again, give the codes below to the application’s support."),
             Self::Busy => ("BUSY", 503, "Trop de connexions sont en cours", "Too many sign-ins are under way", LATER_FR, LATER_EN),
             Self::Unavailable => ("UNAVAILABLE", 503, "Le service est momentanément indisponible", "The service is unavailable for the moment", LATER_FR, LATER_EN),
             Self::Internal => ("INTERNAL", 500, "Une erreur technique est survenue", "A technical error occurred", LATER_FR, LATER_EN),

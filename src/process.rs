@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -18,15 +17,21 @@ use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::Events;
 use crate::keys::{KeyringError, SealKeyError, SealKeySource};
 use crate::outbound::CannotCall;
+use crate::records;
 use crate::reload::{BuiltOn, Load, Reloader};
 use crate::store::{Ephemeral, Kind, Memory, OpenError, Postgres, PostgresOpenError, Redis, RedisOpenError};
 use crate::store::{Sealer, Sqlite, Store};
-use crate::web::serve::{ListenerLimits, serve};
+use crate::web::serve::{Counters, ListenerLimits, listen, serve};
 use crate::web::tls::{BadTls, Certificate};
 use crate::{console, web};
 
 /// How often the stores are swept.
 const SWEEP: Duration = Duration::from_mins(1);
+
+/// How much longer than a listener other tasks may take to stop.
+const OTHERS: Duration = Duration::from_secs(1);
+/// How often it is looked whether events that were left out are to be counted up.
+const COUNT_UP: Duration = Duration::from_secs(1);
 
 /// A relay that serves.
 pub struct Process {
@@ -34,6 +39,8 @@ pub struct Process {
     pub app: Arc<App>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    /// How long they may take to end.
+    stop_limit: Duration,
 }
 
 /// Why a relay does not start.
@@ -135,22 +142,26 @@ impl Process {
                 ListenerKind::Public => web::router(app.clone()),
                 ListenerKind::Management => console::router(app.clone(), reloader.clone()),
             };
-            let socket =
-                TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })?;
-            tasks.spawn(serve(socket, tls, router, limits.clone(), stopping.clone()));
+            let socket = listen(address).map_err(|source| StartError::Bind { address, source })?;
+            let rules = app.clone();
+            let counters = Counters::new(limits.clone(), move |address| rules.rules().trusts(address));
+            tasks.spawn(serve(socket, tls, router, counters, stopping.clone()));
         }
         tasks.spawn(sweep(app.clone(), stopping.clone()));
+        tasks.spawn(say_left_out(app.clone(), stopping.clone()));
         if let Some(reloader) = reloader {
             tasks.spawn(obey_hangups(reloader, stopping));
         }
-        Ok(Self { app, stop, tasks })
+        Ok(Self { app, stop, tasks, stop_limit: limits.stop() + OTHERS })
     }
 
-    /// Takes nothing new, and waits for what is in flight.
+    /// Takes nothing new, and waits for what is in flight, within the limit; what is left then is aborted.
     pub async fn stop(mut self) {
         self.app.drain();
         let _ = self.stop.send(true);
-        while self.tasks.join_next().await.is_some() {}
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(self.stop_limit, ended).await;
+        self.app.means.events.say_all_left_out();
     }
 }
 
@@ -177,29 +188,24 @@ pub async fn durable(
 async fn ephemeral(config: &Config, durable: &Arc<dyn Store>) -> Result<Arc<dyn Store>, StartError> {
     Ok(match (config.store.ephemeral, config.store.durable) {
         (Backend::Sqlite, Durable::Sqlite) | (Backend::Postgres, Durable::Postgres) => durable.clone(),
-        (Backend::Memory, _) => Arc::new(Memory::new(ceilings(config))),
+        (Backend::Memory, _) => Arc::new(Memory::new(ceilings(&config.limits))),
         (Backend::Sqlite, _) => sqlite(config)?,
         (Backend::Postgres, _) => postgres(config).await?,
         (Backend::Redis, _) => {
             let settings = config.store.redis.as_ref().ok_or(StartError::NoSettings)?;
-            Arc::new(Redis::open(settings, ceilings(config)).await?)
+            Arc::new(Redis::open(settings, ceilings(&config.limits)).await?)
         }
     })
 }
 
 fn sqlite(config: &Config) -> Result<Arc<Sqlite>, OpenError> {
-    Ok(Arc::new(Sqlite::open(&config.store.path, ceilings(config))?))
+    Ok(Arc::new(Sqlite::open(&config.store.path, ceilings(&config.limits))?))
 }
 
 /// A configuration that was checked has the settings of whatever it names.
 async fn postgres(config: &Config) -> Result<Arc<Postgres>, StartError> {
     let settings = config.store.postgres.as_ref().ok_or(StartError::NoSettings)?;
-    Ok(Arc::new(Postgres::open(settings, ceilings(config)).await?))
-}
-
-fn ceilings(config: &Config) -> impl Fn(Kind) -> usize + Clone + Send + Sync + 'static {
-    let limits = config.limits.clone();
-    move |kind| ceiling(&limits, kind)
+    Ok(Arc::new(Postgres::open(settings, ceilings(&config.limits)).await?))
 }
 
 async fn sweep(app: Arc<App>, mut stop: watch::Receiver<bool>) {
@@ -210,6 +216,12 @@ async fn sweep(app: Arc<App>, mut stop: watch::Receiver<bool>) {
         app.sweep().await;
         // What failed was said.
         let _ = app.tend_keys().await;
+    }
+}
+
+async fn say_left_out(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    while tokio::time::timeout(COUNT_UP, stopped(&mut stop)).await.is_err() {
+        app.means.events.say_left_out();
     }
 }
 
@@ -258,6 +270,7 @@ fn listener_limits(limits: &Limits) -> ListenerLimits {
         head_bytes: limits.head_bytes,
         headers: limits.headers,
         head: limits.head,
+        write: limits.write,
         connections: limits.connections,
         connections_per_address: limits.connections_per_address,
         in_flight: limits.in_flight,
@@ -265,20 +278,9 @@ fn listener_limits(limits: &Limits) -> ListenerLimits {
     }
 }
 
-/// How many records of a kind there may be: logins as configured, sessions and marks in proportion.
-pub fn ceiling(limits: &Limits, kind: Kind) -> usize {
-    match kind {
-        Kind::AwayLogin | Kind::ConfirmLogin => limits.logins_in_flight,
-        Kind::Session | Kind::SessionCookie => limits.sessions,
-        // Marks are small, and never evicted early: room for a quarter of an hour of answers.
-        Kind::SpentMessage | Kind::SpentTimeless | Kind::SeenIv => 1_000_000,
-        // Conveniences: where these are full, a second click ends on a plainer page.
-        Kind::Answer => limits.logins_in_flight.saturating_mul(2),
-        Kind::UsedHandle => limits.logins_in_flight.saturating_mul(10),
-        // A few for each upstream.
-        Kind::Key => 10_000,
-        Kind::Reference | Kind::AwayLogout | Kind::ConfirmLogout | Kind::Probe => {
-            limits.logins_in_flight.saturating_mul(4)
-        }
-    }
+/// How many records of each kind there may be.
+pub fn ceilings(limits: &Limits) -> impl Iterator<Item = (Kind, usize)> {
+    records::ALL
+        .into_iter()
+        .map(|kind| (kind, kind.ceiling.records(limits.logins_in_flight, limits.sessions)))
 }

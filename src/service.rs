@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::identity::{Acr, AcrPolicy};
 
-/// The id of an application: `[a-z0-9][a-z0-9_-]{0,63}`, never `claim`.
+/// The id of an application: `[a-z0-9][a-z0-9_-]{0,63}`. Which words our own paths reserve, `paths` says.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AppId(String);
@@ -18,7 +18,7 @@ impl AppId {
         let bytes = id.as_bytes();
         let head = bytes.first().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         let tail = bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(b));
-        (head && tail && bytes.len() <= 64 && id != "claim").then(|| Self(id.to_owned()))
+        (head && tail && bytes.len() <= 64).then(|| Self(id.to_owned()))
     }
 
     /// The id as text.
@@ -31,7 +31,7 @@ impl TryFrom<String> for AppId {
     type Error = &'static str;
 
     fn try_from(id: String) -> Result<Self, Self::Error> {
-        Self::parse(&id).ok_or("an application id is [a-z0-9][a-z0-9_-]{0,63} and not \"claim\"")
+        Self::parse(&id).ok_or("an application id is [a-z0-9][a-z0-9_-]{0,63}")
     }
 }
 
@@ -70,6 +70,8 @@ impl fmt::Display for UpstreamName {
 pub struct Service {
     /// Its id.
     pub id: AppId,
+    /// Whether it is served at all.
+    pub enabled: bool,
     /// The name that people read on our pages.
     pub name: String,
     /// The upstream registrations that may serve it, the default first; never empty.
@@ -84,6 +86,8 @@ pub struct Service {
     pub sso: Sso,
     /// The one button on its error and signed-out pages.
     pub home_url: Url,
+    /// The origins to which its answers lead: what `form-action` of the confirmation page must allow.
+    pub origins: Vec<String>,
     /// Greatest age of an authentication that may serve it, in seconds.
     pub max_age: Option<u64>,
 }

@@ -222,12 +222,12 @@ mod tests {
             assert!(page.body.contains("GARAN\u{c7}ON"), "{id}: {}", page.body);
             assert!(page.body.contains('\u{2714}') && !page.body.contains('\u{2716}'), "{id}: {}", page.body);
         }
+        // Lines wait a moment for others; at the end they are all written.
+        assert_eq!(relais.terminate(), Some(0));
         let log = fs::read_to_string(dir.path().join("log")).unwrap();
         assert_eq!(log.matches("legacy.answer.issued").count(), 2, "{log}");
         assert_eq!(log.matches("legacy.claimed").count(), 1, "{log}");
         assert!(!log.contains("GARAN"), "{log}");
-        assert_eq!(relais.terminate(), Some(0));
-        let log = fs::read_to_string(dir.path().join("log")).unwrap();
         assert!(log.contains("server.stopping"), "{log}");
     }
 
@@ -285,24 +285,41 @@ mod tests {
         assert_eq!(left, [".relais-demo"]);
     }
 
-    /// The bench's figure is one JSON object, and no login failed.
+    /// The bench's figures are one JSON object for each scenario, and no login failed, at the relay or at its floor.
     #[test]
-    fn the_bench_tells_its_figure() {
+    fn the_bench_tells_its_figures() {
+        let scenarios = ["memory", "relay", "garbage-msg"];
         let output = Command::new(RELAIS)
-            .args(["bench", "--scenario", "relay", "--json", "--seconds", "1"])
+            .arg("bench")
+            .args(scenarios.iter().rev().flat_map(|name| ["--scenario", name]))
+            .args(["--json", "--seconds", "1", "--warm-up", "0", "--sessions", "500"])
             .stderr(Stdio::inherit())
             .output()
             .unwrap();
         assert!(output.status.success());
-        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!((&report["scenario"], &report["errors"]), (&"relay".into(), &0.into()), "{report}");
+        let reports: Vec<serde_json::Value> = output
+            .stdout
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect();
+        let told: Vec<_> = reports.iter().map(|report| report["scenario"].as_str().unwrap()).collect();
+        assert_eq!(told, scenarios);
+        for report in &reports {
+            assert_eq!(report["errors"], 0, "{report}");
+        }
+        let [memory, relay, garbage] = &reports[..] else { panic!("{reports:?}") };
+        assert!(memory["idle_kib"].as_u64() > Some(1_000), "{memory}");
+        assert!(memory["login_in_flight_bytes"].as_u64() > Some(100), "{memory}");
+        assert_eq!(memory["logins_in_flight"], 100);
         assert!(
-            report["cpu_us"].as_f64().unwrap() > 0.0 && report["logins"].as_u64().unwrap() > 10,
-            "{report}"
+            garbage["cpu_us"].as_f64() > Some(0.0) && garbage["requests"].as_u64() > Some(10),
+            "{garbage}"
         );
-        // The simulator must never be what is measured.
-        let stub = report["stub_cpu_us"].as_f64().unwrap();
-        assert!(stub > 0.0 && stub < report["cpu_us"].as_f64().unwrap(), "{report}");
+        // What the relay does besides, the floor does not; and the simulator must never be what is measured.
+        let us = |name: &str| relay[name].as_f64().unwrap();
+        assert!(us("floor_us") > 0.0 && us("floor_us") < us("cpu_us"), "{relay}");
+        assert!(us("stub_cpu_us") > 0.0 && us("stub_cpu_us") < us("cpu_us"), "{relay}");
+        assert!(us("times_floor") > 1.0 && relay["logins"].as_u64() > Some(10), "{relay}");
     }
 
     /// The option goes before the configuration, which has `json` here; KIF's is the same in both places.

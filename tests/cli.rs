@@ -9,7 +9,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use relais::store::{Ephemeral, Kind};
+use relais::broker::Session;
+use relais::records;
+use relais::store::{Ephemeral, Kind, Record as _};
 use serde::Deserialize;
 
 const URL: &str = "https://compta.example/return?state=0123456789abcdef&nonce=fedcba9876543210";
@@ -298,6 +300,16 @@ fn help_names_every_command_and_the_exit_codes() {
         assert!(stdout(&output).contains(word), "{word}");
     }
     assert!(stdout(&output).contains("bench"));
+    let bench = relais(&["bench", "--help"], b"");
+    for word in
+        ["memory", "relay", "relay-rs256", "growth", "garbage-msg", "--warm-up", "--sessions", "--json"]
+    {
+        assert!(stdout(&bench).contains(word), "{word}");
+    }
+    assert!(!stdout(&bench).contains("--floor"), "the bench's own");
+    for wrong in [["--scenario", "nothing"], ["--seconds", "0"], ["--sessions", "0"], ["--floor", "--json"]] {
+        assert_eq!(code(&relais(&[&["bench"], &wrong[..]].concat(), b"")), 2, "{wrong:?}");
+    }
     for args in [&["legacy", "--help"][..], &["legacy", "encode", "--help"], &["keys", "generate", "--help"]]
     {
         assert_eq!(code(&relais(args, b"")), 0, "{args:?}");
@@ -349,15 +361,27 @@ fn privacy_tells_what_is_kept() {
     let output = relais(&["privacy", &file, "--json"], b"");
     assert_eq!((stderr(&output), code(&output)), ("", 0));
     let rows: serde_json::Value = serde_json::from_str(stdout(&output)).unwrap();
-    let row = |kind: Kind| rows.as_array().unwrap().iter().find(|row| row["kind"] == kind.name());
-    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Probe) {
-        let row = row(kind).unwrap_or_else(|| panic!("{} is not told of", kind.name()));
+    let row = |kind: Kind| rows.as_array().unwrap().iter().find(|row| row["kind"] == kind.name);
+    for kind in records::ALL {
+        let row = row(kind).unwrap_or_else(|| panic!("{} is not told of", kind.name));
         let kept_in = row["kept_in"].as_str().unwrap();
         assert_eq!(kept_in.contains("SQLite file"), kind.is_durable(Ephemeral::Lost), "{kept_in}");
         assert!(row["longest_seconds"].as_u64().unwrap() > 0);
     }
-    let session = row(Kind::Session).unwrap();
-    assert_eq!(session["fields"], serde_json::json!(["sid", "started", "seen", "sign_ins", "participants"]));
+    let session = row(Session::KIND).unwrap();
+    assert_eq!(
+        session["fields"],
+        serde_json::json!([
+            "id",
+            "handle",
+            "person",
+            "started",
+            "seen",
+            "sign_ins",
+            "participants",
+            "former"
+        ])
+    );
     assert_eq!(session["longest_seconds"], 12 * 3600);
     assert!(session["personal"].as_str().unwrap().contains("identity"));
 
@@ -383,12 +407,8 @@ fn privacy_tells_what_is_kept() {
     let mut in_memory: Vec<_> = rows.as_array().unwrap().iter().collect();
     in_memory.retain(|row| row["kept_in"] == "memory, until the process stops");
     let kinds: Vec<_> = in_memory.iter().map(|row| row["kind"].as_str().unwrap()).collect();
-    let own = ["away_login", "confirm_login", "used_handle", "answer", "session", "session_cookie"];
-    assert_eq!(
-        kinds,
-        [&own[..], &["away_logout", "confirm_logout"]].concat(),
-        "what a browser's own node needs"
-    );
+    let own = ["login", "answered", "session", "logout", "refused_message"];
+    assert_eq!(kinds, own, "what a browser's own node needs");
 }
 
 #[test]

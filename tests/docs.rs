@@ -4,7 +4,10 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use relais::event::{Step, reasons};
+use relais::event::{Step, kif, reasons};
+use relais::records;
+use relais::store::Ephemeral;
+use relais::web::{At, Audience, BodyKind, Caching, CrossOrigin, ROUTES, Route};
 
 #[cfg(test)]
 fn events() -> String {
@@ -18,6 +21,16 @@ fn events() -> String {
         \n\
         A page that refuses shows a support code; the event with the same `support_code` has the exact reason.\n\
         \n\
+        What whoever likes can cause as often as they like (refusals of requests that belong to no login and to no session,\n\
+        the home page) is sampled: of one event and reason and one address (IPv6: its /56) the first\n\
+        `[event] burst_per_minute` are written, 60 if nothing else is configured, all if 0. When the minute ends, and when the\n\
+        process stops, `server.events.left_out` says with the same `reason` and `client.address` how many were left out\n\
+        (`count`) and which (`names`); beyond 4,096 addresses a minute, further ones share a count without an address. A page\n\
+        whose event was left out shows a support code that no event has: look at what was left out of that address in\n\
+        that minute. Events of a login, answers, sign-ins, the ends of sessions and orders about keys are always written.\n\
+        \n\
+        Where a library speaks while it serves a login, its line has the same `login`.\n\
+        \n\
         This page is made from the code.\n\
         \n\
         ## Steps\n\
@@ -29,13 +42,13 @@ fn events() -> String {
         let area = format!("{:?}", step.area()).to_lowercase();
         writeln!(text, "| `{}` | {area} | {} |", step.name(), step.about()).unwrap();
     }
-    text += "\n## Reasons\n\n| code | reason | level | cause | what to do | KIF's trace |\n|---|---|---|---|---|---|\n";
+    text += "\n## Reasons\n\n| code | reason | level | cause | what to do |\n|---|---|---|---|---|\n";
     for reason in reasons::all() {
         let row = reason.row();
         let level = format!("{:?}", row.level).to_lowercase();
         let (code, slug) = (row.code, row.slug);
-        let (en, advice, kif) = (pipe(row.en), pipe(row.advice), pipe(row.kif));
-        writeln!(text, "| {code} | `{slug}` | {level} | {en} | {advice} | {kif} |").unwrap();
+        let (en, advice) = (pipe(row.en), pipe(row.advice));
+        writeln!(text, "| {code} | `{slug}` | {level} | {en} | {advice} |").unwrap();
     }
     text
 }
@@ -53,6 +66,80 @@ fn the_events_page_is_up_to_date() {
         fs::write(path, &made).unwrap();
     }
     assert_eq!(fs::read_to_string(path).unwrap_or_default(), made, "run with UPDATE_DOCS=1");
+}
+
+#[cfg(test)]
+fn endpoints() -> String {
+    let mut text = String::from(
+        "# Endpoints of the public listener\n\
+        \n\
+        Paths stand below that of `public_url`; where the configuration names a path, it is the whole path below the host. Each\n\
+        has one spelling, compared byte for byte: another is a 404. Another method is a 405 with `Allow`. Where a browser tells\n\
+        where a request comes from (Fetch Metadata), the rule of the column *other sites* holds; one that tells nothing is\n\
+        believed. A refusal speaks to the endpoint's reader: a page to a person, a status with an empty body to a server. The\n\
+        management listener is in [operating](operating.md).\n\
+        \n\
+        This page is made from the code.\n\
+        \n\
+        | path | methods | what | reader | body | other sites | kept |\n|---|---|---|---|---|---|---|\n",
+    );
+    for route in ROUTES {
+        let (at, methods, about) = (place(route), route.allow(), route.about);
+        let reader = match route.audience {
+            Audience::Browser => "browser",
+            Audience::ClientServer => "application's server",
+            Audience::Anyone => "anyone",
+        };
+        let body = match route.body {
+            BodyKind::None => "",
+            BodyKind::Form => "form",
+        };
+        let others = match route.cross_origin {
+            CrossOrigin::SameOriginForm => "a form of our own page only",
+            CrossOrigin::TopLevelNavigation => "a navigation of the whole window only",
+            CrossOrigin::Question => "no frame; a navigation, or a form of our own page, ends something",
+            CrossOrigin::Any => "anything",
+        };
+        let kept = match route.caching {
+            Caching::Never => "never",
+            Caching::Immutable => "for ever",
+            Caching::KeyLifetime => "as long as the keys are good",
+        };
+        writeln!(text, "| {at} | {methods} | {about} | {reader} | {body} | {others} | {kept} |").unwrap();
+    }
+    text
+}
+
+#[cfg(test)]
+fn place(route: &Route) -> String {
+    match route.at {
+        At::Path(path) => format!("`{path}`"),
+        At::Configured { key, otherwise: None } => format!("that of `{key}`"),
+        At::Configured { key, otherwise: Some(path) } => format!("that of `{key}`, else `{path}`"),
+    }
+}
+
+#[test]
+fn the_endpoints_page_is_up_to_date() {
+    let path = "docs/endpoints.md";
+    let made = endpoints();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(path, &made).unwrap();
+    }
+    assert_eq!(fs::read_to_string(path).unwrap_or_default(), made, "run with UPDATE_DOCS=1");
+}
+
+#[test]
+fn the_page_of_stores_says_which_kind_is_durable() {
+    let mut table = String::from(
+        "| kind | `memory` | `memory` with `affinity` | `sqlite`, `postgres`, `redis` |\n|---|---|---|---|\n",
+    );
+    for kind in records::ALL {
+        let [lost, of_each, kept] = [Ephemeral::Lost, Ephemeral::OfEachNode, Ephemeral::Kept]
+            .map(|ephemeral| if kind.is_durable(ephemeral) { "durable" } else { "ephemeral" });
+        writeln!(table, "| `{}` | {lost} | {of_each} | {kept} |", kind.name).unwrap();
+    }
+    assert!(fs::read_to_string("docs/stores.md").unwrap().contains(&table), "should be:\n{table}");
 }
 
 /// The sentences of KIF that are no reason's own, in the order in which docs/kif-log.md has them.
@@ -87,16 +174,17 @@ fn every_sentence_of_kif_has_its_event() {
     for sentence in KIF_SENTENCES {
         assert!(row(sentence).is_some(), "docs/kif-log.md lacks {sentence:?}");
     }
-    for reason in reasons::all().map(reasons::Reason::row).filter(|row| !row.kif.is_empty()) {
-        let sentence = match reason.kif {
-            "exception" => "accès à /idp: exception […]".to_owned(),
-            kif if reason.code.starts_with('L') => format!("accès à /idp: {kif}"),
+    for (reason, sentence) in kif::sentences() {
+        let is_exception = sentence == kif::Sentence::Request("exception");
+        let sentence = match sentence {
+            kif::Sentence::Request("exception") => "accès à /idp: exception […]".to_owned(),
+            kif::Sentence::Request(text) => format!("accès à /idp: {text}"),
             // The code that a provider sends belongs to the values.
-            kif => kif.trim_end_matches(": access_denied").to_owned(),
+            kif::Sentence::Exception { text, .. } => text.trim_end_matches(": access_denied").to_owned(),
         };
         let found = row(&sentence).unwrap_or_else(|| panic!("docs/kif-log.md lacks {sentence:?}"));
-        let named = found.contains(&format!("`{}`", reason.slug)) || reason.kif == "exception";
-        assert!(named, "{sentence:?} does not name {}", reason.slug);
+        let named = found.contains(&format!("`{}`", reason.slug())) || is_exception;
+        assert!(named, "{sentence:?} does not name {}", reason.slug());
     }
     let known: Vec<_> =
         Step::ALL.iter().copied().map(Step::name).chain(reasons::all().map(reasons::Reason::slug)).collect();

@@ -1,11 +1,15 @@
 //! The person's answer on the confirmation page.
 
-use super::finish::used;
-use super::{Failure, Journey, Next, Outcome};
+use super::answer::{again, answer};
+use super::handle::{Binding, Handle};
+use super::login::{Login, Stage};
+use super::requirements::{Standing, advance};
+use super::{Failure, Journey, Progress};
 use crate::event::{Facts, Step, reasons};
-use crate::login::{BrowserId, ConfirmLogin, LoginId};
+use crate::login::BrowserId;
 use crate::message::PublicMessage;
 use crate::outcome::{Declined, RefusalCode};
+use crate::store::Version;
 
 /// What the person chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,55 +20,70 @@ pub enum Decision {
     Cancel,
 }
 
-/// What a confirmation leads to.
-pub enum Confirmed {
-    /// The application's protocol answers.
-    Next(Next),
-    /// The form was sent before: the same answer again, if it is still at hand.
-    Again(LoginId, Box<Failure>),
-}
-
 /// Takes the form's `token` and the person's decision.
 pub async fn confirm(
     cx: &mut Journey<'_>,
     token: &str,
     decision: Decision,
     browser: BrowserId,
-) -> Result<Confirmed, Box<Failure>> {
-    let now = cx.now();
+) -> Result<Progress, Box<Failure>> {
     let forged = || Failure::new(PublicMessage::Csrf, None, reasons::broker::CSRF);
-    let key = token.as_bytes();
-    // Looked at first, so that another browser cannot use it up.
-    if cx.tables.confirm.read(key, now).await?.is_some_and(|(login, _)| login.browser != browser) {
-        return Err(forged());
-    }
-    if let Some(login) = cx.tables.confirm.take(key, now).await? {
-        follow(cx, &login);
-        used(cx, token, login.id, login.request.app(), login.browser).await?;
-        cx.trace.step(Step::ConfirmationGiven, Facts::default());
-        let ConfirmLogin { id, request, identity, .. } = login;
-        let result = match decision {
-            Decision::Continue => Ok(identity),
-            Decision::Cancel => Err(cancelled()),
-        };
-        return Ok(Confirmed::Next(Next::Answer(Box::new(Outcome { login: id, request, result }))));
-    }
-    match cx.tables.used.read(key, now).await? {
-        Some((used, _)) if used.browser == browser => {
-            cx.trace.login = Some(used.login);
-            cx.trace.app = Some(used.app.clone());
-            let message = PublicMessage::AlreadyAnswered;
-            let failure = Failure::new(message, Some(&used.app), reasons::broker::CONFIRMATION_SPENT);
-            Ok(Confirmed::Again(used.login, failure))
+    let handle = Handle::parse(token).ok_or_else(forged)?;
+    let Some((mut login, version)) = cx.records.logins.read(handle.id().as_bytes(), cx.now()).await? else {
+        if !handle.is_made_for(browser, cx.handle_key) {
+            return Err(forged());
         }
-        Some(_) | None => Err(forged()),
+        return sent_before(cx, &handle, browser).await;
+    };
+    let Stage::Confirming { handle: known, sign_in } = login.stage else { return Err(forged()) };
+    login.stage = Stage::New;
+    let made = Binding { browser: Some(login.browser), party: None };
+    let brought = Binding { browser: Some(browser), party: None };
+    made.admits(&known, &handle, &brought).map_err(|_| forged())?;
+    cx.trace.set_login(login.id);
+    cx.trace.app = Some(login.service.clone());
+    cx.trace.upstream = Some(sign_in.upstream.clone());
+    cx.trace.step(Step::ConfirmationGiven, Facts::default());
+    let mut at = standing(cx, login, version).await?;
+    at.confirmed = Some(known);
+    if decision == Decision::Cancel {
+        return answer(cx, at, Err(cancelled())).await;
     }
+    at.sign_in = Some(sign_in);
+    advance(cx, at).await
 }
 
-fn follow(cx: &mut Journey<'_>, login: &ConfirmLogin) {
-    cx.trace.login = Some(login.id);
-    cx.trace.app = Some(login.request.app().clone());
-    cx.trace.upstream = Some(login.upstream.clone());
+async fn standing<'a>(
+    cx: &Journey<'_>,
+    login: Login,
+    version: Version,
+) -> Result<Standing<'a>, Box<Failure>> {
+    let service = cx.served(&login.service).await?;
+    Ok(Standing::again(login, service, version))
+}
+
+/// The form was sent before, or lay open for too long: the same address again, while it is good.
+async fn sent_before(
+    cx: &mut Journey<'_>,
+    handle: &Handle,
+    browser: BrowserId,
+) -> Result<Progress, Box<Failure>> {
+    let known = cx.records.answered.read(handle.id().as_bytes(), cx.now()).await?;
+    let app = match known {
+        Some((answered, _)) if answered.browser == browser && answered.handle == Some(handle.digest()) => {
+            cx.trace.set_login(handle.id());
+            cx.trace.app = Some(answered.service.clone());
+            if let Some(location) = again(cx, handle.id()).await? {
+                if let Some(front) = cx.registry.front(&answered.front) {
+                    front.repeated(cx, &location);
+                }
+                return Ok(Progress::redirect(location));
+            }
+            Some(answered.service)
+        }
+        _ => None,
+    };
+    Err(Failure::new(PublicMessage::AlreadyAnswered, app.as_ref(), reasons::broker::CONFIRMATION_SPENT))
 }
 
 fn cancelled() -> Declined {

@@ -1,147 +1,228 @@
 //! The end of a session: ours first, then each upstream's, by the browser.
 
-use super::session;
-use super::tables::{AwayLogout, ConfirmLogout};
+use serde::{Deserialize, Serialize};
+
+use super::handle::{Binding, Handle, HandleDigest};
+use super::session::{self, SessionId};
 use super::{Failure, Journey, Session};
-use crate::clock::Timestamp;
 use crate::event::{Facts, Step, reasons};
-use crate::legacy::{App, open_logout};
 use crate::login::{BrowserId, LoginId};
 use crate::message::PublicMessage;
 use crate::secret::Secret;
 use crate::service::{AppId, UpstreamName};
+use crate::store::{Ceiling, Class, Kind, Record, Spec, fields_of};
+
+/// A browser's logout under way: one at a time. No `Debug`: hints are inside.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Logout {
+    /// The service that asked, whose button the last page shows.
+    service: AppId,
+    /// A login of the session, for the events.
+    login: LoginId,
+    /// The handle in the form of the page that asked, if one did.
+    asked: Option<HandleDigest>,
+    /// Upstreams still to be told, with the `id_token` that each wants as a hint.
+    remaining: Vec<(UpstreamName, Option<String>)>,
+    /// Where it stands.
+    stage: Stage,
+}
+
+/// Where a logout stands.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stage {
+    /// The person is asked whether to end this session.
+    Asking(SessionId),
+    /// The browser is at an upstream's logout.
+    AtUpstream {
+        /// The handle that travels as `state`.
+        handle: HandleDigest,
+        /// The upstream registration.
+        upstream: UpstreamName,
+        /// Where the browser was sent.
+        location: String,
+    },
+    /// It is done.
+    Done,
+}
+
+impl Record for Logout {
+    const KIND: Kind = Kind::new(&Spec {
+        name: "logout",
+        class: Class::Browser,
+        is_mark: false,
+        // One for each browser that has a session, at most.
+        ceiling: Ceiling::Sessions,
+        about: "a logout under way",
+        personal: "the id_token that the provider wants as a hint",
+        fields: fields_of::<Self>,
+        longest: |lifetimes| lifetimes.login,
+        ends: "by the browser's next logout",
+    });
+}
 
 /// Where the browser goes once a session has ended.
 pub enum Away {
     /// To an upstream's logout.
-    Redirect(url::Url),
+    Redirect(String),
     /// To our signed-out page.
     SignedOut(AppId),
 }
 
-/// Asks the person; returns the token of the page's form.
+/// Asks the person whether to end `session`; returns the token of the page's form. A question that this browser had
+/// before is replaced.
 pub async fn ask(
-    cx: &Journey<'_>,
-    app: &AppId,
+    cx: &mut Journey<'_>,
+    service: &AppId,
     session: &Session,
     browser: BrowserId,
 ) -> Result<String, Box<Failure>> {
     let now = cx.now();
-    let token = cx.entropy.handle();
-    let asked = ConfirmLogout { app: app.clone(), sid: session.sid.clone(), browser };
-    cx.tables
-        .confirm_logout
-        .insert_new(token.as_bytes(), &asked, now.plus(cx.limits.login), &[], now)
-        .await?;
+    let handle = Handle::new(login_of(cx, session), cx.entropy);
+    let before = cx.records.logouts.read(browser.as_bytes(), now).await?;
+    let logout = Logout {
+        service: service.clone(),
+        login: handle.id(),
+        asked: Some(handle.digest()),
+        // What a logout before this one had still to tell is told by this one.
+        remaining: before.map(|(before, _)| nameless(before.remaining)).unwrap_or_default(),
+        stage: Stage::Asking(session.id),
+    };
+    keep(cx, browser, &logout).await?;
     cx.trace.step(Step::LogoutRequested, Facts::default());
-    Ok(token)
+    Ok(handle.base64url())
 }
 
-/// Takes the form's `token`: the person said yes.
+/// Those upstreams without their hints, which may be another person's.
+fn nameless(remaining: Vec<(UpstreamName, Option<String>)>) -> Vec<(UpstreamName, Option<String>)> {
+    remaining.into_iter().map(|(name, _)| (name, None)).collect()
+}
+
+/// Takes the form's `token`: the person said yes. A second click leads to the same place.
 pub async fn confirmed(
     cx: &mut Journey<'_>,
     token: &str,
-    app: &AppId,
+    service: &AppId,
     browser: BrowserId,
 ) -> Result<Away, Box<Failure>> {
-    let now = cx.now();
-    let forged = || Failure::new(PublicMessage::Csrf, Some(app), reasons::broker::CSRF);
-    let key = token.as_bytes();
-    // Looked at first, so that another browser cannot use it up; what decides is the taking.
-    let (asked, _) = cx.tables.confirm_logout.read(key, now).await?.ok_or_else(forged)?;
-    if asked.browser != browser || asked.app != *app {
-        return Err(forged());
+    let forged = || Failure::new(PublicMessage::Csrf, Some(service), reasons::broker::CSRF);
+    let handle = Handle::parse(token).ok_or_else(forged)?;
+    let found = cx.records.logouts.read(browser.as_bytes(), cx.now()).await?;
+    let (logout, _) = found.ok_or_else(forged)?;
+    let known = logout.asked.ok_or_else(forged)?;
+    let made = Binding { browser: Some(browser), party: Some(logout.service.as_str()) };
+    let brought = Binding { browser: Some(browser), party: Some(service.as_str()) };
+    made.admits(&known, &handle, &brought).map_err(|_| forged())?;
+    match logout.stage {
+        Stage::Asking(session) => end(cx, logout, session, browser).await,
+        Stage::AtUpstream { location, .. } => Ok(Away::Redirect(location)),
+        Stage::Done => Ok(Away::SignedOut(logout.service)),
     }
-    let asked = cx.tables.confirm_logout.take(key, now).await?.ok_or_else(forged)?;
-    close(cx, app, &asked.sid).await
 }
 
-/// Whether a sealed logout of `app` is good, and for this session: then it acts at once. Otherwise `None`,
-/// and the person is asked.
-pub async fn sealed(
+/// Ends `session` at once, for `service`.
+pub async fn close(
     cx: &mut Journey<'_>,
-    app: &App,
-    issuer: &str,
-    query: &str,
-    floor: Option<Timestamp>,
+    service: &AppId,
     session: &Session,
-) -> Result<Option<Away>, Box<Failure>> {
-    let now = cx.now();
-    let refused = |cx: &Journey<'_>, facts| {
-        cx.trace.because(Step::LegacyRequestNoted, reasons::legacy::LOGOUT_UNSEALED, None, facts);
-        Ok(None)
-    };
-    let message = match open_logout(app, issuer, query, floor, now) {
-        Ok(message) => message,
-        Err(error) => {
-            let cause = Some(error.reason.slug().to_owned());
-            return refused(cx, Facts { cause, ..error.facts });
-        }
-    };
-    let is_theirs = |name: &UpstreamName| {
-        session.sign_ins.get(name).is_some_and(|sign_in| sign_in.identity.subject.as_str() == message.sub)
-    };
-    if !app.service.upstreams.iter().any(is_theirs) {
-        return refused(cx, Facts { cause: Some("not for this session".to_owned()), ..Facts::default() });
-    }
-    let spent = super::tables::SpentMessage {
-        login: LoginId::new(cx.entropy.bytes()),
-        browser: BrowserId([0; 32]),
-        at: now,
-    };
-    if !cx.tables.spent.insert_new(&message.mark, &spent, message.fresh_until, &[], now).await? {
-        return refused(cx, Facts { cause: Some("already used".to_owned()), ..Facts::default() });
-    }
+    browser: BrowserId,
+) -> Result<Away, Box<Failure>> {
     cx.trace.step(Step::LogoutRequested, Facts::default());
-    close(cx, &app.service.id, &session.sid).await.map(Some)
+    let login = login_of(cx, session);
+    let logout = Logout {
+        service: service.clone(),
+        login,
+        asked: None,
+        remaining: Vec::new(),
+        stage: Stage::Asking(session.id),
+    };
+    end(cx, logout, session.id, browser).await
+}
+
+fn login_of(cx: &Journey<'_>, session: &Session) -> LoginId {
+    let first = session.sign_ins.values().next().map(|vouched| vouched.sign_in.login);
+    first.unwrap_or_else(|| LoginId::new(cx.entropy.bytes()))
 }
 
 /// Ends the session, then sends the browser to the upstreams that signed it in.
-async fn close(cx: &mut Journey<'_>, app: &AppId, sid: &str) -> Result<Away, Box<Failure>> {
-    let ended = session::end(cx, sid).await?;
-    if let Some(login) = ended.as_ref().and_then(|ended| ended.sign_ins.values().next()) {
-        cx.trace.login = Some(login.login);
-    }
+async fn end(
+    cx: &mut Journey<'_>,
+    mut logout: Logout,
+    session: SessionId,
+    browser: BrowserId,
+) -> Result<Away, Box<Failure>> {
+    let ended = session::end(cx, browser, session).await?;
+    cx.trace.set_login(logout.login);
     cx.trace.step(Step::LogoutClosed, Facts::default());
-    let Some(ended) = ended else {
-        return Ok(Away::SignedOut(app.clone()));
-    };
-    let login = cx.trace.login.unwrap_or_else(|| LoginId::new(cx.entropy.bytes()));
-    let remaining = ended.sign_ins.into_iter().map(|(name, sign_in)| (name, sign_in.id_token)).collect();
-    next(cx, AwayLogout { app: app.clone(), login, remaining }).await
+    if let Some(Session { sign_ins, former, .. }) = ended {
+        // No hint of a former person passes through this browser: it may be a shared computer.
+        logout.remaining.extend(former.into_iter().map(|name| (name, None)));
+        logout.remaining.extend(sign_ins.into_iter().map(|(name, vouched)| (name, Some(vouched.id_token))));
+    }
+    next(cx, logout, browser).await
 }
 
-/// The browser is back from an upstream's logout with `state`.
-pub async fn returned(cx: &mut Journey<'_>, state: Option<&str>) -> Result<Option<Away>, Box<Failure>> {
-    let known = match state {
-        Some(state) => cx.tables.away_logout.take(state.as_bytes(), cx.now()).await?,
-        None => None,
-    };
-    let Some(away) = known else {
+/// The browser is back from the logout of `upstream` with `state`; `None` where that leads nowhere.
+pub async fn returned(
+    cx: &mut Journey<'_>,
+    upstream: &UpstreamName,
+    state: Option<&str>,
+    browser: Option<BrowserId>,
+) -> Result<Option<Away>, Box<Failure>> {
+    let Some((logout, browser)) = known(cx, upstream, state, browser).await? else {
         // Some upstreams drop the state; our session is closed all the same.
         cx.trace.because(Step::LogoutReturned, reasons::server::LOGOUT_STATE, None, Facts::default());
         return Ok(None);
     };
-    cx.trace.login = Some(away.login);
-    cx.trace.app = Some(away.app.clone());
+    cx.trace.set_login(logout.login);
+    cx.trace.app = Some(logout.service.clone());
     cx.trace.step(Step::LogoutReturned, Facts::default());
-    next(cx, away).await.map(Some)
+    next(cx, logout, browser).await.map(Some)
 }
 
-async fn next(cx: &mut Journey<'_>, mut away: AwayLogout) -> Result<Away, Box<Failure>> {
-    let parties = cx.parties;
-    while let Some((name, id_token)) = away.remaining.pop() {
-        let Some(upstream) = parties.upstream(&name) else { continue };
-        let state = cx.entropy.hex64();
-        let hint = Secret::new(id_token);
-        if let Some(url) = upstream.logout_url(Some(&hint), &state, cx.clock, &cx.trace).await {
-            cx.trace.upstream = Some(name);
-            let now = cx.now();
-            let expires = now.plus(cx.limits.login);
-            cx.tables.away_logout.insert_new(state.as_bytes(), &away, expires, &[], now).await?;
+/// The logout for which `browser` was sent to `upstream` with this `state`.
+async fn known(
+    cx: &Journey<'_>,
+    upstream: &UpstreamName,
+    state: Option<&str>,
+    browser: Option<BrowserId>,
+) -> Result<Option<(Logout, BrowserId)>, Box<Failure>> {
+    let (Some(handle), Some(browser)) = (state.and_then(Handle::parse), browser) else { return Ok(None) };
+    let found = cx.records.logouts.read(browser.as_bytes(), cx.now()).await?;
+    Ok(found.and_then(|(logout, _)| {
+        let Stage::AtUpstream { handle: known, upstream: asked, .. } = &logout.stage else { return None };
+        let made = Binding { browser: Some(browser), party: Some(asked.as_str()) };
+        let brought = Binding { browser: Some(browser), party: Some(upstream.as_str()) };
+        made.admits(known, &handle, &brought).is_ok().then_some((logout, browser))
+    }))
+}
+
+async fn next(cx: &mut Journey<'_>, mut logout: Logout, browser: BrowserId) -> Result<Away, Box<Failure>> {
+    let registry = cx.registry;
+    while let Some((name, id_token)) = logout.remaining.pop() {
+        let Some(upstream) = registry.upstream(&name) else { continue };
+        let handle = Handle::new(logout.login, cx.entropy);
+        let (state, hint) = (hex::encode(handle.bytes()), id_token.map(Secret::new));
+        if let Some(url) = upstream.logout_url(hint.as_ref(), &state, cx.clock, cx.trace).await {
+            cx.trace.upstream = Some(name.clone());
+            let location = String::from(url);
+            logout.stage =
+                Stage::AtUpstream { handle: handle.digest(), upstream: name, location: location.clone() };
+            keep(cx, browser, &logout).await?;
             cx.trace.step(Step::LogoutUpstream, Facts::default());
-            return Ok(Away::Redirect(url));
+            return Ok(Away::Redirect(location));
         }
     }
-    Ok(Away::SignedOut(away.app))
+    let service = logout.service.clone();
+    // Only a second click on the page that asked would look for it.
+    if logout.asked.is_some() {
+        logout.stage = Stage::Done;
+        keep(cx, browser, &logout).await?;
+    }
+    Ok(Away::SignedOut(service))
+}
+
+async fn keep(cx: &Journey<'_>, browser: BrowserId, logout: &Logout) -> Result<(), Box<Failure>> {
+    let now = cx.now();
+    Ok(cx.records.logouts.put(browser.as_bytes(), logout, now.plus(cx.limits.login), &[], now).await?)
 }

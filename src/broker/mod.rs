@@ -1,76 +1,109 @@
-//! The broker carries a login between an application's protocol and an upstream.
+//! The broker carries a login between an application's front and an upstream. It knows no application protocol.
 //!
-//! 1. [`begin`]: a session that satisfies the request serves it, perhaps after a page; otherwise the browser
-//!    goes to the upstream, and the login waits under its `state`.
-//! 2. [`complete`]: the browser is back; the login is *taken*, the upstream's answer becomes an identity.
+//! 1. [`begin`]: a front's [`Ask`] becomes a [`Login`]; what is demanded of it stands in [`requirements`], and the first
+//!    that is unmet decides what the browser sees.
+//! 2. [`complete`]: the browser is back from the upstream, whose answer becomes an identity.
 //! 3. [`confirm`]: where nobody may be signed in against their will, the person says yes.
-//! 4. [`finish`]: the protocol has sealed its answer; the first login to finish spends the message.
+//! 4. The [`Front`] answers: it spends what is single-use, and only then the browser gets the address.
 
 mod admission;
+mod answer;
 mod begin;
-mod choose;
 mod complete;
 mod confirm;
-mod finish;
-mod inventory;
+mod front;
+mod handle;
+mod login;
 pub mod logout;
+mod person;
+mod records;
+mod requirements;
 pub mod session;
-mod tables;
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use async_trait::async_trait;
+use ipnet::IpNet;
 
 use crate::clock::{Clock, Timestamp};
 use crate::entropy::Entropy;
-use crate::event::{Facts, Reason, Trace, reasons};
+use crate::event::{Facts, Reason, Step, Trace, reasons};
 use crate::identity::Identity;
-use crate::login::LoginId;
 use crate::message::PublicMessage;
 use crate::outbound::chain;
-use crate::outcome::Declined;
-use crate::request::LoginRequest;
+use crate::peer::Prefix;
 use crate::service::{AppId, Service, UpstreamName};
-use crate::store::StoreError;
+use crate::store::{Limit, Over, OwnerRef, Share, StoreError};
 use crate::upstream::Upstream;
 
+pub use answer::again;
 pub use begin::begin;
 pub use complete::complete;
-pub use confirm::{Confirmed, Decision, confirm};
-pub use finish::{Repeat, again, finish, repeat};
-pub use inventory::{Kept, inventory};
-pub use session::Session;
-pub use tables::{Claimable, Tables};
+pub use confirm::{Decision, confirm};
+pub use front::{Answer, Ask, Front, Outcome};
+pub use handle::{Binding, Handle, HandleDigest, HandleKey, Misbound};
+pub use login::{Answered, Login, Payload, REPEAT, SignIn, Stage};
+pub use logout::Logout;
+pub use records::Records;
+pub use session::{Session, SessionHandle, SessionId};
 
-/// What the broker needs of the edge: the records, the configured parties, time and chance, and the thread
-/// of events.
+/// What the broker needs of the edge: the records, the configured parties, time and chance, and the thread of events.
 pub struct Journey<'a> {
     /// The records.
-    pub tables: &'a Tables,
-    /// The configured applications and upstreams.
-    pub parties: &'a dyn Parties,
+    pub records: &'a Records,
+    /// The services, upstreams and fronts in force.
+    pub registry: &'a dyn Registry,
     /// Limits and lifetimes.
     pub limits: &'a Limits,
     /// Time.
     pub clock: &'a dyn Clock,
     /// Chance.
     pub entropy: &'a dyn Entropy,
-    /// The instant before which sealed messages are refused, where their marks do not outlive the process.
-    pub floor: Option<Timestamp>,
+    /// What makes the handles of pages recognisable.
+    pub handle_key: &'a HandleKey,
     /// Where events are said.
-    pub trace: Trace,
+    pub trace: &'a mut Trace,
 }
 
 impl Journey<'_> {
-    fn now(&self) -> Timestamp {
+    /// The present instant.
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The networks of whoever calls.
+    pub fn networks(&self) -> Vec<Prefix> {
+        let peer = self.trace.peer.as_ref();
+        peer.map(|peer| peer.prefixes(&self.limits.large_networks)).unwrap_or_default()
+    }
+
+    /// `networks` as owners of a record, each with its share.
+    pub fn shares<'n>(&self, networks: &'n [Prefix]) -> impl Iterator<Item = OwnerRef<'n>> + use<'n> {
+        let floor = self.limits.logins_per_address;
+        networks.iter().map(move |network| {
+            let limit = Limit::Shrinking { floor, divisor: network.divisor };
+            let share = Share { limit, over: Over::Refuse };
+            OwnerRef::from((network.tag, network.address.as_slice())).within(share)
+        })
+    }
+
+    /// The service `id`, where it is served.
+    async fn served(&self, id: &AppId) -> Result<Arc<Service>, Box<Failure>> {
+        let service = self.registry.service(id).await?.filter(|service| service.enabled);
+        service.ok_or_else(|| Failure::gone(id))
     }
 }
 
-/// Finds applications and upstreams in the configuration in force.
-pub trait Parties: Send + Sync {
-    /// An application that is served.
-    fn service(&self, app: &AppId) -> Option<&Service>;
+/// Services, upstreams and fronts in the configuration in force.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// A service, enabled or not. Those that registered themselves will live in the store, and so this may fail.
+    async fn service(&self, id: &AppId) -> Result<Option<Arc<Service>>, StoreError>;
     /// An upstream registration.
     fn upstream(&self, name: &UpstreamName) -> Option<&Upstream>;
+    /// The front of this name.
+    fn front(&self, name: &str) -> Option<Arc<dyn Front>>;
 }
 
 /// How much may be under way, and for how long.
@@ -78,31 +111,48 @@ pub trait Parties: Send + Sync {
 pub struct Limits {
     /// How long a login may take.
     pub login: Duration,
-    /// How many logins of one application may be in flight.
+    /// How many logins of one service may be in flight, however full the table is.
     pub logins_per_app: usize,
-    /// How many logins from one address prefix may be in flight.
+    /// How many logins from one address prefix may be in flight, however full the table is.
     pub logins_per_address: usize,
+    /// Networks that count at their widest alone.
+    pub large_networks: Vec<IpNet>,
     /// How long a session lives without use.
     pub session_idle: Duration,
     /// How long a session lives at most.
     pub session_absolute: Duration,
+    /// How many sessions one person may have; beyond, that person's oldest ends.
+    pub sessions_per_person: usize,
 }
 
 /// What happens next in the browser.
 pub enum Next {
-    /// It goes to the upstream.
-    Redirect(url::Url),
+    /// It goes there.
+    Redirect(String),
     /// The person is asked.
     Confirm(Box<Question>),
-    /// The application's protocol answers.
-    Answer(Box<Outcome>),
+}
+
+/// What a step leads to.
+pub struct Progress {
+    /// What happens next in the browser.
+    pub next: Next,
+    /// The session's handle, where a sign-in has changed it: the cookie is renewed.
+    pub session: Option<SessionHandle>,
+}
+
+impl Progress {
+    /// To `location`, with the session as it was.
+    fn redirect(location: String) -> Self {
+        Self { next: Next::Redirect(location), session: None }
+    }
 }
 
 /// What the confirmation page needs.
 pub struct Question {
     /// The single-use token of the page's form.
     pub token: String,
-    /// The application that would be signed in to.
+    /// The service that would be signed in to.
     pub app: AppId,
     /// The person who would be signed in.
     pub identity: Identity,
@@ -112,44 +162,50 @@ pub struct Question {
     pub ui_locales: Vec<String>,
 }
 
-/// A login that came to its end, well or not: whoever asked is told.
-pub struct Outcome {
-    /// Its name in the events.
-    pub login: LoginId,
-    /// What was asked.
-    pub request: LoginRequest,
-    /// Who it is, or why not.
-    pub result: Result<Identity, Declined>,
-}
-
 /// A step that ends on a page: no application is told.
 #[derive(Debug)]
 pub struct Failure {
+    /// The step that failed.
+    pub step: Step,
     /// What the person reads.
     pub message: PublicMessage,
-    /// The application whose button the page shows, where it is known.
+    /// The service whose button the page shows, where it is known.
     pub app: Option<AppId>,
     /// Why.
     pub reason: Reason,
     /// More for the operator.
     pub facts: Facts,
+    /// After how long it may be tried again, where that is known.
+    pub retry_after: Option<Duration>,
 }
 
 impl Failure {
-    fn new(message: PublicMessage, app: Option<&AppId>, reason: Reason) -> Box<Self> {
-        Box::new(Self { message, app: app.cloned(), reason, facts: Facts::default() })
+    /// A page without further facts.
+    pub fn new(message: PublicMessage, app: Option<&AppId>, reason: Reason) -> Box<Self> {
+        let (step, facts) = (Step::LoginFailed, Facts::default());
+        Box::new(Self { step, message, app: app.cloned(), reason, facts, retry_after: None })
+    }
+
+    /// The service was removed or disabled while the login was under way.
+    pub fn gone(app: &AppId) -> Box<Self> {
+        Self::new(PublicMessage::ClientDisabled, Some(app), reasons::broker::APP_GONE)
     }
 }
 
 impl From<StoreError> for Box<Failure> {
     fn from(error: StoreError) -> Self {
         let (message, reason) = match error {
-            StoreError::Full => (PublicMessage::Busy, reasons::broker::TOO_MANY_LOGINS),
+            StoreError::Full { .. } => (PublicMessage::Busy, reasons::broker::TOO_MANY_LOGINS),
             StoreError::Backend(_) | StoreError::Unreadable => {
                 (PublicMessage::Unavailable, reasons::server::STORE_FAILED)
             }
         };
-        let facts = Facts { cause: Some(chain(&error)), ..Facts::default() };
-        Box::new(Failure { message, app: None, reason, facts })
+        let mut failure = Failure::new(message, None, reason);
+        if let StoreError::Full { kind, owner } = &error {
+            failure.facts.names =
+                Some(owner.map_or_else(|| (*kind).to_owned(), |owner| format!("{kind} {owner}")));
+        }
+        failure.facts.cause = Some(chain(&error));
+        failure
     }
 }

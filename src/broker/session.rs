@@ -1,52 +1,103 @@
-//! Single sign-on: one record per browser session, with one sign-in per upstream registration.
+//! Single sign-on: one session for each browser, and one person in it.
 //!
-//! The session cookie only finds `sid`, and changes with every sign-in; `sid` survives that. A session serves
-//! an application only through the upstream registration that the application names.
+//! A session has two names here. Its *handle* is the secret in the cookie, new with every sign-in: the record knows the
+//! one that is good now. Its *id* names it in events and logins, and stays until the person changes. The record is found
+//! by the browser's own cookie and changed only by `replace_if`: where two requests of one browser meet, the later one
+//! decides again on what the other wrote.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Journey, Limits};
+use super::login::SignIn;
+use super::person::{Person, person};
+use super::{HandleDigest, Journey, Limits, Records};
 use crate::clock::Timestamp;
 use crate::crypto::hash::sha256;
-use crate::event::{Facts, SessionHandle, Step};
-use crate::identity::{AcrPolicy, Identity, Retention};
-use crate::login::LoginId;
+use crate::entropy::Entropy;
+use crate::event::{self, Facts, Step, reasons};
+use crate::identity::{AcrPolicy, Retention};
+use crate::login::{BrowserId, Hex};
+use crate::secret::{Secret, same};
 use crate::service::{AppId, Demand, Prompt, Service, Sso, UpstreamName};
-use crate::store::StoreError;
+use crate::store::{
+    Ceiling, Class, Kind, Limit, Over, OwnerRef, Record, Share, Spec, StoreError, Version, fields_of,
+};
 
 /// Use within this time does not rewrite the record.
-const TOUCH: std::time::Duration = std::time::Duration::from_mins(1);
+const TOUCH: Duration = Duration::from_mins(1);
 /// How often a change is tried again when another request changed the record first.
 const TRIES: usize = 8;
 
-/// One browser session. No `Debug`: identities are inside.
+/// One browser's session, by browser. No `Debug`: identities are inside.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Session {
-    /// Its id, never sent to a browser.
-    pub sid: String,
+    /// Its name in events and logins, until the person changes; never sent to a browser.
+    pub id: SessionId,
+    /// The one handle that is good now.
+    handle: HandleDigest,
+    /// Who it is.
+    person: Person,
     /// When it began.
     pub started: Timestamp,
     /// When it was last used, to within a minute.
     pub seen: Timestamp,
-    /// Who signed in, by upstream registration.
-    pub sign_ins: BTreeMap<UpstreamName, SignIn>,
-    /// The applications that took part.
+    /// How each upstream registration vouches for this person.
+    pub sign_ins: BTreeMap<UpstreamName, Vouched>,
+    /// The services that took part.
     pub participants: BTreeSet<AppId>,
+    /// What others left in this browser, kept so that a logout still reaches their upstreams: no more than names.
+    pub former: BTreeSet<UpstreamName>,
 }
 
-/// One person, as one upstream registration vouched for them.
+/// A sign-in, and what the upstream's logout wants as a hint.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct SignIn {
-    /// Who.
-    pub identity: Identity,
-    /// Kept as the hint of the upstream's logout.
+pub struct Vouched {
+    /// Who, by whom, and how far.
+    pub sign_in: SignIn,
+    /// The `id_token`, for `id_token_hint`.
     pub id_token: String,
-    /// The scopes that were asked.
-    pub scopes: Vec<String>,
-    /// The login that brought them.
-    pub login: LoginId,
+}
+
+/// A session's name: it opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionId(Hex<16>);
+
+impl SessionId {
+    /// What events call it.
+    pub fn shown(&self) -> event::SessionHandle {
+        event::SessionHandle::new(sha256(&[b"relais session handle\0", &self.0.0]))
+    }
+}
+
+/// The secret in a session's cookie: 128 bits. No `Debug`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SessionHandle(pub [u8; 16]);
+
+impl SessionHandle {
+    fn new(entropy: &dyn Entropy) -> Self {
+        Self(entropy.bytes())
+    }
+
+    fn digest(&self) -> HandleDigest {
+        Hex(sha256(&[b"relais session\0", &self.0]))
+    }
+}
+
+impl Record for Session {
+    const KIND: Kind = Kind::new(&Spec {
+        name: "session",
+        class: Class::Browser,
+        is_mark: false,
+        ceiling: Ceiling::Sessions,
+        about: "a browser session",
+        personal: "the identity from the provider, its id_token, the applications visited",
+        fields: fields_of::<Self>,
+        longest: |lifetimes| lifetimes.session,
+        ends: "at logout, when another person signs in, or unused for session.idle_minutes",
+    });
 }
 
 impl Session {
@@ -55,24 +106,25 @@ impl Session {
         self.seen.plus(limits.session_idle).min(self.started.plus(limits.session_absolute))
     }
 
-    /// The sign-in that may serve `service` without the upstream.
-    pub(super) fn sign_in_for(
-        &self,
-        service: &Service,
-        demand: &Demand,
-        now: Timestamp,
-    ) -> Option<(&UpstreamName, &SignIn)> {
+    /// Whether one of `upstreams` calls the person `sub`.
+    pub fn is_of(&self, sub: &str, upstreams: &[UpstreamName]) -> bool {
+        let mut vouched = upstreams.iter().filter_map(|name| self.sign_ins.get(name));
+        vouched.any(|vouched| vouched.sign_in.identity.subject.as_str() == sub)
+    }
+
+    /// The sign-in that may serve `service` without the upstream: the first in the service's order that covers.
+    pub(super) fn serves(&self, service: &Service, demand: &Demand, now: Timestamp) -> Option<&SignIn> {
         if service.sso == Sso::Off || demand.prompt == Some(Prompt::Login) {
             return None;
         }
-        let found = service.upstreams.iter().find_map(|name| self.sign_ins.get_key_value(name));
-        found.filter(|(_, sign_in)| sign_in.covers(service, demand, now))
+        let sign_ins = service.upstreams.iter().filter_map(|name| self.sign_ins.get(name));
+        sign_ins.map(|vouched| &vouched.sign_in).find(|sign_in| sign_in.covers(service, demand, now))
     }
 }
 
 impl SignIn {
     fn covers(&self, service: &Service, demand: &Demand, now: Timestamp) -> bool {
-        let scopes = service.scopes.iter().all(|scope| self.scopes.contains(scope));
+        let scopes = service.scopes.iter().all(|scope| self.granted_scopes.contains(scope));
         let level = policy(service, demand)
             .is_none_or(|policy| self.identity.acr.as_ref().is_some_and(|acr| policy.accept.contains(acr)));
         let age = now.since(self.identity.auth_time).as_secs();
@@ -82,12 +134,7 @@ impl SignIn {
     }
 }
 
-/// What events call the session `sid`. `sid` is random and known to the relay alone, so its digest tells nothing.
-pub fn handle(sid: &str) -> SessionHandle {
-    SessionHandle::new(sha256(&[b"relais session handle\0", sid.as_bytes()]))
-}
-
-/// The level demanded: the application's own, narrowed by the request.
+/// The level demanded: the service's own, narrowed by the request.
 pub(super) fn policy(service: &Service, demand: &Demand) -> Option<AcrPolicy> {
     service.acr.as_ref().map(|policy| policy.narrowed(&demand.acr_values))
 }
@@ -97,94 +144,205 @@ pub(super) fn max_age(service: &Service, demand: &Demand) -> Option<u64> {
     [service.max_age, demand.max_age].into_iter().flatten().min()
 }
 
-/// The session behind `sid`, touched; `None` if it ended or fell asleep.
-pub async fn load(cx: &Journey<'_>, sid: &str) -> Result<Option<Session>, StoreError> {
+/// The session of `browser`, if `handle` is the one that is good now; touched.
+pub async fn load(
+    cx: &mut Journey<'_>,
+    browser: BrowserId,
+    handle: SessionHandle,
+) -> Result<Option<Session>, StoreError> {
     let now = cx.now();
-    let Some((mut session, version)) = cx.tables.sessions.read(sid.as_bytes(), now).await? else {
+    let Some((mut session, version)) = cx.records.sessions.read(browser.as_bytes(), now).await? else {
         return Ok(None);
     };
+    if !same(&session.handle.0, &handle.digest().0) {
+        return Ok(None);
+    }
     if now.since(session.seen) >= TOUCH {
         session.seen = now;
-        let expires = session.expires(cx.limits);
         // Another request may have touched it first: as good.
-        cx.tables.sessions.replace_if(sid.as_bytes(), version, &session, expires, &[], now).await?;
+        change(cx, browser, version, &session).await?;
     }
+    cx.trace.session = Some(session.id.shown());
     Ok(Some(session))
 }
 
-/// Adds a sign-in to the browser's session, or begins one. Another person at the same upstream never inherits
-/// what the former one left: their session ends first.
+/// Whether `handle` is the one that is good now for the session of `browser`.
+pub async fn is_good(
+    records: &Records,
+    browser: BrowserId,
+    handle: SessionHandle,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let found = records.sessions.read(browser.as_bytes(), now).await?;
+    Ok(found.is_some_and(|(session, _)| same(&session.handle.0, &handle.digest().0)))
+}
+
+/// Puts `sign_in` into the session of `browser`, in which `service` takes part from now on. Another person
+/// inherits nothing: the session of whoever was here before ends. Returns the sign-in, and the handle of the session
+/// that holds it; none where it may not be kept, or where there is no room.
 pub(super) async fn sign_in(
     cx: &mut Journey<'_>,
-    sid: Option<&str>,
-    upstream: &UpstreamName,
+    browser: BrowserId,
     sign_in: SignIn,
-    app: &AppId,
-) -> Result<String, StoreError> {
-    let now = cx.now();
-    if let Some(sid) = sid {
-        for _ in 0..TRIES {
-            let Some((mut session, version)) = cx.tables.sessions.read(sid.as_bytes(), now).await? else {
-                break;
-            };
-            let same_person = session
-                .sign_ins
-                .get(upstream)
-                .is_none_or(|former| former.identity.subject.as_str() == sign_in.identity.subject.as_str());
-            if !same_person {
-                end(cx, sid).await?;
-                break;
+    id_token: Secret<String>,
+    service: &AppId,
+) -> Result<(SignIn, Option<SessionHandle>), StoreError> {
+    let Some(upstream) = cx.registry.upstream(&sign_in.upstream) else { return Ok((sign_in, None)) };
+    let arrived = Arrived {
+        person: person(upstream, &sign_in.identity),
+        id_token: id_token.expose().clone(),
+        service: service.clone(),
+        handle: SessionHandle::new(cx.entropy),
+        sign_in,
+    };
+    // Some identities may be delivered, and not kept.
+    if arrived.sign_in.identity.retention == Retention::None {
+        return Ok((arrived.sign_in, None));
+    }
+    let mut former = BTreeSet::new();
+    for _ in 0..TRIES {
+        let now = cx.now();
+        let kept = match cx.records.sessions.read(browser.as_bytes(), now).await? {
+            Some((session, version)) if session.person == arrived.person => {
+                let session = session.with(&arrived, now);
+                change(cx, browser, version, &session).await?.then_some(session)
             }
-            session.seen = now;
-            session.sign_ins.insert(upstream.clone(), sign_in.clone());
-            session.participants.insert(app.clone());
-            let expires = session.expires(cx.limits);
-            let key = sid.as_bytes();
-            if cx.tables.sessions.replace_if(key, version, &session, expires, &[], now).await? {
-                cx.trace.step(Step::SessionSignedIn, Facts::default());
-                return Ok(sid.to_owned());
+            Some((session, _)) => {
+                let left = session.sign_ins.keys().chain(&session.former).cloned();
+                former.extend(left.collect::<Vec<_>>());
+                end(cx, browser, session.id).await?;
+                continue;
             }
+            None => match begin(cx, browser, &arrived, &former).await {
+                Err(StoreError::Full { .. }) => {
+                    cx.trace.because(
+                        Step::SessionSignedIn,
+                        reasons::broker::SESSIONS_FULL,
+                        None,
+                        Facts::default(),
+                    );
+                    return Ok((arrived.sign_in, None));
+                }
+                begun => begun?,
+            },
+        };
+        if let Some(session) = kept {
+            cx.trace.session = Some(session.id.shown());
+            let count = cx.records.sessions.count().await.ok().and_then(|count| u64::try_from(count).ok());
+            cx.trace.step(Step::SessionSignedIn, Facts { count, ..Facts::default() });
+            return Ok((SignIn { session: Some(session.id), ..arrived.sign_in }, Some(arrived.handle)));
         }
     }
-    let session = Session {
-        sid: cx.entropy.handle(),
+    // Whoever changes the record faster than this is no person.
+    Ok((arrived.sign_in, None))
+}
+
+/// What a sign-in brings into a session.
+struct Arrived {
+    person: Person,
+    sign_in: SignIn,
+    id_token: String,
+    service: AppId,
+    handle: SessionHandle,
+}
+
+impl Session {
+    /// The session with one more sign-in of the same person, under a new handle.
+    fn with(mut self, arrived: &Arrived, now: Timestamp) -> Self {
+        let sign_in = SignIn { session: Some(self.id), ..arrived.sign_in.clone() };
+        let vouched = Vouched { sign_in, id_token: arrived.id_token.clone() };
+        self.former.remove(&arrived.sign_in.upstream);
+        self.sign_ins.insert(arrived.sign_in.upstream.clone(), vouched);
+        self.participants.insert(arrived.service.clone());
+        Self { handle: arrived.handle.digest(), seen: now, ..self }
+    }
+}
+
+/// A new session; `None` if another request of this browser was faster.
+async fn begin(
+    cx: &Journey<'_>,
+    browser: BrowserId,
+    arrived: &Arrived,
+    former: &BTreeSet<UpstreamName>,
+) -> Result<Option<Session>, StoreError> {
+    let now = cx.now();
+    let empty = Session {
+        id: SessionId(Hex(cx.entropy.bytes())),
+        handle: arrived.handle.digest(),
+        person: arrived.person,
         started: now,
         seen: now,
-        sign_ins: BTreeMap::from([(upstream.clone(), sign_in)]),
-        participants: BTreeSet::from([app.clone()]),
+        sign_ins: BTreeMap::new(),
+        participants: BTreeSet::new(),
+        former: former.clone(),
     };
+    let session = empty.with(arrived, now);
+    let share = Share { limit: Limit::Fixed(cx.limits.sessions_per_person), over: Over::DropOldest };
+    let owners = [OwnerRef::from(("person", arrived.person.0.as_slice())).within(share)];
     let expires = session.expires(cx.limits);
-    cx.tables.sessions.insert_new(session.sid.as_bytes(), &session, expires, &[], now).await?;
-    cx.trace.session = Some(handle(&session.sid));
-    let count = cx.tables.sessions.count().await.ok().and_then(|count| u64::try_from(count).ok());
-    cx.trace.step(Step::SessionSignedIn, Facts { count, ..Facts::default() });
-    Ok(session.sid)
+    let inserted =
+        cx.records.sessions.insert_new(browser.as_bytes(), &session, expires, &owners, now).await?;
+    Ok(inserted.then_some(session))
 }
 
-/// Notes that `app` takes part in the session, so that its logout can be told.
-pub(super) async fn joined(cx: &Journey<'_>, sid: &str, app: &AppId) -> Result<(), StoreError> {
-    let now = cx.now();
+/// Notes that `service` takes part in the session `id`, so that its logout can be told; whether that session lives.
+pub(super) async fn join(
+    cx: &Journey<'_>,
+    browser: BrowserId,
+    id: SessionId,
+    service: &AppId,
+) -> Result<bool, StoreError> {
     for _ in 0..TRIES {
-        let Some((mut session, version)) = cx.tables.sessions.read(sid.as_bytes(), now).await? else { break };
-        if !session.participants.insert(app.clone()) {
-            break;
+        let Some((mut session, version)) = cx.records.sessions.read(browser.as_bytes(), cx.now()).await?
+        else {
+            return Ok(false);
+        };
+        if session.id != id {
+            return Ok(false);
         }
-        let expires = session.expires(cx.limits);
-        if cx.tables.sessions.replace_if(sid.as_bytes(), version, &session, expires, &[], now).await? {
-            break;
+        if !session.participants.insert(service.clone()) || change(cx, browser, version, &session).await? {
+            return Ok(true);
         }
     }
-    Ok(())
+    Ok(false)
 }
 
-/// Ends a session, and with it the questions that it still had open.
-pub(super) async fn end(cx: &mut Journey<'_>, sid: &str) -> Result<Option<Session>, StoreError> {
-    let ended = cx.tables.sessions.take(sid.as_bytes(), cx.now()).await?;
-    cx.tables.confirm.forget_owned(("session", sid.as_bytes())).await?;
-    if ended.is_some() {
-        cx.trace.session = Some(handle(sid));
-        let count = cx.tables.sessions.count().await.ok().and_then(|count| u64::try_from(count).ok());
-        cx.trace.step(Step::SessionEnded, Facts { count, ..Facts::default() });
+/// Ends the session `id` of `browser`; `None` if it has ended already, or another one is there.
+pub(super) async fn end(
+    cx: &mut Journey<'_>,
+    browser: BrowserId,
+    id: SessionId,
+) -> Result<Option<Session>, StoreError> {
+    for _ in 0..TRIES {
+        let now = cx.now();
+        let Some((session, version)) = cx.records.sessions.read(browser.as_bytes(), now).await? else {
+            return Ok(None);
+        };
+        if session.id != id {
+            return Ok(None);
+        }
+        // Of this state, and no later one: what was alive a moment ago is over.
+        let over = now.minus(Duration::from_millis(1));
+        let key = browser.as_bytes();
+        if cx.records.sessions.replace_if(key, version, &session, over, now).await?.is_some() {
+            // What is over need not wait for the sweep.
+            cx.records.sessions.forget(key).await?;
+            cx.trace.session = Some(id.shown());
+            let count = cx.records.sessions.count().await.ok().and_then(|count| u64::try_from(count).ok());
+            cx.trace.step(Step::SessionEnded, Facts { count, ..Facts::default() });
+            return Ok(Some(session));
+        }
     }
-    Ok(ended)
+    Ok(None)
+}
+
+async fn change(
+    cx: &Journey<'_>,
+    browser: BrowserId,
+    version: Version,
+    session: &Session,
+) -> Result<bool, StoreError> {
+    let expires = session.expires(cx.limits);
+    let key = browser.as_bytes();
+    Ok(cx.records.sessions.replace_if(key, version, session, expires, cx.now()).await?.is_some())
 }

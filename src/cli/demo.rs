@@ -20,7 +20,12 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let settings = EventConfig { format: LogFormat::Auto, level: Level::Info, levels: Vec::new() };
+        let settings = EventConfig {
+            format: LogFormat::Auto,
+            level: Level::Info,
+            levels: Vec::new(),
+            burst_per_minute: 60,
+        };
         let (events, _flush) = self.log.open(&settings)?;
         in_runtime(async { demo::run(self.port_base, events).await.map_err(|error| Failure::caused(&error)) })
     }

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::{Failure, output};
 use crate::config::{Fault, Faults};
 use crate::import::{Kif, SecretFiles};
+use crate::paths::{BadAppId, app_id};
 use crate::secret::Secret;
 use crate::service::AppId;
 
@@ -37,8 +38,8 @@ pub(super) struct ImportKif {
     app: AppId,
 }
 
-fn app(id: &str) -> Result<AppId, &'static str> {
-    AppId::try_from(id.to_owned())
+fn app(id: &str) -> Result<AppId, BadAppId> {
+    app_id(id)
 }
 
 /// Far more than a configuration of KIF holds.

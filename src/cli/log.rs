@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::Failure;
 use crate::clock::SystemClock;
 use crate::config::{EventConfig, LogFormat};
-use crate::event::{Events, Facts, Step, Trace, kif, reasons};
+use crate::event::{Events, Facts, Form, Layout, SpanFields, Step, Trace, reasons};
 
 /// How many bytes may wait to be read; what comes then is lost, and counted.
 const WAITING: usize = 1024 * 1024;
 /// How long a line waits for others, to be written together with them.
-const GATHER: Duration = Duration::from_millis(1);
+const GATHER: Duration = Duration::from_millis(10);
 /// How long the end of the process waits for somebody to read what is left.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -41,20 +43,23 @@ impl Log {
     /// Opens the log: lines on standard output, for the events that are said to what is returned. What still waits
     /// is written when the second part is dropped.
     pub(super) fn open(&self, settings: &EventConfig) -> Result<(Events, Flush), Failure> {
-        let filter = EnvFilter::builder().parse_lossy(settings.filter());
+        let filter: Targets = settings.filter().parse().map_err(|error| Failure::caused(&error))?;
         let terminal = io::stdout().is_terminal();
-        let queue = Arc::new(Queue::default());
-        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Lines(queue.clone()));
-        let (opened, events) = match self.format.unwrap_or(settings.format) {
-            LogFormat::Auto if terminal => (lines.try_init(), Events::log()),
-            LogFormat::Human => (lines.with_ansi(terminal).try_init(), Events::log()),
-            LogFormat::Auto | LogFormat::Json => {
-                let json = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
-                (json.try_init(), Events::log())
-            }
-            LogFormat::Kif => (lines.event_format(kif::Layout::new(SystemClock)).try_init(), Events::kif()),
+        let form = match self.format.unwrap_or(settings.format) {
+            LogFormat::Auto if terminal => Form::Human,
+            LogFormat::Human => Form::Human,
+            LogFormat::Auto | LogFormat::Json => Form::Json,
+            LogFormat::Kif => Form::Kif,
         };
+        let queue = Arc::new(Queue::default());
+        let lines = tracing_subscriber::fmt::layer()
+            .with_ansi(terminal)
+            .fmt_fields(SpanFields)
+            .event_format(Layout::new(form, SystemClock))
+            .with_writer(ToQueue(queue.clone()));
+        let opened = tracing_subscriber::registry().with(filter).with(lines).try_init();
         opened.map_err(|error| Failure::Runtime(format!("cannot open the log: {error}")))?;
+        let events = Events::log(form);
         let (writer, said) = (queue.clone(), events.clone());
         let started = thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_out(&said));
         started.map_err(|error| Failure::caused(&error))?;
@@ -146,20 +151,20 @@ impl Drop for Flush {
     }
 }
 
-/// Takes each event as one line.
-struct Lines(Arc<Queue>);
+/// Takes each line whole.
+struct ToQueue(Arc<Queue>);
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line<'a>;
+impl<'a> MakeWriter<'a> for ToQueue {
+    type Writer = QueueWriter<'a>;
 
-    fn make_writer(&'a self) -> Line<'a> {
-        Line(&self.0)
+    fn make_writer(&'a self) -> QueueWriter<'a> {
+        QueueWriter(&self.0)
     }
 }
 
-struct Line<'a>(&'a Queue);
+struct QueueWriter<'a>(&'a Queue);
 
-impl Write for Line<'_> {
+impl Write for QueueWriter<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.put(line);
         Ok(line.len())

@@ -18,6 +18,7 @@ mod serve;
 use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -130,7 +131,11 @@ impl fmt::Display for Failure {
 /// Runs `work` on all cores.
 fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Failure::caused(&error))?.block_on(work)
+    let runtime = runtime.map_err(|error| Failure::caused(&error))?;
+    let done = runtime.block_on(work);
+    // What blocks a thread (the resolver, a file) does not hold up the end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done
 }
 
 /// The environment, for the configuration; names and values that are not UTF-8 are none of ours.

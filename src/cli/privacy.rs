@@ -8,9 +8,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Failure, environment, output};
-use crate::broker::{self, inventory};
 use crate::config::{self, Backend, Config, Durable, Purpose};
-use crate::store::Kind;
+use crate::records;
+use crate::store::{Kind, Lifetimes};
 
 /// List every kind of record that a relay with this configuration keeps.
 ///
@@ -70,17 +70,17 @@ log: one line per step, on standard output; how long it is kept is up to whoever
 ";
 
 fn rows(config: &Config) -> Vec<Row> {
-    let limits = broker::Limits {
+    let keys = &config.keys;
+    let lifetimes = Lifetimes {
         login: config.limits.login,
-        logins_per_app: config.limits.logins_per_app,
-        logins_per_address: config.limits.logins_per_address,
-        session_idle: config.session.idle,
-        session_absolute: config.session.absolute,
+        session: config.session.absolute,
+        message: config.apps.iter().map(|app| app.request_max_age).max().unwrap_or_default(),
+        key: keys.rotate.map_or(Duration::MAX, |rotate| {
+            keys.announce.saturating_add(rotate).saturating_add(keys.overlap)
+        }),
     };
-    let oldest = config.apps.iter().map(|app| app.request_max_age).max().unwrap_or(Duration::ZERO);
     let file = |path: &Path| format!("the SQLite file {}", path.display());
     let row = |kind: Kind| {
-        let kept = inventory(kind, &limits, oldest, &config.keys)?;
         let kept_in = match (
             kind.is_durable(config.store.ephemeral_class()),
             config.store.ephemeral,
@@ -93,17 +93,17 @@ fn rows(config: &Config) -> Vec<Row> {
                 "the PostgreSQL database".to_owned()
             }
         };
-        Some(Row {
-            kind: kind.name(),
-            about: kept.about,
-            personal: kept.personal,
-            fields: kept.fields,
-            longest_seconds: kept.longest.as_secs(),
-            ends: kept.ends,
+        Row {
+            kind: kind.name,
+            about: kind.about,
+            personal: kind.personal,
+            fields: (kind.fields)(),
+            longest_seconds: kind.kept(&lifetimes).as_secs(),
+            ends: kind.ends,
             kept_in,
-        })
+        }
     };
-    Kind::ALL.into_iter().filter_map(row).collect()
+    records::ALL.into_iter().map(row).collect()
 }
 
 fn spoken(seconds: u64) -> String {

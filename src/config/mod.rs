@@ -1,4 +1,4 @@
-//! The configuration: the file as written ([`file`]), its faults all at once ([`check`]), and the real types.
+//! The configuration: the file as written ([`file`]), its faults all at once (`check`), and the real types.
 //!
 //! One TOML file whose section names are the names of the modules they set. Any value can be given as
 //! `RELAIS_SECTION__KEY` instead, and secrets only so or by a `*_file`. Every fault is reported in one run.
@@ -236,9 +236,11 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Time for the body to arrive.
     pub body: Duration,
+    /// Time in which a peer takes something of what is written to it.
+    pub write: Duration,
     /// Open connections.
     pub connections: usize,
-    /// Open connections of one address.
+    /// Open connections of one address; requests in flight of one client behind a trusted proxy.
     pub connections_per_address: usize,
     /// Requests being answered.
     pub in_flight: usize,
@@ -254,10 +256,14 @@ pub struct Limits {
     pub logins_per_app: usize,
     /// Logins in flight of one address prefix.
     pub logins_per_address: usize,
+    /// Networks with many subscribers behind few addresses: what comes from there counts at the widest prefix alone.
+    pub large_networks: Vec<IpNet>,
     /// How long a login may take.
     pub login: Duration,
     /// Browser sessions.
     pub sessions: usize,
+    /// Browser sessions of one person; beyond, that person's oldest ends.
+    pub sessions_per_person: usize,
 }
 
 /// The log.
@@ -269,6 +275,8 @@ pub struct EventConfig {
     pub level: Level,
     /// The least level of an area.
     pub levels: Vec<(Area, Level)>,
+    /// How many refusals of one reason and one address are written, a minute; all of them if 0.
+    pub burst_per_minute: u32,
 }
 
 /// The form of a line of the log.
@@ -291,7 +299,7 @@ impl LogFormat {
 }
 
 impl EventConfig {
-    /// The directives of a `tracing_subscriber::EnvFilter`: ours as configured, libraries only if they warn.
+    /// The directives of a `tracing_subscriber` filter: ours as configured, libraries only if they warn.
     pub fn filter(&self) -> String {
         let mut filter = format!("warn,relais={}", word(self.level));
         for (area, level) in &self.levels {

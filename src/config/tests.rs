@@ -338,6 +338,40 @@ fn a_certificate_must_fit_its_key() {
     assert!(text.starts_with("server.listeners[2].tls.key_file: does not fit the certificate ("), "{text}");
 }
 
+/// A8: an endpoint of ours would stand where the application's should.
+#[test]
+fn words_of_our_own_paths_are_no_applications() {
+    let dir = place();
+    for (word, path) in
+        [("claim", "/idp/claim"), ("confirm", "/idp/confirm"), ("return", "/logout/return/{upstream}")]
+    {
+        let text = SAMPLE.replace("[legacy.compta]", &format!("[legacy.{word}]"));
+        assert_eq!(
+            faults(&text, dir.path(), &[]),
+            format!("legacy.{word}: is a word of our own path {path}; name the application otherwise")
+        );
+    }
+    for free in ["idp", "logout", "static", "callback"] {
+        let text = SAMPLE.replace("[legacy.compta]", &format!("[legacy.{free}]"));
+        assert!(read(&text, dir.path(), &[]).is_ok(), "{free}");
+    }
+}
+
+#[test]
+fn an_upstream_does_not_send_browsers_to_a_page_of_ours() {
+    let dir = place();
+    let with = |key: &str, path: &str| {
+        let more = format!("[upstream.fc]\n{key} = \"https://relais.example{path}\"");
+        faults(&SAMPLE.replacen("[upstream.fc]", &more, 1), dir.path(), &[])
+    };
+    for path in ["/", "/idp", "/idp/x", "/static/x", "/upstream/fc/jwks"] {
+        assert!(with("redirect_uri", path).contains("has a path of our own pages"), "{path}");
+    }
+    for path in ["/", "/idp", "/idp/claim", "/idp/x", "/logout/compta", "/upstream/fc/jwks"] {
+        assert!(with("post_logout_redirect_uri", path).contains("is a path of our own pages"), "{path}");
+    }
+}
+
 #[test]
 fn two_upstreams_do_not_share_a_path() {
     let dir = place();

@@ -22,7 +22,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
 /// Who still uses a weak wire: a row for each application that has one, so that a zero can be seen.
 fn weak_wires(app: &App) -> String {
     let rules = app.rules();
-    let mut apps: Vec<_> = rules.legacy_apps().filter_map(|app| Some((app, app.sunset?))).collect();
+    let mut apps: Vec<_> = rules.legacy.apps().filter_map(|app| Some((app, app.sunset?))).collect();
     apps.sort_by_key(|(app, _)| &app.service.id);
     let mut text = String::new();
     let mut family = |name: &str, kind: &str, help: &str, values: &mut dyn Iterator<Item = Option<u64>>| {
@@ -34,7 +34,7 @@ fn weak_wires(app: &App) -> String {
             let _ = writeln!(text, "{name}{{app=\"{id}\",wire=\"{wire}\"}} {value}");
         }
     };
-    let used: Vec<_> = apps.iter().map(|(one, _)| app.means.weak_wires.of(&one.service.id)).collect();
+    let used: Vec<_> = apps.iter().map(|(one, _)| app.means.legacy.weak_wires.of(&one.service.id)).collect();
     family(
         "relais_legacy_weak_wire_messages_total",
         "counter",

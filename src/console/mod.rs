@@ -1,5 +1,6 @@
 //! The management listener: for operators and their machines, never for browsers from outside.
 
+mod body;
 mod guard;
 mod keys;
 mod metrics;
@@ -26,8 +27,9 @@ pub fn router(app: Arc<App>, reloader: Option<Arc<Reloader>>) -> Router {
         .route("/keys", get(keys::list))
         .route("/keys/rotate", post(keys::rotate))
         .route("/keys/retire", post(keys::retire))
-        .with_state(app)
+        .with_state(app.clone())
         .merge(reload)
+        .layer(axum::middleware::from_fn_with_state(app, body::read))
 }
 
 /// Ready: the configuration is loaded, the store takes writes, the process is not draining. An upstream that

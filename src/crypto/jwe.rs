@@ -1,6 +1,6 @@
-//! JSON Web Encryption (RFC 7516), decrypting side: compact form, a closed list of algorithms (RFC 7518):
-//! `RSA-OAEP-256` (section 4.3) or `ECDH-ES` on P-256 (section 4.6), content by `A256GCM` (section 5.3).
-//! A key is for one algorithm, and what is inside must be a JWT (RFC 7519, section 5.2).
+//! JSON Web Encryption (RFC 7516), decrypting side: compact form, the key management of [`super::alg`]
+//! (RFC 7518, sections 4.3 and 4.6), content by `A256GCM` (section 5.3). A key is for one algorithm, and what is
+//! inside must be signed claims (RFC 7519, section 5.2).
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -12,21 +12,24 @@ use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDe
 use aws_lc_rs::signature::RsaKeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::PublicKeyUse;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use super::alg::{ContentEncryption, KeyManagement};
 use super::hash::sha256;
-use super::jwk::Jwk;
+use super::jwk::{Curve, PublicKey, PublishedKey};
 use super::jws::{MAX_KID, json};
+use super::jwt::is_type;
 use super::pem::{self, NotPkcs8};
 use super::seal::{IV, SealKey, TAG};
 use crate::secret::Secret;
 
-/// The longest compact form that is looked at, in bytes: a signed JWT of the greatest length, and what wraps it.
+/// The longest compact form that is looked at, in bytes: signed claims of the greatest length, and what wraps it.
 pub const MAX_LENGTH: usize = 96 * 1024;
 
 /// The only content encryption.
-const ENC: &str = "A256GCM";
+const ENC: ContentEncryption = ContentEncryption::A256Gcm;
 /// Its key's length, in bytes.
 const KEY: usize = 32;
 
@@ -34,7 +37,7 @@ const KEY: usize = 32;
 pub struct DecryptionKey {
     kid: String,
     key: Private,
-    jwk: Jwk,
+    public: PublicKey,
 }
 
 enum Private {
@@ -63,23 +66,22 @@ impl DecryptionKey {
 
     /// The same in DER. Without a `kid`, its thumbprint (RFC 7638) is it.
     pub fn from_pkcs8(kid: Option<String>, der: &[u8]) -> Result<Self, NotADecryptionKey> {
-        let (key, jwk) = Self::read(der)?;
-        Ok(Self { kid: kid.unwrap_or_else(|| jwk.thumbprint()), key, jwk })
+        let (key, public) = Self::read(der)?;
+        Ok(Self { kid: kid.unwrap_or_else(|| public.thumbprint()), key, public })
     }
 
-    fn read(der: &[u8]) -> Result<(Private, Jwk), NotADecryptionKey> {
+    fn read(der: &[u8]) -> Result<(Private, PublicKey), NotADecryptionKey> {
         if let Ok(key) = PrivateDecryptingKey::from_pkcs8(der) {
             let key = OaepPrivateDecryptingKey::new(key).map_err(|_| NotADecryptionKey::Kind)?;
-            if !(2048..=4096).contains(&key.key_size_bits()) {
-                return Err(NotADecryptionKey::Kind);
-            }
             let pair = RsaKeyPair::from_pkcs8(der).map_err(|_| NotADecryptionKey::Kind)?;
-            return Ok((Private::Rsa(key), Jwk::of_rsa(&pair)));
+            let public = PublicKey::of_rsa(&pair).map_err(|_| NotADecryptionKey::Kind)?;
+            return Ok((Private::Rsa(key), public));
         }
         let key = agreement::PrivateKey::from_private_key_der(&ECDH_P256, der);
         let key = key.map_err(|_| NotADecryptionKey::Kind)?;
         let point = key.compute_public_key().map_err(|_| NotADecryptionKey::Kind)?;
-        Ok((Private::Ec(key), Jwk::ec("P-256", point.as_ref())))
+        let public = PublicKey::of_point(Curve::P256, point.as_ref()).map_err(|_| NotADecryptionKey::Kind)?;
+        Ok((Private::Ec(key), public))
     }
 
     /// Its id.
@@ -88,16 +90,16 @@ impl DecryptionKey {
     }
 
     /// The one algorithm that it decrypts.
-    pub fn alg(&self) -> &'static str {
+    pub fn alg(&self) -> KeyManagement {
         match self.key {
-            Private::Rsa(_) => "RSA-OAEP-256",
-            Private::Ec(_) => "ECDH-ES",
+            Private::Rsa(_) => KeyManagement::RsaOaep256,
+            Private::Ec(_) => KeyManagement::EcdhEs,
         }
     }
 
     /// Its public half, for our JWK Set.
-    pub fn published(&self) -> Value {
-        self.jwk.member(&self.kid, "enc", self.alg())
+    pub fn published(&self) -> PublishedKey {
+        self.public.published(&self.kid, PublicKeyUse::Encryption, self.alg().as_str())
     }
 }
 
@@ -105,19 +107,19 @@ impl DecryptionKey {
 #[derive(Debug, thiserror::Error)]
 pub enum JweError {
     /// Not five parts of base64url, or the header is no JSON object with each member once.
-    #[error("not a compact JWE")]
+    #[error("it is no compact JWE")]
     Malformed,
     /// `alg` or `enc` is not on the list.
-    #[error("the encryption algorithm is not allowed")]
+    #[error("its encryption may not be used")]
     Alg(Option<String>),
-    /// `crit` or `zip` is present, or `cty` does not say that a JWT is inside.
-    #[error("the header names an extension, a compression or another content")]
+    /// `crit` or `zip` is present, or `cty` does not say that signed claims are inside.
+    #[error("its header names an extension, a compression or another content")]
     Header,
     /// No key has its `kid` and `alg`.
-    #[error("no decryption key fits its kid and alg")]
+    #[error("none of our decryption keys fits its kid and alg")]
     KeyUnknown {
         /// Its algorithm.
-        alg: String,
+        alg: &'static str,
         /// Its key id.
         kid: Option<String>,
     },
@@ -128,8 +130,8 @@ pub enum JweError {
 
 /// What was inside.
 pub struct Decrypted {
-    /// The JWT.
-    pub jwt: Secret<String>,
+    /// The signed claims, in compact form.
+    pub signed: Secret<String>,
     /// The key that opened it.
     pub kid: String,
     /// `iss` and `aud`, where the header repeats them (RFC 7519, section 5.3).
@@ -170,9 +172,9 @@ pub fn decrypt(keys: &[Arc<DecryptionKey>], compact: &str) -> Result<Decrypted, 
         }
     }
     let (key, plaintext) = opened?;
-    let jwt = String::from_utf8(plaintext).map_err(|_| JweError::Malformed)?;
+    let signed = String::from_utf8(plaintext).map_err(|_| JweError::Malformed)?;
     header.retain(|name, _| name == "iss" || name == "aud");
-    Ok(Decrypted { jwt: Secret::new(jwt), kid: key.kid.clone(), replicated: header })
+    Ok(Decrypted { signed: Secret::new(signed), kid: key.kid.clone(), replicated: header })
 }
 
 fn bytes(part: &str) -> Result<Vec<u8>, JweError> {
@@ -180,16 +182,16 @@ fn bytes(part: &str) -> Result<Vec<u8>, JweError> {
 }
 
 /// The header's `alg`, if everything in it is on the lists.
-fn allowed(header: &Map<String, Value>) -> Result<&str, JweError> {
+fn allowed(header: &Map<String, Value>) -> Result<KeyManagement, JweError> {
     let refused = |name: Option<&str>| JweError::Alg(name.map(|name| name.chars().take(32).collect()));
     let text = |name| header.get(name).and_then(Value::as_str);
     let alg = text("alg");
-    let alg = alg.filter(|alg| ["RSA-OAEP-256", "ECDH-ES"].contains(alg)).ok_or_else(|| refused(alg))?;
-    if text("enc") != Some(ENC) {
+    let alg = alg.and_then(KeyManagement::parse).ok_or_else(|| refused(alg))?;
+    if text("enc") != Some(ENC.as_str()) {
         return Err(refused(text("enc")));
     }
-    let is_jwt = text("cty").is_some_and(|cty| cty.eq_ignore_ascii_case("JWT"));
-    if header.contains_key("crit") || header.contains_key("zip") || !is_jwt {
+    let holds_claims = text("cty").is_some_and(|cty| is_type(cty, "JWT"));
+    if header.contains_key("crit") || header.contains_key("zip") || !holds_claims {
         return Err(JweError::Header);
     }
     Ok(alg)
@@ -199,7 +201,7 @@ fn allowed(header: &Map<String, Value>) -> Result<&str, JweError> {
 fn choose<'k>(
     keys: &'k [Arc<DecryptionKey>],
     header: &Map<String, Value>,
-    alg: &str,
+    alg: KeyManagement,
 ) -> Result<Vec<&'k DecryptionKey>, JweError> {
     let kid = match header.get("kid") {
         None => None,
@@ -209,7 +211,7 @@ fn choose<'k>(
     let fits = |key: &&DecryptionKey| key.alg() == alg && kid.is_none_or(|kid| *kid == key.kid);
     let fit: Vec<_> = keys.iter().map(|key| &**key).filter(fits).collect();
     if fit.is_empty() {
-        return Err(JweError::KeyUnknown { alg: alg.to_owned(), kid: kid.cloned() });
+        return Err(JweError::KeyUnknown { alg: alg.as_str(), kid: kid.cloned() });
     }
     Ok(fit)
 }
@@ -241,18 +243,16 @@ fn agree(
     let theirs = UnparsedPublicKey::new(&ECDH_P256, point);
     // A point off the curve is refused here.
     agreement::agree(private, theirs, JweError::DoesNotOpen, |shared| {
-        Ok(Zeroizing::new(concat_kdf(shared, ENC, 256, &apu, &apv)))
+        Ok(Zeroizing::new(concat_kdf(shared, ENC.as_str(), 256, &apu, &apv)))
     })
 }
 
-/// The uncompressed point of a JWK on P-256 (RFC 7518, section 6.2.1: coordinates of full length).
+/// The uncompressed point of a JWK on P-256.
 fn point(epk: Option<&Value>) -> Option<Vec<u8>> {
-    let text = |name| epk?.get(name)?.as_str();
-    if (text("kty"), text("crv")) != (Some("EC"), Some("P-256")) {
-        return None;
+    match PublicKey::parse(epk?.as_object()?).ok()? {
+        PublicKey::Ec { curve: Curve::P256, x, y } => Some([&[4], &x[..], &y].concat()),
+        _ => None,
     }
-    let coordinate = |name| bytes(text(name)?).ok().filter(|bytes| bytes.len() == 32);
-    Some([vec![4], coordinate("x")?, coordinate("y")?].concat())
 }
 
 /// Concat KDF (NIST SP 800-56A, section 5.8.1) with SHA-256, as RFC 7518, section 4.6.2, has it for direct
@@ -303,7 +303,7 @@ mod tests {
         for (kid, to, alg) in [("r", &rsa, "RSA-OAEP-256"), ("e", &ec, "ECDH-ES")] {
             let jwe = seal(to, &Wrap::new(alg, kid), "a.b.c");
             let opened = decrypt(&keys, &jwe).ok().unwrap();
-            assert_eq!((opened.jwt.expose().as_str(), opened.kid.as_str()), ("a.b.c", kid));
+            assert_eq!((opened.signed.expose().as_str(), opened.kid.as_str()), ("a.b.c", kid));
             let without = seal(to, &Wrap { kid: None, ..Wrap::new(alg, kid) }, "a.b.c");
             assert!(decrypt(&keys, &without).is_ok(), "the only key that fits");
             let other = if alg == "ECDH-ES" { Recipient::ec() } else { Recipient::rsa() };
@@ -345,7 +345,7 @@ mod tests {
         }
         assert!(
             matches!(refused(&ec, Wrap { cty: None, ..on_ec() }), JweError::Header),
-            "a JWT must be inside"
+            "signed claims must be inside"
         );
         for kid in ["other", "r"] {
             let unknown = refused(&ec, Wrap { kid: Some(kid), ..on_ec() });

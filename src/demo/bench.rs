@@ -1,56 +1,79 @@
-//! `relais bench`: what one login costs the relay, in CPU time of a process of its own.
+//! `relais bench`: what the relay costs on this machine, beside the least that a relay can cost.
 //!
-//! The relay runs as a child, as `relais serve` would; the simulated provider (somebody else each time, without a
-//! page) on a thread of its own, and the browsers are here, so that the work of each is counted apart.
+//! The relay runs as a child, as `relais serve` would, and so does its [`floor`]; the simulated provider (somebody else
+//! each time, without a page) has a thread of its own, and the browsers are here: the system counts the work of each
+//! apart. Relay and floor take turns of a second each, so that a machine which others use slows both alike.
 
+mod child;
 mod cpu;
+mod floor;
+mod load;
+mod parties;
 mod provider;
+mod report;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::Serialize;
 use stub_upstream::Stub;
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
 
-use self::cpu::{cpu, rss};
+use self::child::{Child, free_address};
+use self::load::{Count, Doing, Load, Until};
+use self::parties::Party;
 use self::provider::Provider;
-use super::http_client::{HttpClient, Reply};
+pub use self::report::Report;
+use self::report::{Figures, Logins, per, percent_over, ratio};
 use super::{DemoError, Keep};
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock as _, SystemClock, Timestamp};
 use crate::entropy::{Entropy, SystemEntropy};
-use crate::legacy::wires::Keyed;
-use crate::legacy::{Direction, MasterKey, wires};
-use crate::service::AppId;
 
-/// How many browsers sign in at once.
-const BROWSERS: usize = 16;
-/// Warm-up before anything is counted.
-const WARM_UP: Duration = Duration::from_secs(1);
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// Memory of an idle relay, and of a login in flight.
+    Memory,
+    /// A login through an upstream that signs by ES256.
+    Relay,
+    /// A login through an upstream that signs by RS256.
+    RelayRs256,
+    /// A login beside many live sessions, and the memory of these.
+    Growth,
+    /// A message that does not open.
+    GarbageMsg,
+}
 
-/// What was measured.
-#[derive(Debug, Serialize)]
-pub struct Report {
-    /// What was done.
-    pub scenario: &'static str,
-    /// CPU time of the relay per login, user and system, in microseconds.
-    pub cpu_us: f64,
-    /// CPU time of the simulated provider per login, in microseconds; its share of the machine, none of the relay's.
-    pub stub_cpu_us: f64,
-    /// Logins per second that one core would bear.
-    pub per_core_per_s: u64,
-    /// Logins that did not end in an answer.
-    pub errors: u64,
-    /// Logins counted.
-    pub logins: u64,
-    /// The relay's resident memory at the end, in KiB.
-    pub rss_kib: u64,
+impl Scenario {
+    /// All of them, in the order in which they run.
+    pub const ALL: [Self; 5] = [Self::Memory, Self::Relay, Self::RelayRs256, Self::Growth, Self::GarbageMsg];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Relay => "relay",
+            Self::RelayRs256 => "relay-rs256",
+            Self::Growth => "growth",
+            Self::GarbageMsg => "garbage-msg",
+        }
+    }
+}
+
+/// What is measured, and for how long.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The scenarios; they run in the order of [`Scenario::ALL`].
+    pub scenarios: Vec<Scenario>,
+    /// How long each figure is measured.
+    pub seconds: u64,
+    /// How old the relay is before its logins count: in its first minute it also looks for the marks of messages that
+    /// an earlier process may have answered.
+    pub warm_up: Duration,
+    /// How many sessions `growth` makes; `memory` has a fifth as many logins in flight.
+    pub sessions: u64,
 }
 
 /// Why nothing was measured.
@@ -62,215 +85,201 @@ pub enum BenchError {
     /// Keys and directories.
     #[error(transparent)]
     SetUp(#[from] DemoError),
-    /// The relay ended, or never answered.
-    #[error("the relay under test does not answer")]
+    /// The relay or the floor ended, or never answered.
+    #[error("the process under test does not answer")]
     NoRelay,
-    /// `/proc` is not what it should be.
-    #[error("the CPU time cannot be read")]
+    /// The simulated provider did not tell its keys.
+    #[error("the simulated provider does not answer")]
+    NoProvider,
+    /// `/proc` is not what it should be, or a key cannot be used.
+    #[error("the figures cannot be taken")]
     NoFigure,
 }
 
-/// Signs in through legacy applications for `seconds`, and reports what each login cost the relay.
-pub async fn relay(seconds: u64) -> Result<Report, BenchError> {
+/// Measures what `settings` name, and says each figure as soon as it is there.
+pub async fn run(settings: &Settings, say: impl FnMut(&Report)) -> Result<(), BenchError> {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let directory = std::env::temp_dir().join(format!("relais-bench-{}", hex::encode(entropy.bytes::<8>())));
-    let measured = measure(seconds, &directory, &entropy).await;
+    let measured = measure(settings, &directory, &entropy, say).await;
     std::fs::remove_dir_all(&directory)?;
     measured
 }
 
-async fn measure(seconds: u64, directory: &Path, entropy: &Arc<dyn Entropy>) -> Result<Report, BenchError> {
+/// Is the floor, until standard input ends.
+pub fn floor() -> Result<(), BenchError> {
+    floor::run()
+}
+
+async fn measure(
+    settings: &Settings,
+    directory: &Path,
+    entropy: &Arc<dyn Entropy>,
+    mut say: impl FnMut(&Report),
+) -> Result<(), BenchError> {
     let keep = Keep::open(directory)?;
-    let (secret, key) = (keep.secret("upstream.secret")?, keep.secret("bench.key")?);
-    let relay = free_port(&**entropy).await?;
-    let provider = TcpListener::bind("127.0.0.1:0").await?;
-    let stub_address = provider.local_addr()?;
-    let callback = format!("http://{relay}/callback/provider");
-    let stub = Stub::builder(format!("http://{stub_address}"))
-        .client("bench", &secret, &[callback], &[] as &[&str])
+    let secret = keep.secret("upstream.secret")?;
+    let [first, second] = Party::ALL.map(|party| keep.secret(&format!("{}.key", party.app())));
+    let keys = [first?, second?];
+    let (relay, floor) = (free_address(&**entropy).await?, free_address(&**entropy).await?);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let at_provider = listener.local_addr()?;
+    let bases = [relay, floor].map(|address| format!("http://{address}"));
+    let stub = Party::ALL
+        .iter()
+        .fold(Stub::builder(format!("http://{at_provider}")), |stub, party| {
+            stub.register(party.registration(&secret, &bases))
+        })
         .auto_login(Some("load"))
         .build()
         .map_err(DemoError::from)?;
-    let provider = Provider::start(provider, stub)?;
-    let config = directory.join("relais.toml");
-    std::fs::write(&config, configuration(relay, stub_address))?;
-    let mut child = start(&config)?;
-    let pid = child.id().ok_or(BenchError::NoRelay)?;
-    let relay_stat = PathBuf::from(format!("/proc/{pid}/stat"));
-    let app = AppId::parse("bench").ok_or(BenchError::NoRelay)?;
-    let key = MasterKey::from_hex(&key).map_err(io::Error::other)?;
-    let wire = wires::WIRES.first().ok_or(BenchError::NoRelay)?;
-    let keyed: Arc<dyn Keyed> = wire.keyed(&key, &app, None).ok_or(BenchError::NoRelay)?.into();
-    let load = Load { relay, stub: stub_address, keyed, entropy: entropy.clone(), counts: Arc::default() };
-    let report = async {
-        wait_for(relay, &mut child).await?;
-        load.run(WARM_UP).await;
-        load.counts.take();
-        let before = (cpu(&relay_stat)?, cpu(provider.stat())?);
-        load.run(Duration::from_secs(seconds)).await;
-        let spent = cpu(&relay_stat)?.saturating_sub(before.0);
-        let stub_spent = cpu(provider.stat())?.saturating_sub(before.1);
-        let (logins, errors) = load.counts.take();
-        Ok(report(logins, errors, spent, stub_spent, rss(pid)?))
+    let provider = Provider::start(listener, stub)?;
+    let load = Load::new(at_provider, &keys, entropy.clone()).ok_or(BenchError::NoFigure)?;
+    let wanted = |scenario: &Scenario| settings.scenarios.contains(scenario);
+    if wanted(&Scenario::Memory) {
+        let relay = Child::relay(directory, relay, at_provider).await?;
+        say(&memory(settings.sessions, &load, &relay).await?);
+        relay.end().await?;
+    }
+    let mut others = Scenario::ALL.into_iter().filter(|of| *of != Scenario::Memory && wanted(of)).peekable();
+    if others.peek().is_none() {
+        return Ok(());
+    }
+    let floor = floor::Settings { listen: floor, provider: at_provider, secret, keys };
+    let bench = Bench {
+        settings,
+        load,
+        provider,
+        relay: Relay::start(directory, relay, at_provider).await?,
+        floor: Child::floor(&floor).await?,
     };
-    let report = report.await;
-    child.kill().await?;
-    report
+    for scenario in others {
+        let figures = match scenario {
+            Scenario::Memory => continue,
+            Scenario::Relay => Figures::Logins(bench.logins(Party::Es256).await?),
+            Scenario::RelayRs256 => Figures::Logins(bench.logins(Party::Rs256).await?),
+            Scenario::Growth => bench.growth().await?,
+            Scenario::GarbageMsg => bench.garbage().await?,
+        };
+        say(&Report { scenario: scenario.name(), figures });
+    }
+    bench.relay.child.end().await?;
+    bench.floor.end().await
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "figures for people"
-)]
-fn report(logins: u64, errors: u64, spent: Duration, stub_spent: Duration, rss_kib: u64) -> Report {
-    let per_login = |spent: Duration| spent.as_micros() as f64 / logins.max(1) as f64;
-    let tenths = |figure: f64| (figure * 10.0).round() / 10.0;
-    let cpu_us = per_login(spent);
-    let per_core_per_s = if cpu_us > 0.0 { (1_000_000.0 / cpu_us) as u64 } else { 0 };
-    Report {
-        scenario: "relay",
-        cpu_us: tenths(cpu_us),
-        stub_cpu_us: tenths(per_login(stub_spent)),
-        per_core_per_s,
-        errors,
-        logins,
-        rss_kib,
+/// What an idle relay holds, and what each login in flight adds.
+async fn memory(sessions: u64, load: &Load, relay: &Child) -> Result<Report, BenchError> {
+    let idle = relay.rss()?;
+    let [settling, in_flight] = [50, 5].map(|part| Until::times((sessions / part).max(1)));
+    let settled = load.run(relay.address, Doing::SignIn(Party::Es256), settling).await;
+    let before = relay.rss()?;
+    let begun = load.run(relay.address, Doing::Begin(Party::Es256), in_flight).await;
+    let grown = relay.rss()?.saturating_sub(before);
+    let figures = Figures::Memory {
+        idle_kib: idle,
+        login_in_flight_bytes: grown * 1024 / begun.done.max(1),
+        logins_in_flight: begun.done,
+        errors: settled.errors + begun.errors,
+    };
+    Ok(Report { scenario: Scenario::Memory.name(), figures })
+}
+
+struct Relay {
+    child: Child,
+    started: Timestamp,
+}
+
+impl Relay {
+    async fn start(directory: &Path, at: SocketAddr, provider: SocketAddr) -> Result<Self, BenchError> {
+        let child = Child::relay(directory, at, provider).await?;
+        Ok(Self { child, started: SystemClock.now() })
     }
 }
 
-fn start(config: &Path) -> io::Result<Child> {
-    Command::new(std::env::current_exe()?)
-        .args(["serve", "--config"])
-        .arg(config)
-        .stdin(Stdio::null())
-        // The log is written as in earnest, and goes nowhere.
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
+struct Bench<'a> {
+    settings: &'a Settings,
+    load: Load,
+    provider: Provider,
+    relay: Relay,
+    floor: Child,
 }
 
-/// An address that nothing listens on, below the ports that the system gives to outgoing connections.
-async fn free_port(entropy: &dyn Entropy) -> io::Result<SocketAddr> {
-    let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
-    for _ in 0..50 {
-        let port = 22_000 + u16::from_be_bytes(entropy.bytes()) % 10_000;
-        match TcpListener::bind(("127.0.0.1", port)).await {
-            Ok(free) => return free.local_addr(),
-            Err(error) => refused = error,
+impl Bench<'_> {
+    /// Signs in at relay and floor by turns.
+    async fn logins(&self, party: Party) -> Result<Logins, BenchError> {
+        let doing = Doing::SignIn(party);
+        let second = || Until::after(Duration::from_secs(1));
+        for child in [&self.floor, &self.relay.child] {
+            self.load.run(child.address, doing, second()).await;
         }
+        let old = self.relay.started.plus(self.settings.warm_up);
+        tokio::time::sleep(old.since(SystemClock.now())).await;
+        let (mut floor, mut relay) = (Spent::default(), Spent::default());
+        for _ in 0..self.settings.seconds {
+            self.turn(&self.floor, doing, second(), &mut floor).await?;
+            self.turn(&self.relay.child, doing, second(), &mut relay).await?;
+        }
+        let (cpu_us, floor_us) = (per(relay.cpu, relay.count.done), per(floor.cpu, floor.count.done));
+        Ok(Logins {
+            cpu_us,
+            floor_us,
+            times_floor: ratio(cpu_us, floor_us),
+            stub_cpu_us: per(relay.stub, relay.count.done),
+            counted: relay.count.done,
+            errors: relay.count.errors + floor.count.errors,
+            rss_kib: self.relay.child.rss()?,
+        })
     }
-    Err(refused)
-}
 
-async fn wait_for(relay: SocketAddr, child: &mut Child) -> Result<(), BenchError> {
-    for _ in 0..200 {
-        if child.try_wait()?.is_some() {
-            return Err(BenchError::NoRelay);
-        }
-        if let Ok(mut client) = HttpClient::connect(relay).await
-            && client.get("/", &[]).await.is_ok_and(|reply| reply.status == 200)
-        {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    async fn turn(
+        &self,
+        child: &Child,
+        doing: Doing,
+        until: Until,
+        spent: &mut Spent,
+    ) -> Result<(), BenchError> {
+        let (before, stub_before) = (child.cpu()?, self.provider.cpu()?);
+        let count = self.load.run(child.address, doing, until).await;
+        spent.cpu += child.cpu()?.saturating_sub(before);
+        spent.stub += self.provider.cpu()?.saturating_sub(stub_before);
+        spent.count.done += count.done;
+        spent.count.errors += count.errors;
+        Ok(())
     }
-    Err(BenchError::NoRelay)
+
+    /// The same login before and after many others, each time against the floor of that time.
+    async fn growth(&self) -> Result<Figures, BenchError> {
+        let empty = self.logins(Party::Es256).await?;
+        let before = self.relay.child.rss()?;
+        let times = Until::times(self.settings.sessions);
+        let filled = self.load.run(self.relay.child.address, Doing::SignIn(Party::Es256), times).await;
+        let grown = self.relay.child.rss()?.saturating_sub(before);
+        let full = self.logins(Party::Es256).await?;
+        Ok(Figures::Growth {
+            sessions: filled.done,
+            session_bytes: grown * 1024 / filled.done.max(1),
+            growth_percent: percent_over(full.times_floor, empty.times_floor),
+            empty,
+            full,
+            errors: filled.errors,
+        })
+    }
+
+    async fn garbage(&self) -> Result<Figures, BenchError> {
+        let second = || Until::after(Duration::from_secs(1));
+        self.load.run(self.relay.child.address, Doing::Garbage, second()).await;
+        let mut spent = Spent::default();
+        for _ in 0..self.settings.seconds {
+            self.turn(&self.relay.child, Doing::Garbage, second(), &mut spent).await?;
+        }
+        let Count { done, errors } = spent.count;
+        Ok(Figures::Garbage { cpu_us: per(spent.cpu, done), requests: done, errors })
+    }
 }
 
+/// What turns cost.
 #[derive(Default)]
-struct Counts {
-    logins: AtomicU64,
-    errors: AtomicU64,
-}
-
-impl Counts {
-    fn take(&self) -> (u64, u64) {
-        (self.logins.swap(0, Ordering::SeqCst), self.errors.swap(0, Ordering::SeqCst))
-    }
-}
-
-#[derive(Clone)]
-struct Load {
-    relay: SocketAddr,
-    stub: SocketAddr,
-    keyed: Arc<dyn Keyed>,
-    entropy: Arc<dyn Entropy>,
-    counts: Arc<Counts>,
-}
-
-impl Load {
-    async fn run(&self, time: Duration) {
-        let browsers: Vec<_> = (0..BROWSERS)
-            .map(|_| {
-                let load = self.clone();
-                tokio::spawn(async move { tokio::time::timeout(time, load.browse()).await })
-            })
-            .collect();
-        for browser in browsers {
-            let _ = browser.await;
-        }
-    }
-
-    /// One browser after another on the same connections: each without a cookie at first.
-    async fn browse(&self) {
-        loop {
-            let Ok(mut relay) = HttpClient::connect(self.relay).await else { return };
-            let Ok(mut stub) = HttpClient::connect(self.stub).await else { return };
-            while let Ok(answered) = self.sign_in(&mut relay, &mut stub).await {
-                let count = if answered { &self.counts.logins } else { &self.counts.errors };
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-            self.counts.errors.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    async fn sign_in(&self, relay: &mut HttpClient, stub: &mut HttpClient) -> io::Result<bool> {
-        let callback = format!(
-            "http://127.0.0.1:9/retour?state={}&nonce={}",
-            hex::encode(self.entropy.bytes::<16>()),
-            hex::encode(self.entropy.bytes::<16>()),
-        );
-        let msg = self.keyed.seal(Direction::Request, SystemClock.now(), &*self.entropy, callback.as_bytes());
-        let begun = relay.get(&format!("/idp/bench?msg={msg}"), &[]).await?;
-        let authorized = stub.get(&target(&begun), &[]).await?;
-        let answered = relay.get(&target(&authorized), &begun.cookies).await?;
-        Ok(answered.status == 303 && answered.location.is_some_and(|to| to.contains("?info=")))
-    }
-}
-
-/// Path and query of where an answer redirects to.
-fn target(reply: &Reply) -> String {
-    let location = reply.location.as_deref().unwrap_or_default();
-    let path = location.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
-    format!("/{}", path.map(|(_, path)| path).unwrap_or_default())
-}
-
-fn configuration(relay: SocketAddr, stub: SocketAddr) -> String {
-    format!(
-        r#"
-[server]
-public_url = "http://{relay}"
-listeners = [{{ address = "{relay}", kind = "public" }}]
-[limit]
-logins_per_address = 10000
-sessions = 1000000
-[event]
-format = "json"
-[upstream.provider]
-profile = "franceconnect_v2"
-issuer = "http://{stub}/api/v2"
-client_id = "bench"
-client_secret_file = "upstream.secret"
-[legacy.bench]
-name = "Bench"
-home_url = "http://127.0.0.1:9/"
-callbacks = ["http://127.0.0.1:9/retour"]
-key_file = "bench.key"
-upstream = "provider"
-scopes = ["openid", "profile", "birth", "email"]
-claims = ["given_name", "family_name", "birthdate", "gender", "birthplace", "birthcountry", "email"]
-"#
-    )
+struct Spent {
+    cpu: Duration,
+    stub: Duration,
+    count: Count,
 }

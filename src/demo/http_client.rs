@@ -30,10 +30,12 @@ impl HttpClient {
     }
 
     /// One GET; `target` is path and query.
-    pub(super) async fn get(&mut self, target: &str, cookies: &[String]) -> io::Result<Reply> {
-        let cookies =
-            if cookies.is_empty() { String::new() } else { format!("Cookie: {}\r\n", cookies.join("; ")) };
-        let head = format!("GET {target} HTTP/1.1\r\nHost: {}\r\n{cookies}\r\n", self.host);
+    pub(super) async fn get(&mut self, target: &str, fields: &[(&str, String)]) -> io::Result<Reply> {
+        let mut head = format!("GET {target} HTTP/1.1\r\nHost: {}\r\n", self.host);
+        for (name, value) in fields {
+            head.extend([name, ": ", value, "\r\n"]);
+        }
+        head.push_str("\r\n");
         self.stream.write_all(head.as_bytes()).await?;
         let mut reply = Reply::default();
         let mut length = 0;

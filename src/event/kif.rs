@@ -5,15 +5,14 @@
 //! bracket of its own; five sentences that readers compare whole have none. Events that KIF did not have are lines
 //! of the same layout under loggers of our own, so that nothing is lost and nothing is counted twice.
 
-mod layout;
+mod sentences;
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
-use super::reasons::{legacy, upstream};
+use super::reasons::legacy;
 use super::{Area, Event, Level, Reason, Step};
 
-pub use layout::Layout;
-pub(super) use layout::Log;
+pub use sentences::{Sentence, sentence, sentences};
 
 /// KIF's loggers.
 const SESSION: &str = "net.fenyo.franceconnect.SessionListener";
@@ -21,36 +20,42 @@ const CONTROLLER: &str = "net.fenyo.franceconnect.WebController";
 const LOGOUT: &str = "net.fenyo.franceconnect.LogoutHandler";
 const FAILURE: &str = "net.fenyo.franceconnect.AuthenticationFailureHandler";
 
-/// One line, all but its date.
+/// One entry of the log, all but its date.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Line {
+pub(super) struct Entry {
     /// How much it matters.
     pub level: Level,
-    /// Whose line it is: a logger of KIF for a sentence of KIF, else `relais.<area>`.
+    /// Who says it: a logger of KIF for a sentence of KIF, else `relais.<area>`.
     pub logger: &'static str,
     /// From `log fc:` on.
     pub text: String,
 }
 
-/// The lines of an event, in the order in which KIF wrote them.
-pub fn lines(event: &Event) -> Vec<Line> {
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} - {}", self.logger, self.text)
+    }
+}
+
+/// The entries of an event, in the order in which KIF wrote them.
+pub(super) fn entries(event: &Event) -> Vec<Entry> {
     let (auth, req) = (auth(event), req(event));
-    let line = |said: Said| {
+    let entry = |said: Said| {
         let level = if said.is_outcome { event.level } else { Level::Info };
-        Line {
+        Entry {
             level,
             logger: said.logger,
             text: format!("log fc: msg [{}]; auth: {auth}; req: {req}", said.msg),
         }
     };
-    said(event).into_iter().map(line).collect()
+    said(event).into_iter().map(entry).collect()
 }
 
-/// What one line says.
+/// What one entry says.
 struct Said {
     logger: &'static str,
     msg: String,
-    /// Whether the event's level is this line's; those on the way to an outcome are for information.
+    /// Whether the event's level is this entry's; those on the way to an outcome are for information.
     is_outcome: bool,
 }
 
@@ -150,27 +155,18 @@ fn redirection(event: &Event) -> String {
 
 /// `exception` where KIF had one, else the error page and why.
 fn refused(reason: Option<Reason>) -> String {
-    let why = match reason {
-        Some(reason) if !reason.row().kif.is_empty() => reason.row().kif.to_owned(),
-        Some(reason) => format!("renvoi vers la page d'erreur d'authentification ({})", reason.slug()),
-        None => "renvoi vers la page d'erreur d'authentification".to_owned(),
-    };
-    format!("accès à /idp: {why}")
+    let page = "renvoi vers la page d'erreur d'authentification";
+    match reason.map(|reason| (reason, sentence(reason))) {
+        Some((_, Some(Sentence::Request(text)))) => format!("accès à /idp: {text}"),
+        Some((reason, _)) => format!("accès à /idp: {page} ({})", reason.slug()),
+        None => format!("accès à /idp: {page}"),
+    }
 }
 
 fn failed(reason: Option<Reason>) -> String {
-    let text = match reason {
-        Some(reason) if reason == upstream::SUB_DIFFERS => format!(
-            "org.springframework.security.core.userdetails.UsernameNotFoundException: {}",
-            reason.row().kif
-        ),
-        Some(reason) if reason.row().kif.is_empty() || reason.row().code.starts_with('L') => {
-            reason.slug().to_owned()
-        }
-        Some(reason) => format!(
-            "org.springframework.security.authentication.AuthenticationServiceException: {}",
-            reason.row().kif
-        ),
+    let text = match reason.map(|reason| (reason, sentence(reason))) {
+        Some((_, Some(Sentence::Exception { class, text }))) => format!("{class}: {text}"),
+        Some((reason, _)) => reason.slug().to_owned(),
         None => "null".to_owned(),
     };
     format!("authentication failure exception: [{text}]")
@@ -223,7 +219,7 @@ fn req(event: &Event) -> String {
         "session id [{}]; req: remote addr [{}]; req: remote port [{}]; req: request [{}]",
         or_null(event.session),
         peer.address,
-        peer.port,
+        if peer.port == 0 { "unknown".to_owned() } else { peer.port.to_string() },
         or_null(event.login),
     )
 }
@@ -305,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_line_whole() {
-        let told = lines(&event(Step::LogoutClosed, None, Facts::default()));
+        let told = entries(&event(Step::LogoutClosed, None, Facts::default()));
         assert_eq!(told.len(), 1);
         assert_eq!((told[0].logger, told[0].level), (LOGOUT, Level::Info));
         assert_eq!(
@@ -316,10 +312,17 @@ mod tests {
     }
 
     #[test]
+    fn a_port_that_nobody_told_is_unknown() {
+        let peer = Some(Peer { port: 0, ..Peer::default() });
+        let told = entries(&Event { peer, ..event(Step::HomeShown, None, Facts::default()) });
+        assert!(told[0].text.contains("req: remote port [unknown]; "), "{}", told[0].text);
+    }
+
+    #[test]
     fn a_count_has_its_plural_and_both_parentheses() {
         for (count, said) in [(0, "(0 session)"), (1, "(1 session)"), (2, "(2 sessions)")] {
             let facts = Facts { count: Some(count), ..Facts::default() };
-            let told = lines(&event(Step::SessionSignedIn, None, facts));
+            let told = entries(&event(Step::SessionSignedIn, None, facts));
             assert!(told[0].text.starts_with(&format!("log fc: msg [création de session null {said}]; ")));
         }
     }
@@ -328,7 +331,7 @@ mod tests {
     fn what_others_write_breaks_no_line_and_no_part() {
         let cause = Some("a]; auth: \"x\"\r\nINFO : forged\u{1b}[31m".to_owned());
         let facts = Facts { cause, ..Facts::default() };
-        let told = lines(&event(Step::LoginFailed, Some(reasons::upstream::NOT_JSON), facts));
+        let told = entries(&event(Step::LoginFailed, Some(reasons::upstream::NOT_JSON), facts));
         let text = &told[0].text;
         assert!(!text.contains(['\n', '\r', '\u{1b}']), "{text}");
         assert!(
@@ -340,8 +343,8 @@ mod tests {
     #[test]
     fn a_callback_that_was_refused_is_not_written() {
         let facts = Facts { sealed: Some(crate::event::Sealed::new("00", [0; 32])), ..Facts::default() };
-        let told = lines(&event(Step::LegacyRequestRefused, Some(legacy::CALLBACK_OUTSIDE), facts));
-        let levels: Vec<_> = told.iter().map(|line| line.level).collect();
+        let told = entries(&event(Step::LegacyRequestRefused, Some(legacy::CALLBACK_OUTSIDE), facts));
+        let levels: Vec<_> = told.iter().map(|entry| entry.level).collect();
         assert_eq!(levels, [Level::Info, Level::Info, Level::Info, Level::Warn]);
         assert!(told[2].text.contains("requête déchiffrée [elided]]; "));
         assert!(told[3].text.contains("(url de callback invalide) [L009 legacy.callback_outside]]; "));

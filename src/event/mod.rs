@@ -5,20 +5,27 @@
 //! token, code, `state`, `nonce` or claim value. Where something failed, the [`Reason`] says exactly why and
 //! the support code is the one that the person was shown.
 
+mod fields;
 mod handle;
 pub mod kif;
+mod layout;
 pub mod reasons;
-mod render;
+mod sampling;
+mod trace;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::clock::Clock;
 use crate::login::LoginId;
 use crate::message::SupportCode;
 use crate::peer::Peer;
 use crate::service::{AppId, UpstreamName};
 
 pub use handle::{Sealed, SessionHandle};
+pub use layout::{Form, Layout, SpanFields};
 pub use reasons::Reason;
+use sampling::Sampling;
+pub use trace::Trace;
 
 /// How much an event matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +116,7 @@ steps! {
     LogoutReturned = Broker, "broker.logout.returned", "The browser came back from the upstream's logout.";
     HomeShown = Server, "server.home.shown", "The relay's own page was shown.";
     RequestRefused = Server, "server.request.refused", "A request was refused before it meant anything.";
+    RequestNoted = Server, "server.request.noted", "Something about a request deserves the operator's eye; it was served.";
     ServerStarted = Server, "server.started", "The process started to serve.";
     ServerReloaded = Server, "server.reloaded", "The configuration was read anew and is in force; or, with a reason, the old one stays.";
     ServerStopping = Server, "server.stopping", "The process stops.";
@@ -117,6 +125,7 @@ steps! {
     KeyRetired = Server, "server.key.retired", "An operator ended a key.";
     StoreFailed = Server, "server.store.failed", "The store failed.";
     Panicked = Server, "server.panicked", "A request hit a defect of ours; it got the page of an internal error, and nobody else noticed.";
+    EventsLeftOut = Server, "server.events.left_out", "After a burst from one address, so many events (`count`) of one reason were left out; `names` has their name.";
     LogLost = Server, "server.log.lost", "Nobody read the log for a while, and so many lines were lost.";
 }
 
@@ -141,7 +150,7 @@ pub struct Facts {
     pub acr_asked: Option<String>,
     /// Level reached.
     pub acr: Option<String>,
-    /// Names of claims or parameters, never values.
+    /// Names of claims, parameters or events, never values.
     pub names: Option<String>,
     /// The wire of a legacy application.
     pub wire: Option<&'static str>,
@@ -182,33 +191,71 @@ pub struct Event {
 
 /// Where an `App` says its events. Clones share the sink.
 #[derive(Clone)]
-pub struct Events(Arc<dyn Sink>);
+pub struct Events {
+    sink: Arc<dyn Sink>,
+    sampling: Option<Arc<Sampling>>,
+}
 
 /// Receives events.
 pub trait Sink: Send + Sync {
     /// Takes one event.
     fn accept(&self, event: &Event);
+
+    /// Whether anything becomes of an event of this area and level.
+    fn hears(&self, _area: Area, _level: Level) -> bool {
+        true
+    }
 }
 
 impl Events {
     /// Says events to `sink`.
     pub fn to(sink: impl Sink + 'static) -> Self {
-        Self(Arc::new(sink))
+        Self { sink: Arc::new(sink), sampling: None }
     }
 
-    /// Says events as lines of the log, through `tracing`.
-    pub fn log() -> Self {
-        Self::to(render::Log)
+    /// Says events as lines of the log, through `tracing`; a [`Layout`] of the same form writes them.
+    pub fn log(form: Form) -> Self {
+        Self::to(layout::Log(form))
     }
 
-    /// Says events as lines of KIF's log, through `tracing`; [`kif::Layout`] writes them.
-    pub fn kif() -> Self {
-        Self::to(kif::Log)
+    /// The same sink, which gets at most `burst` events a minute of one reason and one address, where whoever likes can
+    /// cause them; of the others it gets the number. All of them where `burst` is 0.
+    #[must_use]
+    pub fn sampled(self, clock: Arc<dyn Clock>, burst: u32) -> Self {
+        let sampling = (burst > 0).then(|| Arc::new(Sampling::new(clock, burst)));
+        Self { sampling, ..self }
     }
 
     /// Says one event.
     pub fn say(&self, event: &Event) {
-        self.0.accept(event);
+        if let Some(sampling) = &self.sampling {
+            let (is_said, left_out) = sampling.count(event);
+            self.say_each(&left_out);
+            if !is_said {
+                return;
+            }
+        }
+        self.sink.accept(event);
+    }
+
+    /// Says what was left out, where its minute has ended; to be called from time to time.
+    pub fn say_left_out(&self) {
+        self.say_each(&self.sampling.as_ref().map(|sampling| sampling.ended()).unwrap_or_default());
+    }
+
+    /// Says what was left out; to be called at the end.
+    pub fn say_all_left_out(&self) {
+        self.say_each(&self.sampling.as_ref().map(|sampling| sampling.end()).unwrap_or_default());
+    }
+
+    fn say_each(&self, events: &[Event]) {
+        for event in events {
+            self.sink.accept(event);
+        }
+    }
+
+    fn hears(&self, area: Area, level: Level) -> bool {
+        self.sink.hears(area, level)
     }
 }
 
@@ -230,55 +277,7 @@ impl Recorder {
 
 impl Sink for Recorder {
     fn accept(&self, event: &Event) {
-        render::Log.accept(event);
+        layout::Log(Form::Human).accept(event);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
-    }
-}
-
-/// The thread of one request through the modules: who it is about, and where to say it.
-#[derive(Clone)]
-pub struct Trace {
-    events: Events,
-    /// Who called.
-    pub peer: Option<Peer>,
-    /// The login, once there is one.
-    pub login: Option<LoginId>,
-    /// The browser session, once it is known.
-    pub session: Option<SessionHandle>,
-    /// The application, once it is known.
-    pub app: Option<AppId>,
-    /// The upstream registration, once it is known.
-    pub upstream: Option<UpstreamName>,
-}
-
-impl Trace {
-    /// A thread for a request of `peer`.
-    pub fn new(events: Events, peer: Option<Peer>) -> Self {
-        Self { events, peer, login: None, session: None, app: None, upstream: None }
-    }
-
-    /// Says that `step` was reached in the normal course.
-    pub fn step(&self, step: Step, facts: Facts) {
-        self.say(step, Level::Info, None, None, facts);
-    }
-
-    /// Says that `step` was reached because of `reason`, at the reason's own level.
-    pub fn because(&self, step: Step, reason: Reason, code: Option<SupportCode>, facts: Facts) {
-        self.say(step, reason.level(), Some(reason), code, facts);
-    }
-
-    fn say(&self, step: Step, level: Level, reason: Option<Reason>, code: Option<SupportCode>, facts: Facts) {
-        self.events.say(&Event {
-            step,
-            level,
-            login: self.login,
-            session: self.session,
-            app: self.app.clone(),
-            upstream: self.upstream.clone(),
-            reason,
-            code,
-            peer: self.peer.clone(),
-            facts,
-        });
     }
 }

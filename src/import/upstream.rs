@@ -80,7 +80,7 @@ impl Kif {
         for change in [
             "ask for FranceConnect v2; where it gives another client id or secret, put them below and in the file",
             "signature of tokens: ES256 (recommended) or RS256; v1 signed with the client secret (HS256)",
-            "userinfo: a signed JWT; v1 gave plain JSON",
+            "userinfo: signed; v1 gave plain JSON",
             "scopes: those of [legacy.…] below; `address` and `phone` no longer exist",
             "redirect URI and logout URI: the two below, exactly",
             "level: eidas1 is the only one; whoever needs more registers with FranceConnect+",

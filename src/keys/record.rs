@@ -7,13 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::clock::Timestamp;
+use crate::crypto::alg::{Alg, HS256, KeyManagement};
 use crate::crypto::fresh::{self, CannotMake};
 use crate::crypto::jwe::DecryptionKey;
-use crate::crypto::jws::Alg;
 use crate::crypto::jws::sign::SigningKey;
 use crate::entropy::Entropy;
 use crate::secret::Secret;
 use crate::service::UpstreamName;
+use crate::store::{Ceiling, Class, Kind, Record, Spec, fields_of};
 
 /// What a key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,31 +42,30 @@ impl KeyUse {
     }
 }
 
-/// The algorithm that a key is for (RFC 7518).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The algorithms for which keys are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyAlg {
-    /// ECDSA on P-256 with SHA-256.
-    #[serde(rename = "ES256")]
+    /// To sign.
     Es256,
-    /// Agreement on P-256.
-    #[serde(rename = "ECDH-ES")]
+    /// To decrypt, by agreement.
     EcdhEs,
-    /// RSAES OAEP with SHA-256.
-    #[serde(rename = "RSA-OAEP-256")]
+    /// To decrypt, by RSA.
     RsaOaep256,
-    /// HMAC with SHA-256.
-    #[serde(rename = "HS256")]
+    /// To authenticate our own nonces.
     Hs256,
 }
 
 impl KeyAlg {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Es256, Self::EcdhEs, Self::RsaOaep256, Self::Hs256];
+
     /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Es256 => "ES256",
-            Self::EcdhEs => "ECDH-ES",
-            Self::RsaOaep256 => "RSA-OAEP-256",
-            Self::Hs256 => "HS256",
+            Self::Es256 => Alg::Es256.as_str(),
+            Self::EcdhEs => KeyManagement::EcdhEs.as_str(),
+            Self::RsaOaep256 => KeyManagement::RsaOaep256.as_str(),
+            Self::Hs256 => HS256,
         }
     }
 
@@ -87,6 +87,20 @@ impl KeyAlg {
             Self::Hs256 => entropy.handle(),
         };
         Ok((private, kid))
+    }
+}
+
+impl Serialize for KeyAlg {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyAlg {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let known = Self::ALL.into_iter().find(|alg| alg.as_str() == name);
+        known.ok_or_else(|| serde::de::Error::custom("an algorithm for which no keys are made"))
     }
 }
 
@@ -134,6 +148,21 @@ pub struct KeyRecord {
     pub active_from: Timestamp,
     /// When an operator ended it.
     pub retired: Option<Timestamp>,
+}
+
+impl Record for KeyRecord {
+    const KIND: Kind = Kind::new(&Spec {
+        name: "key",
+        class: Class::Lasting,
+        is_mark: false,
+        // A few for each upstream.
+        ceiling: Ceiling::Fixed(10_000),
+        about: "a key of the relay's own",
+        personal: "",
+        fields: fields_of::<Self>,
+        longest: |lifetimes| lifetimes.key,
+        ends: "by relais keys retire",
+    });
 }
 
 impl KeyRecord {

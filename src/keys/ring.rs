@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::plan::{Change, Policy, State, active_until, plan, state};
 use super::record::{KeyAlg, KeyRecord, KeyUse, Line, Private, Wanted};
 use crate::clock::Timestamp;
+use crate::crypto::alg::Alg;
 use crate::crypto::fresh::CannotMake;
 use crate::crypto::jwe::DecryptionKey;
-use crate::crypto::jws::Alg;
+use crate::crypto::jwk::PublishedKey;
 use crate::crypto::jws::sign::SigningKey;
 use crate::entropy::Entropy;
 use crate::event::{Events, Facts, Step, Trace, reasons};
@@ -193,7 +193,7 @@ impl Keyring {
 
     /// The public halves for `upstream`'s copy of our key set, the one in use first: of a key that signs as long as
     /// a signature of it may be looked at, of one that decrypts only while it shall be used.
-    pub fn published(&self, usage: KeyUse, upstream: &UpstreamName, now: Timestamp) -> Vec<Value> {
+    pub fn published(&self, usage: KeyUse, upstream: &UpstreamName, now: Timestamp) -> Vec<PublishedKey> {
         let ring = self.ring.load();
         let mut keys: Vec<_> = self
             .of(&ring, usage, upstream, now)
@@ -301,7 +301,7 @@ impl Keyring {
     ) -> Result<KeyRecord, KeyringError> {
         let handle = KeyRecord::handle(&wanted.line, generation);
         let record = KeyRecord::make(wanted, generation, active_from, now, &*self.entropy)?;
-        if self.table.insert_new(&handle, &record, NEVER, &[RING], now).await? {
+        if self.table.insert_new(&handle, &record, NEVER, &[RING.into()], now).await? {
             self.say(Step::KeyMade, &record);
             return Ok(record);
         }
@@ -311,7 +311,7 @@ impl Keyring {
 
     pub(super) async fn replace(&self, key: &KeyRecord, now: Timestamp) -> Result<(), KeyringError> {
         let handle = KeyRecord::handle(&key.line, key.generation);
-        self.table.put(&handle, key, NEVER, &[RING], now).await?;
+        self.table.put(&handle, key, NEVER, &[RING.into()], now).await?;
         Ok(())
     }
 

@@ -6,13 +6,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::wires::Dialect;
-use super::{App, Delivery, Direction, RelayClaim};
+use super::{App, Delivery, Direction, LegacyRequest, RelayClaim};
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
 use crate::identity::Identity;
 use crate::message::SupportCode;
 use crate::outcome::RefusalCode;
-use crate::request::LegacyRequest;
 
 /// How long an answer is good, in seconds.
 const LIFETIME: u64 = 300;
@@ -277,7 +276,7 @@ mod tests {
     use crate::entropy::SystemEntropy;
     use crate::identity::{Acr, Retention, Subject};
     use crate::legacy::{AppKey, MasterKey, wires};
-    use crate::service::{AppId, Demand, Service, Sso};
+    use crate::service::{AppId, Service, Sso};
 
     fn app(claims: &[&str]) -> App {
         let (id, wire) = (AppId::parse("a").unwrap(), wires::WIRES[0]);
@@ -285,6 +284,7 @@ mod tests {
             keys: vec![AppKey::new(&MasterKey::new(sha256(&[b"k"])), wire, &id, None, None).unwrap()],
             service: Service {
                 id,
+                enabled: true,
                 name: String::new(),
                 upstreams: Vec::new(),
                 scopes: Vec::new(),
@@ -292,9 +292,9 @@ mod tests {
                 acr: None,
                 sso: Sso::Confirm,
                 home_url: url::Url::parse("https://a.example/").unwrap(),
+                origins: Vec::new(),
                 max_age: None,
             },
-            enabled: true,
             wire,
             callbacks: Vec::new(),
             delivery: Delivery::Query,
@@ -315,12 +315,11 @@ mod tests {
             state: "own state".to_owned(),
             nonce: "own nonce".to_owned(),
             key: app.keys[0].fingerprint,
-            mark: [0; 32],
+            mark: crate::login::Hex([0; 32]),
             iv_mark: None,
             timeless: false,
             sealed_at: Timestamp::from_seconds(1000),
             fresh_until: Timestamp::from_seconds(1900),
-            demand: Demand::default(),
         };
         let claims = json!({"state": "x", "nonce": "x", "iss": "x", "aud": "x", "acr": "x", "jti": "x", "sub": "x",
             "info": "kept: it is only a claim", "given_name": "A", "secret": "no"});

@@ -164,6 +164,18 @@ pub(super) fn admit(rules: &[CallbackRule], dialect: Dialect, plaintext: &[u8]) 
     }
 }
 
+/// Whether a rule still admits what one admitted before: the configuration may have changed since.
+pub(super) fn admits(rules: &[CallbackRule], return_to: &str) -> bool {
+    let Some((scheme, authority, path, query)) = components(return_to) else { return false };
+    let keys =
+        query.into_iter().flat_map(|query| query.split('&')).filter_map(|piece| piece.split('=').next());
+    let keys: Vec<_> = keys.filter(|key| !matches!(*key, "state" | "nonce")).collect();
+    rules.iter().any(|rule| {
+        let known = |key: &&str| rule.query_keys.iter().any(|allowed| allowed == *key);
+        rule.scheme == scheme && rule.authority == authority && rule.path == path && keys.iter().all(known)
+    })
+}
+
 /// Scheme, normalised authority, path and query of a URL that reads in one way only.
 fn components(text: &str) -> Option<(&str, String, &str, Option<&str>)> {
     if text.contains(['\\', '#']) {

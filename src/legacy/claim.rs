@@ -3,9 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{App, AppKey};
+use super::{App, AppKey, KeyFingerprint};
 use crate::clock::Timestamp;
-use crate::request::KeyFingerprint;
 use crate::secret::Secret;
 use crate::service::AppId;
 
@@ -38,12 +37,12 @@ impl Credentials {
                 found = Some(key);
             }
         }
-        found.filter(|_| app.enabled)
+        found.filter(|_| app.service.enabled)
     }
 }
 
 /// Where the answer behind `reference` is kept. The application and the key are part of the handle: whoever
 /// is neither does not find it, and cannot use it up.
 pub fn reference_handle(app: &AppId, key: KeyFingerprint, reference: &str) -> Vec<u8> {
-    [app.as_str().as_bytes(), &[0], &key.0, reference.as_bytes()].concat()
+    [app.as_str().as_bytes(), &[0], &key.0.0, reference.as_bytes()].concat()
 }

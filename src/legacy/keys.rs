@@ -1,8 +1,9 @@
 //! The keys of a legacy application: one random K in a file, everything else derived from it, so that one
 //! direction, one wire or one application never endangers another.
 
+use super::KeyFingerprint;
 use crate::crypto::hash::{hmac_sha256, hmac_sha512, sha256};
-use crate::request::KeyFingerprint;
+use crate::login::Hex;
 use crate::secret::Secret;
 use crate::service::AppId;
 
@@ -84,7 +85,7 @@ impl MasterKey {
     /// Finds the key again among an application's keys; useless for anything else.
     pub fn fingerprint(&self) -> KeyFingerprint {
         let digest = sha256(&[b"relais-1 fingerprint", self.0.expose()]);
-        KeyFingerprint(digest.first_chunk().copied().unwrap_or_default())
+        KeyFingerprint(Hex(digest.first_chunk().copied().unwrap_or_default()))
     }
 
     /// HMAC-SHA-256(K, "relais-1 WIRE DIR APP"): the key of one wire, direction and application.

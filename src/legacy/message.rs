@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{App, AppKey, Direction, Refused, callback, claims};
+use super::{App, AppKey, Direction, LegacyRequest, MessageMark, Refused, callback, claims};
 use crate::clock::Timestamp;
 use crate::crypto::hash::sha256;
 use crate::event::{Facts, Sealed, reasons::legacy as because};
-use crate::legacy::wires::{Dialect, Opened};
-use crate::request::LegacyRequest;
+use crate::legacy::wires::{self, Dialect};
+use crate::login::Hex;
 use crate::service::Demand;
 
 /// The longest `msg`, in characters.
@@ -17,6 +17,14 @@ pub const AHEAD: Duration = Duration::from_mins(1);
 /// For how long a message without a time is remembered, in seconds: a day.
 pub const TIMELESS: u64 = 86_400;
 
+/// A message that opened: what it asks of the relay, and what beyond the application's configuration.
+pub struct Opened {
+    /// Where the answer goes, and how it is sealed.
+    pub request: LegacyRequest,
+    /// What is demanded.
+    pub demand: Demand,
+}
+
 /// Opens the `msg` of a query string for `app`, sent to the relay `issuer`. `floor` is the instant before which
 /// sealed messages are refused, because the marks that would tell a replay are lost.
 pub fn open(
@@ -25,8 +33,8 @@ pub fn open(
     query: &str,
     floor: Option<Timestamp>,
     now: Timestamp,
-) -> Result<LegacyRequest, Refused> {
-    if !app.enabled {
+) -> Result<Opened, Refused> {
+    if !app.service.enabled {
         return Err(because::DISABLED_APP.into());
     }
     let text = msg(query)?;
@@ -53,7 +61,7 @@ pub fn open(
             Asked { return_to, state, nonce, demand, sealed_at: frame.iat, fresh_until, mark }
         }
     };
-    Ok(LegacyRequest {
+    let request = LegacyRequest {
         app: app.service.id.clone(),
         return_to: asked.return_to,
         state: asked.state,
@@ -64,8 +72,8 @@ pub fn open(
         timeless: dialect == Dialect::Kif,
         sealed_at: asked.sealed_at,
         fresh_until: asked.fresh_until,
-        demand: asked.demand,
-    })
+    };
+    Ok(Opened { request, demand: asked.demand })
 }
 
 /// What a request says, in whatever dialect.
@@ -76,12 +84,12 @@ struct Asked {
     demand: Demand,
     sealed_at: Timestamp,
     fresh_until: Timestamp,
-    mark: [u8; 32],
+    mark: MessageMark,
 }
 
 /// Tells a message of `app` from all others.
-fn mark(app: &App, id: &[u8]) -> [u8; 32] {
-    sha256(&[app.service.id.as_str().as_bytes(), &[0], id])
+fn mark(app: &App, id: &[u8]) -> MessageMark {
+    Hex(sha256(&[app.service.id.as_str().as_bytes(), &[0], id]))
 }
 
 /// A sealed logout that opened: whom it is for, and how to tell a replay.
@@ -89,7 +97,7 @@ pub struct Logout {
     /// The `sub` that shall be signed out.
     pub sub: String,
     /// Identifies the message.
-    pub mark: [u8; 32],
+    pub mark: MessageMark,
     /// The last instant at which it is fresh.
     pub fresh_until: Timestamp,
 }
@@ -152,7 +160,7 @@ pub(super) fn open_under_any<'a>(
     direction: Direction,
     text: &str,
     now: Timestamp,
-) -> Result<(&'a AppKey, Opened), Refused> {
+) -> Result<(&'a AppKey, wires::Opened), Refused> {
     let mut reason = because::DOES_NOT_OPEN;
     for key in app.keys_at(now) {
         match key.keyed.open(direction, text) {

@@ -2,7 +2,7 @@
 //!
 //! `GET /idp/{app}?msg=…` is [`open`]ed into a request for the broker; its outcome is [`answer`]ed or
 //! [`refuse`]d in the same wire; with `reference` delivery the application's server fetches the answer by a
-//! [`claim`]. All of it is pure: time and chance are arguments, so that one recorded exchange can be replayed.
+//! `claim`. All of it is pure: time and chance are arguments, so that one recorded exchange can be replayed.
 
 mod answer;
 pub mod callback;
@@ -11,6 +11,7 @@ mod claims;
 pub mod compare;
 mod keys;
 mod message;
+mod request;
 mod usage;
 pub mod wires;
 
@@ -18,14 +19,14 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::event::{Facts, Reason};
-use crate::request::KeyFingerprint;
 use crate::service::Service;
 
 pub use answer::{Answer, Return, Unanswerable, answer, refuse};
 pub use callback::CallbackRule;
 pub use claim::{Credentials, reference_handle};
 pub use keys::{BadKey, Direction, MasterKey};
-pub use message::{AHEAD, TIMELESS, open, open_logout, sealed};
+pub use message::{AHEAD, Logout, Opened, TIMELESS, open, open_logout, sealed};
+pub use request::{KeyFingerprint, LegacyRequest, MessageMark};
 pub use usage::{Usage, Used};
 
 use wires::{FIXED_IV, Keyed, Wire};
@@ -34,8 +35,6 @@ use wires::{FIXED_IV, Keyed, Wire};
 pub struct App {
     /// What it may ask and receive.
     pub service: Service,
-    /// Whether it is served at all.
-    pub enabled: bool,
     /// Its wire; never guessed, never negotiated.
     pub wire: &'static dyn Wire,
     /// Its keys, the current one first.
@@ -136,8 +135,13 @@ impl AppKey {
 
 impl App {
     /// Whether its wire is weak and its date is past.
-    pub fn has_set(&self, now: Timestamp) -> bool {
+    pub fn is_past_sunset(&self, now: Timestamp) -> bool {
         self.sunset.is_some_and(|sunset| now >= sunset)
+    }
+
+    /// Whether an answer may go to `return_to`, which one of its rules admitted when the message was opened.
+    pub fn admits(&self, return_to: &str) -> bool {
+        callback::admits(&self.callbacks, return_to)
     }
 
     /// The keys that open requests at `now`.

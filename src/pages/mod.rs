@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use crate::clock::Timestamp;
+use crate::identity::Identity;
 use crate::message::Lang;
 
 pub use assets::asset;
@@ -131,6 +132,17 @@ pub fn display_name(claims: &Map<String, Value>) -> String {
     let name = format!("{} {family}", text("given_name"));
     let name = if name.trim().is_empty() { first(["name", "email", "email"]) } else { name.trim() };
     name.chars().take(120).collect()
+}
+
+/// What tells a person apart from others: their name, or, where it has no character that can be seen, their provider and
+/// the beginning of their `sub`.
+pub fn person(identity: &Identity, upstream_name: &str) -> String {
+    let name = display_name(&identity.claims);
+    if name.chars().any(char::is_alphanumeric) {
+        return name;
+    }
+    let sub: String = identity.subject.as_str().chars().take(8).collect();
+    format!("{upstream_name} · {sub}…")
 }
 
 /// The address of the relay's own first page.

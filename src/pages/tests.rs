@@ -107,12 +107,6 @@ fn every_message_has_its_page_in_both_languages() {
 }
 
 #[test]
-fn a_limit_reads_like_any_refused_request() {
-    let page = |message| error(&error_view(message, None), Lang::Fr).into_string();
-    assert_eq!(page(PublicMessage::TooMany), page(PublicMessage::LegacyRequest));
-}
-
-#[test]
 fn names_are_text() {
     for lang in LANGS {
         for (what, page) in every_page(HOSTILE, lang) {

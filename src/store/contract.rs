@@ -1,18 +1,62 @@
 //! The contract that every backend keeps, as one test: `tests/store` runs it on each.
 
+mod shares;
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::{Key, Kind, Owner, Record, Spend, Store, StoreError, Version};
+use super::{Ceiling, Class, Entry, Key, Kind, Owner, Record, Spec, Spend, Store, StoreError, Version};
 use crate::clock::Timestamp;
 use crate::crypto::hash::sha256;
 
 /// The ceiling of every kind that the store under test must have been given.
 pub const CEILING: usize = 64;
+
+/// What the contract keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Probe(pub String);
+
+impl Record for Probe {
+    const KIND: Kind = PROBE;
+}
+
+impl From<&str> for Probe {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// The kind of [`Probe`].
+pub const PROBE: Kind = Kind::new(&spec("probe"));
+/// Another kind.
+pub const OTHER: Kind = Kind::new(&spec("other_probe"));
+/// A kind that no store was opened with.
+const STRANGE: Kind = Kind::new(&spec("strange"));
+
+/// The kinds that the store under test must have been opened for, each with this ceiling.
+pub fn kinds(ceiling: usize) -> [(Kind, usize); 2] {
+    [(PROBE, ceiling), (OTHER, ceiling)]
+}
+
+const fn spec(name: &'static str) -> Spec {
+    Spec {
+        name,
+        class: Class::Browser,
+        is_mark: false,
+        ceiling: Ceiling::Fixed(CEILING),
+        about: "something of a test",
+        personal: "",
+        fields: || &[],
+        longest: |_| Duration::MAX,
+        ends: "",
+    }
+}
 
 /// What a check returns: the store's own failure; what is wrong panics.
 pub type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
@@ -20,7 +64,7 @@ pub type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 const RACERS: usize = 32;
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-/// Runs the whole contract on an empty store whose kinds all have the ceiling [`CEILING`], with `rounds`
+/// Runs the whole contract on an empty store that was opened for [`kinds`] of [`CEILING`], with `rounds`
 /// rounds of each race; leaves it empty. Wants a runtime with several threads.
 ///
 /// # Panics
@@ -33,12 +77,14 @@ pub async fn check(store: Arc<dyn Store>, rounds: usize) -> Outcome {
     spending(s).await?;
     taking(s).await?;
     owners(s).await?;
-    kinds(s).await?;
+    apart(s).await?;
     ceilings(s).await?;
+    shares::check(s).await?;
     sweeping(s).await?;
     races(&store, rounds).await?;
+    shares::racing_shares(&store, rounds).await?;
     s.ready().await?;
-    for kind in Kind::ALL {
+    for kind in [PROBE, OTHER] {
         assert_eq!(s.count(kind).await?, 0, "{kind:?} is left empty");
     }
     Ok(())
@@ -56,10 +102,10 @@ async fn insertion(s: &dyn Store) -> Outcome {
     s.forget(P, k).await?;
     s.forget(P, k).await?;
     assert_eq!(s.read(P, k, NOW).await?, None);
-    let empty = Record { value: Vec::new(), ..record("", NOW, &[]) };
+    let empty = Entry { value: Vec::new(), ..record("", NOW, &[]) };
     s.put(P, k, empty.clone(), NOW).await?;
     assert_eq!(s.take(P, k, NOW).await?, Some(empty), "an empty value is a value");
-    let long = Record { value: vec![7; 300_000], ..record("", Timestamp::from_millis(u64::MAX), &[]) };
+    let long = Entry { value: vec![7; 300_000], ..record("", Timestamp::from_millis(u64::MAX), &[]) };
     s.put(P, k, long.clone(), NOW).await?;
     assert_eq!(s.take(P, k, later(u64::from(u32::MAX))).await?.map(|r| r.value), Some(long.value));
     Ok(())
@@ -192,19 +238,20 @@ async fn owners(s: &dyn Store) -> Outcome {
     Ok(())
 }
 
-async fn kinds(s: &dyn Store) -> Outcome {
-    let (k, o) = (key("kinds", 0), owner(0));
-    for kind in Kind::ALL {
-        assert!(s.insert_new(kind, k, record(kind.name(), NOW, &[o]), NOW).await?);
+/// What happens to one kind never touches another, and a kind that the store does not know fails.
+async fn apart(s: &dyn Store) -> Outcome {
+    let (k, o) = (key("apart", 0), owner(0));
+    for kind in [PROBE, OTHER] {
+        assert!(s.insert_new(kind, k, record(kind.name, NOW, &[o]), NOW).await?);
     }
-    assert_eq!(s.forget_owned(Kind::Session, o).await?, 1);
-    s.forget(Kind::Answer, k).await?;
-    for kind in Kind::ALL {
-        let kept = usize::from(kind != Kind::Session && kind != Kind::Answer);
-        assert_eq!(s.count_owned(kind, o, NOW).await?, kept);
-        let taken = s.take(kind, k, NOW).await?;
-        assert_eq!(taken, (kept == 1).then(|| record(kind.name(), NOW, &[o])));
-    }
+    s.forget(OTHER, k).await?;
+    assert_eq!(s.read(P, k, NOW).await?, Some(record(P.name, NOW, &[o])));
+    assert!(s.insert_new(OTHER, k, record(OTHER.name, NOW, &[o]), NOW).await?);
+    assert_eq!(s.forget_owned(OTHER, o).await?, 1);
+    assert_eq!(s.count_owned(P, o, NOW).await?, 1);
+    assert_eq!(s.take(P, k, NOW).await?, Some(record(P.name, NOW, &[o])));
+    let strange = s.put(STRANGE, k, record("v", NOW, &[]), NOW).await;
+    assert!(matches!(strange, Err(StoreError::Backend(_))), "{strange:?}");
     Ok(())
 }
 
@@ -217,21 +264,30 @@ async fn ceilings(s: &dyn Store) -> Outcome {
     }
     s.spend(P, key("ceilings", 1), NOW).await?;
     let more = key("ceilings", CEILING);
-    assert!(matches!(s.put(P, more, r(20), later(10)).await, Err(StoreError::Full)));
-    assert!(matches!(s.insert_new(P, more, r(20), later(10)).await, Err(StoreError::Full)));
+    assert!(matches!(
+        s.put(P, more, r(20), later(10)).await,
+        Err(StoreError::Full { kind: "probe", owner: None })
+    ));
+    assert!(matches!(
+        s.insert_new(P, more, r(20), later(10)).await,
+        Err(StoreError::Full { kind: "probe", owner: None })
+    ));
     assert!(!s.insert_new(P, key("ceilings", 2), r(20), NOW).await?, "a known key needs no room");
     s.put(P, key("ceilings", 2), r(30), NOW).await?;
-    s.put(Kind::Answer, more, r(20), NOW).await?;
+    s.put(OTHER, more, r(20), NOW).await?;
     assert_eq!(s.count(P).await?, CEILING);
     assert_eq!(s.count_owned(P, owner(0), NOW).await?, CEILING - 1);
 
     assert!(s.insert_new(P, more, r(20), later(11)).await?, "the one that expired at 10 ms makes room");
-    assert!(matches!(s.put(P, key("ceilings", CEILING + 1), r(20), later(11)).await, Err(StoreError::Full)));
+    assert!(matches!(
+        s.put(P, key("ceilings", CEILING + 1), r(20), later(11)).await,
+        Err(StoreError::Full { kind: "probe", owner: None })
+    ));
     s.take(P, more, NOW).await?;
     s.put(P, key("ceilings", CEILING + 1), r(20), NOW).await?;
     assert_eq!(s.count(P).await?, CEILING);
     assert_eq!(s.sweep(P, FAR).await?, CEILING);
-    assert_eq!(s.sweep(Kind::Answer, FAR).await?, 1, "each kind by itself");
+    assert_eq!(s.sweep(OTHER, FAR).await?, 1, "each kind by itself");
     Ok(())
 }
 
@@ -321,7 +377,7 @@ where
     Ok(won)
 }
 
-const P: Kind = Kind::Probe;
+const P: Kind = PROBE;
 const FAR: Timestamp = Timestamp::from_seconds(9_000_000_000);
 
 fn later(millis: u64) -> Timestamp {
@@ -337,8 +393,8 @@ fn owner(n: u8) -> Owner {
 }
 
 /// A record whose version follows from its value, so that two of one value are equal.
-fn record(value: &str, expires: Timestamp, owners: &[Owner]) -> Record {
+fn record(value: &str, expires: Timestamp, owners: &[Owner]) -> Entry {
     let [a, b, c, d, ..] = sha256(&[value.as_bytes()]);
     let version = Version([a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d]);
-    Record { value: value.as_bytes().to_vec(), version, expires, owners: owners.to_vec() }
+    Entry { value: value.as_bytes().to_vec(), version, expires, owners: owners.to_vec() }
 }

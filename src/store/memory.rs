@@ -1,18 +1,17 @@
-//! The store in memory: records in moka, what orders and counts them beside it.
+//! The store in memory: for each kind, its records and what orders and counts them, under one lock.
 //!
-//! moka is given neither a capacity nor a time to live: it would evict the living to make room, and it would
-//! expire by a clock of its own, which goes on while ours is put back. So a kind counts its records and
-//! refuses, and what has expired by our clock goes when it is met, when room is needed and by
-//! [`Store::sweep`]. Changes of one kind take turns under its lock, which keeps records and index in step;
-//! a read takes no lock.
+//! Expiry is by our clock alone: what has expired goes when it is met, when room is needed and by
+//! [`Store::sweep`]. Sessions are counted in hundreds of thousands, so what stands beside a record is small: most
+//! owners have one or two records, for which a sorted queue takes a tenth of a tree's first node.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, HashMap, VecDeque, hash_map};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use moka::sync::Cache;
 
-use super::{Key, Kind, Owner, PerKind, Record, Spend, Store, StoreError, Version};
+use super::kind::ByKind;
+
+use super::{Claim, Entry, Insert, Key, Kind, Owner, Spend, Store, StoreError, Version};
 use crate::clock::Timestamp;
 
 /// Records that are cleared while the lock of their kind is held once.
@@ -20,42 +19,47 @@ const CHUNK: usize = 128;
 
 /// In memory: what ends with the process.
 pub struct Memory {
-    shelves: PerKind<Shelf>,
+    kinds: ByKind<Mutex<Records>>,
 }
 
 impl Memory {
-    /// An empty store that holds at most `ceilings(kind)` records of each kind, spent ones included.
-    pub fn new(ceilings: impl Fn(Kind) -> usize) -> Self {
-        Self { shelves: PerKind::new(|kind| Shelf::new(ceilings(kind))) }
+    /// An empty store for these kinds, each with its ceiling, spent records included.
+    pub fn new(ceilings: impl IntoIterator<Item = (Kind, usize)>) -> Self {
+        let records = |(kind, ceiling)| (kind, Mutex::new(Records::new(kind, ceiling)));
+        Self { kinds: ceilings.into_iter().map(records).collect() }
+    }
+
+    /// The records of one kind, for this caller alone.
+    fn lock(&self, kind: Kind) -> Result<MutexGuard<'_, Records>, StoreError> {
+        // No code that holds the lock panics; if it ever did, to go on is better than to stop every login.
+        Ok(self.kinds.get(kind)?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 #[async_trait]
 impl Store for Memory {
-    async fn insert_new(
+    async fn insert(
         &self,
         kind: Kind,
         key: Key,
-        record: Record,
+        entry: Entry,
+        insert: Insert<'_>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut desk = self.shelves.of(kind).desk();
-        if desk.alive(key, now).is_some() {
+        let mut records = self.lock(kind)?;
+        if records.alive(key, now).is_none() {
+            records.make_room(insert.claims, now)?;
+        } else if !insert.replaces {
             return Ok(false);
         }
-        desk.insert(key, record, now)?;
+        records.put(key, entry);
         Ok(true)
     }
 
-    async fn put(&self, kind: Kind, key: Key, record: Record, now: Timestamp) -> Result<(), StoreError> {
-        self.shelves.of(kind).desk().insert(key, record, now)
-    }
-
-    async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        let held = self.shelves.of(kind).records.get(&key);
-        Ok(held
-            .filter(|held| !held.spent && now <= held.record.expires)
-            .map(|held| Record::clone(&held.record)))
+    async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+        let records = self.lock(kind)?;
+        let held = records.by_key.get(&key).filter(|held| !held.spent && now <= held.entry.expires);
+        Ok(held.map(|held| held.entry.clone()))
     }
 
     async fn replace_if(
@@ -63,80 +67,78 @@ impl Store for Memory {
         kind: Kind,
         key: Key,
         version: Version,
-        record: Record,
+        mut entry: Entry,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut desk = self.shelves.of(kind).desk();
-        match desk.alive(key, now) {
-            Some(old) if !old.spent && old.record.version == version => {
-                let new = Held { record: Arc::new(record), ..old.clone() };
-                desk.exchange(key, Some(&old), new);
-                Ok(true)
+        let mut records = self.lock(kind)?;
+        let unchanged = |held: &Held| !held.spent && held.entry.version == version;
+        if !records.alive(key, now).is_some_and(unchanged) {
+            return Ok(false);
+        }
+        if let Some(old) = records.remove(key) {
+            if entry.owners.is_empty() {
+                entry.owners = old.entry.owners;
             }
-            _ => Ok(false),
+            records.hold(key, Held { entry, spent: false, age: old.age });
         }
+        Ok(true)
     }
 
-    async fn spend(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Spend<Record>, StoreError> {
-        let mut desk = self.shelves.of(kind).desk();
-        let Some(held) = desk.alive(key, now) else { return Ok(Spend::Absent) };
-        let record = Record::clone(&held.record);
+    async fn spend(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Spend<Entry>, StoreError> {
+        let mut records = self.lock(kind)?;
+        let Some(held) = records.alive(key, now) else { return Ok(Spend::Absent) };
+        let entry = held.entry.clone();
         if held.spent {
-            return Ok(Spend::Spent(record));
+            return Ok(Spend::Spent(entry));
         }
-        desk.exchange(key, Some(&held), Held { spent: true, ..held.clone() });
-        Ok(Spend::Fresh(record))
+        if let Some(held) = records.remove(key) {
+            records.hold(key, Held { spent: true, ..*held });
+        }
+        Ok(Spend::Fresh(entry))
     }
 
-    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        let mut desk = self.shelves.of(kind).desk();
-        if desk.alive(key, now).is_none_or(|held| held.spent) {
+    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+        let mut records = self.lock(kind)?;
+        if records.alive(key, now).is_none_or(|held| held.spent) {
             return Ok(None);
         }
-        Ok(desk.remove(key).map(|held| Arc::unwrap_or_clone(held.record)))
+        Ok(records.remove(key).map(|held| held.entry))
     }
 
     async fn forget(&self, kind: Kind, key: Key) -> Result<(), StoreError> {
-        self.shelves.of(kind).desk().remove(key);
+        self.lock(kind)?.remove(key);
         Ok(())
     }
 
-    async fn owned(
-        &self,
-        kind: Kind,
-        owner: Owner,
-        now: Timestamp,
-    ) -> Result<Vec<(Key, Record)>, StoreError> {
-        let mut found = self.shelves.of(kind).desk().owned(owner, now);
-        found.sort_unstable_by_key(|(_, held)| held.age);
-        Ok(found.into_iter().map(|(key, held)| (key, Record::clone(&held.record))).collect())
+    async fn owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<Vec<(Key, Entry)>, StoreError> {
+        let records = self.lock(kind)?;
+        let living = records.owned(owner, now).into_iter();
+        Ok(living.filter_map(|key| Some((key, records.by_key.get(&key)?.entry.clone()))).collect())
     }
 
     async fn count_owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<usize, StoreError> {
-        Ok(self.shelves.of(kind).desk().count_owned(owner, now))
+        Ok(self.lock(kind)?.count_owned(owner, now))
     }
 
     async fn forget_owned(&self, kind: Kind, owner: Owner) -> Result<usize, StoreError> {
-        Ok(self.shelves.of(kind).desk().forget_owned(owner))
+        Ok(self.lock(kind)?.forget_owned(owner))
     }
 
     async fn count(&self, kind: Kind) -> Result<usize, StoreError> {
-        Ok(self.shelves.of(kind).desk().index.by_expiry.len())
+        Ok(self.lock(kind)?.by_key.len())
     }
 
     async fn sweep(&self, kind: Kind, now: Timestamp) -> Result<usize, StoreError> {
-        let shelf = self.shelves.of(kind);
         let mut swept = 0;
         loop {
-            let cleared = shelf.desk().clear(now);
+            let cleared = self.lock(kind)?.clear(now);
             swept += cleared;
             if cleared < CHUNK {
                 break;
             }
             tokio::task::yield_now().await;
         }
-        // moka frees what was removed when it is used again; a kind that fell silent is not.
-        shelf.records.run_pending_tasks();
+        self.lock(kind)?.shrink();
         Ok(swept)
     }
 
@@ -145,30 +147,9 @@ impl Store for Memory {
     }
 }
 
-/// The records of one kind.
-struct Shelf {
-    ceiling: usize,
-    records: Cache<Key, Held>,
-    index: Mutex<Index>,
-}
-
-impl Shelf {
-    fn new(ceiling: usize) -> Self {
-        Self { ceiling, records: Cache::builder().build(), index: Mutex::default() }
-    }
-
-    /// The right to change this kind.
-    fn desk(&self) -> Desk<'_> {
-        // No code that holds the lock panics; if it ever did, to go on is better than to stop every login.
-        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        Desk { shelf: self, index }
-    }
-}
-
-/// A record and what this backend knows of it; cheap to clone.
-#[derive(Clone)]
+/// A record and what this backend knows of it.
 struct Held {
-    record: Arc<Record>,
+    entry: Entry,
     spent: bool,
     /// Smaller is older.
     age: u64,
@@ -180,100 +161,120 @@ type Place = (Timestamp, u64);
 
 impl Held {
     fn place(&self) -> Place {
-        (self.record.expires, self.age)
+        (self.entry.expires, self.age)
     }
 }
 
-/// What orders and counts the records of one kind; an entry goes with its record.
-#[derive(Default)]
-struct Index {
+/// The records of one kind, and what orders and counts them: it goes with them.
+struct Records {
+    kind: Kind,
+    ceiling: usize,
     next_age: u64,
+    by_key: HashMap<Key, Box<Held>>,
     by_expiry: BTreeMap<Place, Key>,
     owners: HashMap<Owner, Belongings>,
 }
 
-/// The records of one owner, so that the expired stand in front.
+/// The places of one owner's records, in order, so that the expired stand in front.
 #[derive(Default)]
 struct Belongings {
-    unspent: BTreeMap<Place, Key>,
-    spent: BTreeMap<Place, Key>,
+    unspent: VecDeque<Place>,
+    spent: VecDeque<Place>,
 }
 
 impl Belongings {
-    fn side(&mut self, spent: bool) -> &mut BTreeMap<Place, Key> {
+    fn side(&mut self, spent: bool) -> &mut VecDeque<Place> {
         if spent { &mut self.spent } else { &mut self.unspent }
     }
-}
 
-impl Index {
-    fn link(&mut self, key: Key, held: &Held) {
-        self.by_expiry.insert(held.place(), key);
-        for owner in &held.record.owners {
-            self.owners.entry(*owner).or_default().side(held.spent).insert(held.place(), key);
+    fn link(&mut self, held: &Held) {
+        let places = self.side(held.spent);
+        // An owner that is named twice has the record once.
+        if let Err(at) = places.binary_search(&held.place()) {
+            if places.is_empty() {
+                places.reserve_exact(1);
+            }
+            places.insert(at, held.place());
         }
     }
 
     fn unlink(&mut self, held: &Held) {
-        self.by_expiry.remove(&held.place());
-        for owner in &held.record.owners {
-            if let Some(belongings) = self.owners.get_mut(owner) {
-                belongings.side(held.spent).remove(&held.place());
-                if belongings.unspent.is_empty() && belongings.spent.is_empty() {
-                    self.owners.remove(owner);
-                }
-            }
+        let places = self.side(held.spent);
+        if let Ok(at) = places.binary_search(&held.place()) {
+            places.remove(at);
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.unspent.is_empty() && self.spent.is_empty()
     }
 }
 
-/// One kind, while its lock is held.
-struct Desk<'a> {
-    shelf: &'a Shelf,
-    index: MutexGuard<'a, Index>,
-}
+impl Records {
+    fn new(kind: Kind, ceiling: usize) -> Self {
+        let (by_key, by_expiry, owners) = Default::default();
+        Self { kind, ceiling, next_age: 0, by_key, by_expiry, owners }
+    }
 
-impl Desk<'_> {
     /// The record if it is alive, spent or not; an expired one goes.
-    fn alive(&mut self, key: Key, now: Timestamp) -> Option<Held> {
-        let held = self.shelf.records.get(&key)?;
-        if now <= held.record.expires {
-            return Some(held);
+    fn alive(&mut self, key: Key, now: Timestamp) -> Option<&Held> {
+        if self.by_key.get(&key)?.entry.expires < now {
+            self.remove(key);
         }
-        self.remove(key);
-        None
+        self.by_key.get(&key).map(|held| &**held)
     }
 
-    fn insert(&mut self, key: Key, record: Record, now: Timestamp) -> Result<(), StoreError> {
-        let old = self.shelf.records.get(&key);
-        if old.is_none() {
-            self.make_room(now)?;
+    /// Makes room for a record with these claims, or says why there is none; what is alive goes only where a claim
+    /// drops its owner's oldest.
+    fn make_room(&mut self, claims: &[Claim], now: Timestamp) -> Result<(), StoreError> {
+        let used = self.by_key.len();
+        let mut dropped = Vec::new();
+        for claim in claims {
+            let held = self.count_owned(claim.owner, now);
+            let excess = claim.excess(self.kind, held, self.ceiling, used)?;
+            dropped.extend(self.owned(claim.owner, now).into_iter().take(excess));
         }
-        let age = self.index.next_age;
-        self.index.next_age += 1;
-        self.exchange(key, old.as_ref(), Held { record: Arc::new(record), spent: false, age });
+        dropped.sort_unstable();
+        dropped.dedup();
+        if self.by_key.len() - dropped.len() >= self.ceiling {
+            self.clear(now);
+        }
+        if self.by_key.len() - dropped.len() >= self.ceiling {
+            return Err(StoreError::Full { kind: self.kind.name, owner: None });
+        }
+        for key in dropped {
+            self.remove(key);
+        }
         Ok(())
     }
 
-    fn make_room(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        if self.index.by_expiry.len() < self.shelf.ceiling {
-            return Ok(());
-        }
-        self.clear(now);
-        if self.index.by_expiry.len() < self.shelf.ceiling { Ok(()) } else { Err(StoreError::Full) }
+    /// Inserts or replaces; the record is then the youngest.
+    fn put(&mut self, key: Key, entry: Entry) {
+        self.remove(key);
+        let age = self.next_age;
+        self.next_age += 1;
+        self.hold(key, Held { entry, spent: false, age });
     }
 
-    /// Puts `new` where `old` was, at once: a reader, who takes no lock, never finds the place empty.
-    fn exchange(&mut self, key: Key, old: Option<&Held>, new: Held) {
-        if let Some(old) = old {
-            self.index.unlink(old);
+    fn hold(&mut self, key: Key, held: Held) {
+        self.by_expiry.insert(held.place(), key);
+        for owner in &held.entry.owners {
+            self.owners.entry(*owner).or_default().link(&held);
         }
-        self.index.link(key, &new);
-        self.shelf.records.insert(key, new);
+        self.by_key.insert(key, Box::new(held));
     }
 
-    fn remove(&mut self, key: Key) -> Option<Held> {
-        let held = self.shelf.records.remove(&key)?;
-        self.index.unlink(&held);
+    fn remove(&mut self, key: Key) -> Option<Box<Held>> {
+        let held = self.by_key.remove(&key)?;
+        self.by_expiry.remove(&held.place());
+        for owner in &held.entry.owners {
+            if let hash_map::Entry::Occupied(mut belongings) = self.owners.entry(*owner) {
+                belongings.get_mut().unlink(&held);
+                if belongings.get().is_empty() {
+                    belongings.remove();
+                }
+            }
+        }
         Some(held)
     }
 
@@ -281,7 +282,7 @@ impl Desk<'_> {
     fn clear(&mut self, now: Timestamp) -> usize {
         let mut cleared = 0;
         while cleared < CHUNK
-            && let Some((&(expires, _), &key)) = self.index.by_expiry.first_key_value()
+            && let Some((&(expires, _), &key)) = self.by_expiry.first_key_value()
             && expires < now
         {
             self.remove(key);
@@ -290,36 +291,55 @@ impl Desk<'_> {
         cleared
     }
 
-    fn owned(&self, owner: Owner, now: Timestamp) -> Vec<(Key, Held)> {
-        let Some(belongings) = self.index.owners.get(&owner) else { return Vec::new() };
-        let living = belongings.unspent.range((now, 0)..);
-        living.filter_map(|(_, key)| Some((*key, self.shelf.records.get(key)?))).collect()
+    /// Gives back the room that a crowd left.
+    fn shrink(&mut self) {
+        if self.by_key.len() < self.by_key.capacity() / 4 {
+            self.by_key.shrink_to(2 * self.by_key.len());
+        }
+        if self.owners.len() < self.owners.capacity() / 4 {
+            self.owners.shrink_to(2 * self.owners.len());
+        }
+    }
+
+    /// The living, unspent records of `owner`, oldest first.
+    fn owned(&self, owner: Owner, now: Timestamp) -> Vec<Key> {
+        let Some(belongings) = self.owners.get(&owner) else { return Vec::new() };
+        let places = &belongings.unspent;
+        let mut living: Vec<Place> =
+            places.range(places.partition_point(|(expires, _)| *expires < now)..).copied().collect();
+        living.sort_unstable_by_key(|(_, age)| *age);
+        living.iter().filter_map(|place| self.by_expiry.get(place).copied()).collect()
     }
 
     /// Each expired record costs one removal, once; the rest is one look.
     fn count_owned(&mut self, owner: Owner, now: Timestamp) -> usize {
         loop {
-            let Some(belongings) = self.index.owners.get(&owner) else { return 0 };
-            match belongings.unspent.first_key_value() {
-                Some((&(expires, _), &key)) if expires < now => self.remove(key),
+            let Some(belongings) = self.owners.get(&owner) else { return 0 };
+            match belongings.unspent.front() {
+                Some(place) if place.0 < now => match self.by_expiry.get(place).copied() {
+                    Some(key) => self.remove(key),
+                    None => return belongings.unspent.len(),
+                },
                 _ => return belongings.unspent.len(),
             };
         }
     }
 
     fn forget_owned(&mut self, owner: Owner) -> usize {
-        let Some(belongings) = self.index.owners.remove(&owner) else { return 0 };
-        let keys = belongings.unspent.values().chain(belongings.spent.values());
-        keys.filter(|key| self.remove(**key).is_some()).count()
+        let Some(belongings) = self.owners.remove(&owner) else { return 0 };
+        let places = belongings.unspent.into_iter().chain(belongings.spent);
+        let keys: Vec<Key> = places.filter_map(|place| self.by_expiry.get(&place).copied()).collect();
+        keys.into_iter().filter(|key| self.remove(*key).is_some()).count()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::contract::{PROBE, kinds};
 
-    fn record(expires: u64, owners: &[u8]) -> Record {
-        Record {
+    fn record(expires: u64, owners: &[u8]) -> Entry {
+        Entry {
             value: vec![1; 600],
             version: Version([0; 16]),
             expires: Timestamp::from_millis(expires),
@@ -333,28 +353,25 @@ mod tests {
 
     #[tokio::test]
     async fn the_index_is_empty_when_the_records_are_gone() {
-        let store = Memory::new(|_| 10_000);
+        let store = Memory::new(kinds(10_000));
         let at = Timestamp::from_millis;
         for n in 0..1_000 {
             // An owner named twice counts once.
-            store.put(Kind::Probe, key(n), record(1_000 + n, &[1, 2, 2]), at(0)).await.unwrap();
+            store.put(PROBE, key(n), record(1_000 + n, &[1, 2, 2]), at(0)).await.unwrap();
         }
-        assert_eq!(store.count_owned(Kind::Probe, Owner([2; 32]), at(0)).await.unwrap(), 1_000);
+        assert_eq!(store.count_owned(PROBE, Owner([2; 32]), at(0)).await.unwrap(), 1_000);
         for n in 0..100 {
-            store.take(Kind::Probe, key(n), at(0)).await.unwrap().unwrap();
-            store.spend(Kind::Probe, key(n + 100), at(0)).await.unwrap();
-            store.forget(Kind::Probe, key(n + 200)).await.unwrap();
-            store.put(Kind::Probe, key(n + 300), record(3_000, &[3]), at(0)).await.unwrap();
+            store.take(PROBE, key(n), at(0)).await.unwrap().unwrap();
+            store.spend(PROBE, key(n + 100), at(0)).await.unwrap();
+            store.forget(PROBE, key(n + 200)).await.unwrap();
+            store.put(PROBE, key(n + 300), record(3_000, &[3]), at(0)).await.unwrap();
         }
-        assert_eq!(store.count_owned(Kind::Probe, Owner([2; 32]), at(1_600)).await.unwrap(), 400);
-        assert_eq!(store.forget_owned(Kind::Probe, Owner([3; 32])).await.unwrap(), 100);
+        assert_eq!(store.count_owned(PROBE, Owner([2; 32]), at(1_600)).await.unwrap(), 400);
+        assert_eq!(store.forget_owned(PROBE, Owner([3; 32])).await.unwrap(), 100);
         // The hundred spent ones and the four hundred alive at 1600 are left.
-        assert_eq!(store.sweep(Kind::Probe, at(9_000)).await.unwrap(), 500);
-        let desk = store.shelves.of(Kind::Probe).desk();
-        assert!(desk.index.owners.is_empty());
-        assert!(desk.index.by_expiry.is_empty());
-        drop(desk);
-        store.shelves.of(Kind::Probe).records.run_pending_tasks();
-        assert_eq!(store.shelves.of(Kind::Probe).records.entry_count(), 0);
+        assert_eq!(store.sweep(PROBE, at(9_000)).await.unwrap(), 500);
+        let records = store.lock(PROBE).unwrap();
+        assert!(records.by_key.is_empty() && records.by_expiry.is_empty() && records.owners.is_empty());
+        assert!(records.by_key.capacity() < 100, "the room is given back");
     }
 }

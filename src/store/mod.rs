@@ -2,14 +2,16 @@
 //!
 //! Few verbs, each taking `now`: expiry stands beside the value, and a backend's own time-to-live only
 //! cleans up, so that one clock rules everywhere. A record is alive while `now <= expires`. Every verb that
-//! decides (`insert_new`, `replace_if`, `spend`, `take`) is atomic. Keys and owners are digests; values are
+//! decides (`insert`, `replace_if`, `spend`, `take`) is atomic. Keys and owners are digests; values are
 //! sealed by [`Table`] before a backend sees them. Every kind has a ceiling; a full kind refuses, and never
-//! evicts what is alive.
+//! evicts what is alive, apart from an owner's own oldest where its [`Share`] says so. A stored type says beside itself what its kind is ([`Record`]).
 
 mod fields;
+mod kind;
 mod memory;
 mod postgres;
 mod redis;
+mod share;
 mod sqlite;
 mod table;
 
@@ -17,7 +19,6 @@ mod table;
 pub mod contract;
 
 use std::hash::{Hash, Hasher};
-use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -25,133 +26,12 @@ use crate::clock::Timestamp;
 
 pub use self::redis::{Redis, RedisFacts, RedisOpenError, RedisSettings};
 pub use fields::fields_of;
+pub use kind::{CLOCK_ERROR, Ceiling, Class, Ephemeral, Kind, Lifetimes, Record, Spec};
 pub use memory::Memory;
 pub use postgres::{OpenError as PostgresOpenError, Postgres, PostgresFacts, PostgresSettings};
+pub use share::{Claim, Insert, Limit, Over, Share};
 pub use sqlite::{Backup, BackupError, OpenError, Sqlite, SqliteFacts, back_up};
-pub use table::{OwnerRef, Sealer, Table};
-
-/// The kinds of record. The name is part of the sealed record's associated data: it never changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// A login whose browser is at the upstream, by `state`.
-    AwayLogin,
-    /// A login that awaits confirmation, by the form's token.
-    ConfirmLogin,
-    /// What became of a `state` or a form's token that was used, by its value.
-    UsedHandle,
-    /// A message that was answered, by its mark.
-    SpentMessage,
-    /// A message without a time, or with one that was still to come, that was answered, by its mark.
-    SpentTimeless,
-    /// The answer that a browser may get again for a minute, by login id.
-    Answer,
-    /// A sealed answer that waits to be claimed, by application, key and reference.
-    Reference,
-    /// The IV of an answered request, by application and IV.
-    SeenIv,
-    /// A browser session, by `sid`.
-    Session,
-    /// The `sid` of a session cookie, by the cookie's value.
-    SessionCookie,
-    /// A logout whose browser is at the upstream, by `state`.
-    AwayLogout,
-    /// A logout that awaits confirmation, by the form's token.
-    ConfirmLogout,
-    /// One of our own keys, by use, upstream and generation.
-    Key,
-    /// Something of the contract test.
-    Probe,
-}
-
-impl Kind {
-    /// All kinds, in the order of their discriminants.
-    pub const ALL: [Self; 14] = [
-        Self::AwayLogin,
-        Self::ConfirmLogin,
-        Self::UsedHandle,
-        Self::SpentMessage,
-        Self::SpentTimeless,
-        Self::Answer,
-        Self::Reference,
-        Self::SeenIv,
-        Self::Session,
-        Self::SessionCookie,
-        Self::AwayLogout,
-        Self::ConfirmLogout,
-        Self::Key,
-        Self::Probe,
-    ];
-
-    /// Whether it is in the durable store, given what becomes of the ephemeral one.
-    pub fn is_durable(self, ephemeral: Ephemeral) -> bool {
-        match self {
-            Self::SpentTimeless | Self::Key => true,
-            // What a copy of a message, or an application's server, brings to any node.
-            Self::SpentMessage | Self::SeenIv | Self::Reference => ephemeral == Ephemeral::OfEachNode,
-            _ => false,
-        }
-    }
-
-    /// Whether its absence makes something good again that is spent: a mark against replay.
-    pub fn is_mark(self) -> bool {
-        matches!(self, Self::SpentMessage | Self::SpentTimeless | Self::SeenIv)
-    }
-
-    /// The stable name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AwayLogin => "away_login",
-            Self::ConfirmLogin => "confirm_login",
-            Self::UsedHandle => "used_handle",
-            Self::SpentMessage => "spent_message",
-            Self::SpentTimeless => "spent_timeless",
-            Self::Answer => "answer",
-            Self::Reference => "reference",
-            Self::SeenIv => "seen_iv",
-            Self::Session => "session",
-            Self::SessionCookie => "session_cookie",
-            Self::AwayLogout => "away_logout",
-            Self::ConfirmLogout => "confirm_logout",
-            Self::Key => "key",
-            Self::Probe => "probe",
-        }
-    }
-}
-
-/// What becomes of the ephemeral class when a node ends, which decides what else must be durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ephemeral {
-    /// It stays.
-    Kept,
-    /// It is lost with the only node, marks of messages too: what was sealed before the next start is refused.
-    Lost,
-    /// Each node has its own, with what its own browsers need, and loses it.
-    OfEachNode,
-}
-
-/// For how long marks against replay stay beyond their time: a clock that went ahead by as much, and is set right,
-/// finds them again.
-pub const CLOCK_ERROR: Duration = Duration::from_hours(1);
-
-/// One `T` for each kind.
-#[derive(Clone)]
-struct PerKind<T>([T; Kind::ALL.len()]);
-
-impl<T> PerKind<T> {
-    fn new(make: impl FnMut(Kind) -> T) -> Self {
-        Self(Kind::ALL.map(make))
-    }
-
-    #[expect(clippy::indexing_slicing, reason = "there are as many places as kinds, in the same order")]
-    fn of(&self, kind: Kind) -> &T {
-        &self.0[kind as usize]
-    }
-
-    #[expect(clippy::indexing_slicing, reason = "there are as many places as kinds, in the same order")]
-    fn of_mut(&mut self, kind: Kind) -> &mut T {
-        &mut self.0[kind as usize]
-    }
-}
+pub use table::{OwnerRef, Sealer, Stores, Table};
 
 /// The digest under which a record is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -186,7 +66,7 @@ pub struct Version(pub [u8; 16]);
 
 /// A record as a backend keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct Entry {
     /// The sealed value.
     pub value: Vec<u8>,
     /// This state of the record.
@@ -208,19 +88,28 @@ pub enum Spend<T> {
     Absent,
 }
 
-/// Why the store could not answer. What was asked may have happened where a backend failed, but nobody was told
-/// so: what is single-use is then lost rather than accepted twice.
+/// Why the store could not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The kind's ceiling is reached: refused rather than evicting what is alive.
-    #[error("the store has no room for another record of this kind")]
-    Full,
-    /// The backend failed.
-    #[error("the store's backend failed")]
+    #[error("the store has no room for another record of the kind {kind}{}", whose(*.owner))]
+    Full {
+        /// The kind's name.
+        kind: &'static str,
+        /// What kind of owner has used up its share; `None` where the kind is full.
+        owner: Option<&'static str>,
+    },
+    /// The backend failed, and the outcome is unknown: what was asked may have happened, or may still happen. Nobody
+    /// was told so, so what is single-use is then lost rather than accepted twice.
+    #[error("the store's backend failed; the outcome is unknown")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A record does not open or does not read: another seal key, or a damaged file.
     #[error("a record of the store cannot be read")]
     Unreadable,
+}
+
+fn whose(owner: Option<&str>) -> String {
+    owner.map(|tag| format!(" for this {tag}")).unwrap_or_default()
 }
 
 /// How far `theirs` is ahead of our clock, in milliseconds, if it was read between these instants of ours.
@@ -233,44 +122,59 @@ fn ahead(theirs: Timestamp, asked: Timestamp, answered: Timestamp) -> i64 {
 /// The verbs. A record that has expired by `now` is absent for all of them.
 #[async_trait]
 pub trait Store: Send + Sync {
+    /// Inserts, if each owner that claims a share has room in it; tells whether it did. To count, to drop an owner's
+    /// oldest and to insert is one step. A record that replaces one needs no share, and is then the youngest of its
+    /// owners.
+    async fn insert(
+        &self,
+        kind: Kind,
+        key: Key,
+        entry: Entry,
+        insert: Insert<'_>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
     /// Inserts unless the key is taken, by a spent record too; tells whether it did (replay detection).
     async fn insert_new(
         &self,
         kind: Kind,
         key: Key,
-        record: Record,
+        entry: Entry,
         now: Timestamp,
-    ) -> Result<bool, StoreError>;
+    ) -> Result<bool, StoreError> {
+        self.insert(kind, key, entry, Insert { replaces: false, claims: &[] }, now).await
+    }
 
-    /// Inserts or replaces, whatever was there; the record is then the youngest of its owners.
-    async fn put(&self, kind: Kind, key: Key, record: Record, now: Timestamp) -> Result<(), StoreError>;
+    /// Inserts or replaces, whatever was there.
+    async fn put(&self, kind: Kind, key: Key, entry: Entry, now: Timestamp) -> Result<(), StoreError> {
+        self.insert(kind, key, entry, Insert { replaces: true, claims: &[] }, now).await.map(drop)
+    }
 
     /// Reads; a spent record is absent.
-    async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError>;
+    async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError>;
 
     /// Replaces if the record is alive, unspent and still in the state `version`; tells whether it did. The
-    /// record keeps its age.
+    /// record keeps its age, and its owners unless the new one names some.
     async fn replace_if(
         &self,
         kind: Kind,
         key: Key,
         version: Version,
-        record: Record,
+        entry: Entry,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
     /// Marks as spent and remembers the value until it expires.
-    async fn spend(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Spend<Record>, StoreError>;
+    async fn spend(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Spend<Entry>, StoreError>;
 
     /// Removes and returns; exactly one of any number of takers gets it. A spent record is absent.
-    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError>;
+    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError>;
 
     /// Removes, whether it is there or not.
     async fn forget(&self, kind: Kind, key: Key) -> Result<(), StoreError>;
 
     /// The living, unspent records of `owner`, oldest first.
-    async fn owned(&self, kind: Kind, owner: Owner, now: Timestamp)
-    -> Result<Vec<(Key, Record)>, StoreError>;
+    async fn owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<Vec<(Key, Entry)>, StoreError>;
 
     /// How many living, unspent records `owner` has.
     async fn count_owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<usize, StoreError>;

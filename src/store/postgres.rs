@@ -4,7 +4,7 @@
 //! owners and the counts beside the records. A ceiling counts what is committed: writes in flight may pass it
 //! together, by at most one for each connection.
 
-mod lines;
+mod pool;
 mod schema;
 mod survey;
 
@@ -17,10 +17,12 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow, PgSslMode, Postgres a
 use sqlx::query::Query;
 use sqlx::{ConnectOptions as _, Row as _, query};
 
-use super::{Key, Kind, Owner, PerKind, Record, Spend, Store, StoreError, Version};
+use super::kind::ByKind;
+use super::share::inserted;
+use super::{Entry, Insert, Key, Kind, Over, Owner, Spend, Store, StoreError, Version};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
-use lines::Lines;
+use pool::Pool;
 
 pub use survey::PostgresFacts;
 
@@ -55,9 +57,12 @@ macro_rules! insert {
 
 const INSERT_NEW: &str = insert!("WHERE r.expires < $8");
 const PUT: &str = insert!("");
+const INSERT_SHARED: &str =
+    "SELECT insert_shared($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)::bigint";
 const READ: &str = "SELECT value, version, expires, owners FROM record \
      WHERE kind = $1 AND key = $2 AND NOT spent AND expires + 0 >= $3";
-const REPLACE: &str = "UPDATE record SET value = $3, version = $4, expires = $5, owners = $6 \
+const REPLACE: &str = "UPDATE record SET value = $3, version = $4, expires = $5, \
+     owners = CASE WHEN cardinality($6::bytea[]) = 0 THEN owners ELSE $6::bytea[] END \
      WHERE kind = $1 AND key = $2 AND version = $7 AND NOT spent AND expires + 0 >= $8";
 const SPEND: &str = "UPDATE record SET spent = true WHERE kind = $1 AND key = $2 AND NOT spent AND expires + 0 >= $3 \
      RETURNING value, version, expires, owners";
@@ -125,55 +130,64 @@ pub enum OpenError {
 
 /// In a PostgreSQL database: what outlives any node.
 pub struct Postgres {
-    lines: Lines,
-    ceilings: PerKind<usize>,
+    pool: Pool,
+    ceilings: ByKind<usize>,
 }
 
 impl Postgres {
-    /// Connects, and makes the tables if they are not there; about `ceilings(kind)` records of each kind at
-    /// most, spent ones included.
+    /// Connects, and makes the tables if they are not there; for these kinds, each with its ceiling, spent
+    /// records included.
     pub async fn open(
         settings: &PostgresSettings,
-        ceilings: impl Fn(Kind) -> usize,
+        ceilings: impl IntoIterator<Item = (Kind, usize)>,
     ) -> Result<Self, OpenError> {
         let options = options(settings)?;
-        let lines = Lines::new(options, settings.schema.clone(), settings.timeout, settings.max_connections);
+        let pool = Pool::new(options, settings.schema.clone(), settings.timeout, settings.max_connections);
         let prepare = async {
-            let mut connection = lines.connect(START).await?;
+            let mut connection = pool.connect(START).await?;
             schema::migrate(&mut connection, &settings.schema).await
         };
         tokio::time::timeout(START, prepare).await.map_err(|_| OpenError::Late)??;
-        Ok(Self { lines, ceilings: PerKind::new(ceilings) })
+        Ok(Self { pool, ceilings: ceilings.into_iter().collect() })
     }
 
-    /// Inserts by `statement`, if need be after clearing what has expired; tells whether it was written.
-    async fn insert(
+    /// Inserts: by one statement, or, where owners have shares, by one function.
+    async fn try_insert(
         &self,
-        statement: &'static str,
         kind: Kind,
         key: Key,
-        record: &Record,
+        entry: &Entry,
+        Insert { replaces, claims }: Insert<'_>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let attempt = async || {
-            let bound = of(statement, kind).bind(key.0).bind(&record.value).bind(record.version.0);
-            let bound = bound.bind(millis(record.expires)).bind(owners(record)).bind(self.ceiling(kind));
-            let bound = if statement == INSERT_NEW { bound.bind(millis(now)) } else { bound };
-            let row = self.one(bound).await?;
-            Ok::<(bool, bool), StoreError>((row.try_get(0)?, row.try_get(1)?))
+        let statement = match (claims, replaces) {
+            ([], false) => INSERT_NEW,
+            ([], true) => PUT,
+            _ => INSERT_SHARED,
         };
-        let mut outcome = attempt().await?;
-        if !outcome.1 && self.clear(kind, now).await? > 0 {
-            outcome = attempt().await?;
+        let bound = of(statement, kind).bind(key.0).bind(&entry.value).bind(entry.version.0);
+        let bound = bound.bind(millis(entry.expires)).bind(owners(entry)).bind(self.ceiling(kind)?);
+        if claims.is_empty() {
+            let bound = if replaces { bound } else { bound.bind(millis(now)) };
+            let row = self.one(bound).await?;
+            return match (row.try_get(0)?, row.try_get(1)?) {
+                (written, true) => Ok(written),
+                (_, false) => Err(StoreError::Full { kind: kind.name, owner: None }),
+            };
         }
-        match outcome {
-            (done, true) => Ok(done),
-            (_, false) => Err(StoreError::Full),
-        }
+        let sharers: Vec<&[u8]> = claims.iter().map(|claim| claim.owner.0.as_slice()).collect();
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let parts = claims.iter().map(|claim| claim.share.limit.parts());
+        let (always, divisors): (Vec<i64>, Vec<i64>) =
+            parts.map(|(always, divisor)| (number(always), number(divisor))).unzip();
+        let drops: Vec<bool> = claims.iter().map(|claim| claim.share.over == Over::DropOldest).collect();
+        let bound = bound.bind(millis(now)).bind(replaces);
+        let row = self.one(bound.bind(sharers).bind(always).bind(divisors).bind(drops)).await?;
+        inserted(row.try_get(0)?, kind, claims)
     }
 
-    fn ceiling(&self, kind: Kind) -> i64 {
-        i64::try_from(*self.ceilings.of(kind)).unwrap_or(i64::MAX)
+    fn ceiling(&self, kind: Kind) -> Result<i64, StoreError> {
+        Ok(i64::try_from(*self.ceilings.get(kind)?).unwrap_or(i64::MAX))
     }
 
     async fn clear(&self, kind: Kind, now: Timestamp) -> Result<u64, StoreError> {
@@ -183,16 +197,19 @@ impl Postgres {
 
     /// How many rows it changed.
     async fn run(&self, query: Bound<'_>) -> Result<u64, StoreError> {
-        self.lines.with(async |line| query.execute(line).await).await.map(|done| done.rows_affected())
+        self.pool
+            .with(async |connection| query.execute(connection).await)
+            .await
+            .map(|done| done.rows_affected())
     }
 
     async fn one(&self, query: Bound<'_>) -> Result<PgRow, StoreError> {
-        self.lines.with(async |line| query.fetch_one(line).await).await
+        self.pool.with(async |connection| query.fetch_one(connection).await).await
     }
 
-    async fn record(&self, query: Bound<'_>) -> Result<Option<Record>, StoreError> {
-        let row = self.lines.with(async |line| query.fetch_optional(line).await).await?;
-        row.as_ref().map(record).transpose()
+    async fn entry(&self, query: Bound<'_>) -> Result<Option<Entry>, StoreError> {
+        let row = self.pool.with(async |connection| query.fetch_optional(connection).await).await?;
+        row.as_ref().map(entry).transpose()
     }
 
     async fn number(&self, query: Bound<'_>) -> Result<usize, StoreError> {
@@ -203,22 +220,25 @@ impl Postgres {
 
 #[async_trait]
 impl Store for Postgres {
-    async fn insert_new(
+    async fn insert(
         &self,
         kind: Kind,
         key: Key,
-        record: Record,
+        entry: Entry,
+        insert: Insert<'_>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.insert(INSERT_NEW, kind, key, &record, now).await
+        let full = |error: &StoreError| matches!(error, StoreError::Full { owner: None, .. });
+        match self.try_insert(kind, key, &entry, insert, now).await {
+            Err(error) if full(&error) && self.clear(kind, now).await? > 0 => {
+                self.try_insert(kind, key, &entry, insert, now).await
+            }
+            outcome => outcome,
+        }
     }
 
-    async fn put(&self, kind: Kind, key: Key, record: Record, now: Timestamp) -> Result<(), StoreError> {
-        self.insert(PUT, kind, key, &record, now).await.map(drop)
-    }
-
-    async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        self.record(of(READ, kind).bind(key.0).bind(millis(now))).await
+    async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+        self.entry(of(READ, kind).bind(key.0).bind(millis(now))).await
     }
 
     async fn replace_if(
@@ -226,39 +246,34 @@ impl Store for Postgres {
         kind: Kind,
         key: Key,
         version: Version,
-        record: Record,
+        entry: Entry,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let bound = of(REPLACE, kind).bind(key.0).bind(&record.value).bind(record.version.0);
-        let bound = bound.bind(millis(record.expires)).bind(owners(&record));
+        let bound = of(REPLACE, kind).bind(key.0).bind(&entry.value).bind(entry.version.0);
+        let bound = bound.bind(millis(entry.expires)).bind(owners(&entry));
         Ok(self.run(bound.bind(version.0).bind(millis(now))).await? == 1)
     }
 
-    async fn spend(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Spend<Record>, StoreError> {
-        if let Some(record) = self.record(of(SPEND, kind).bind(key.0).bind(millis(now))).await? {
-            return Ok(Spend::Fresh(record));
+    async fn spend(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Spend<Entry>, StoreError> {
+        if let Some(entry) = self.entry(of(SPEND, kind).bind(key.0).bind(millis(now))).await? {
+            return Ok(Spend::Fresh(entry));
         }
-        let spent = self.record(of(SPENT, kind).bind(key.0).bind(millis(now))).await?;
+        let spent = self.entry(of(SPENT, kind).bind(key.0).bind(millis(now))).await?;
         Ok(spent.map_or(Spend::Absent, Spend::Spent))
     }
 
-    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        self.record(of(TAKE, kind).bind(key.0).bind(millis(now))).await
+    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+        self.entry(of(TAKE, kind).bind(key.0).bind(millis(now))).await
     }
 
     async fn forget(&self, kind: Kind, key: Key) -> Result<(), StoreError> {
         self.run(of(FORGET, kind).bind(key.0)).await.map(drop)
     }
 
-    async fn owned(
-        &self,
-        kind: Kind,
-        owner: Owner,
-        now: Timestamp,
-    ) -> Result<Vec<(Key, Record)>, StoreError> {
+    async fn owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<Vec<(Key, Entry)>, StoreError> {
         let query = of(OWNED, kind).bind(owner.0).bind(millis(now));
-        let rows = self.lines.with(async |line| query.fetch_all(line).await).await?;
-        rows.iter().map(|row| Ok((Key(row.try_get(4)?), record(row)?))).collect()
+        let rows = self.pool.with(async |connection| query.fetch_all(connection).await).await?;
+        rows.iter().map(|row| Ok((Key(row.try_get(4)?), entry(row)?))).collect()
     }
 
     async fn count_owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<usize, StoreError> {
@@ -305,12 +320,12 @@ type Bound<'q> = Query<'q, Dialect, PgArguments>;
 
 /// A statement about one kind, which is its first argument.
 fn of(statement: &'static str, kind: Kind) -> Bound<'static> {
-    query(statement).bind(kind.name())
+    query(statement).bind(kind.name)
 }
 
 /// The first four columns.
-fn record(row: &PgRow) -> Result<Record, StoreError> {
-    Ok(Record {
+fn entry(row: &PgRow) -> Result<Entry, StoreError> {
+    Ok(Entry {
         value: row.try_get(0)?,
         version: Version(row.try_get(1)?),
         expires: Timestamp::from_millis(row.try_get::<i64, _>(2)?.unsigned_abs()),
@@ -318,8 +333,8 @@ fn record(row: &PgRow) -> Result<Record, StoreError> {
     })
 }
 
-fn owners(record: &Record) -> Vec<&[u8]> {
-    record.owners.iter().map(|owner| owner.0.as_slice()).collect()
+fn owners(entry: &Entry) -> Vec<&[u8]> {
+    entry.owners.iter().map(|owner| owner.0.as_slice()).collect()
 }
 
 /// PostgreSQL's integers are signed; what lies beyond them never comes.

@@ -5,7 +5,7 @@
 //! Redis's own, and lags: what a lost primary had acknowledged and no replica had yet is lost, unless
 //! [`RedisSettings::wait_replicas`] asks for replicas.
 
-mod line;
+mod connection;
 mod scripts;
 mod survey;
 
@@ -18,10 +18,12 @@ use redis::{
     Client, FromRedisValue, InfoDict, RedisError, RedisResult, Script, ScriptInvocation, TlsCertificates,
 };
 
-use super::{Key, Kind, Owner, PerKind, Record, Spend, Store, StoreError, Version};
+use super::kind::ByKind;
+use super::share::inserted;
+use super::{Entry, Insert, Key, Kind, Over, Owner, Spend, Store, StoreError, Version};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
-use line::Line;
+use connection::Connection;
 use scripts::Scripts;
 
 pub use survey::RedisFacts;
@@ -78,39 +80,39 @@ struct TooFewReplicas {
 
 /// In Redis or Valkey: what a node's end does not end.
 pub struct Redis {
-    line: Line,
+    connection: Connection,
     scripts: Scripts,
     settings: RedisSettings,
-    ceilings: PerKind<usize>,
+    ceilings: ByKind<usize>,
 }
 
 impl Redis {
-    /// Connects; at most `ceilings(kind)` records of each kind, spent ones included.
+    /// Connects, for these kinds, each with its ceiling, spent records included.
     pub async fn open(
         settings: &RedisSettings,
-        ceilings: impl Fn(Kind) -> usize,
+        ceilings: impl IntoIterator<Item = (Kind, usize)>,
     ) -> Result<Self, RedisOpenError> {
-        let line = Line::new(client(settings).await?, settings.timeout);
-        let ceilings = PerKind::new(ceilings);
-        let store = Self { line, scripts: Scripts::new(), settings: settings.clone(), ceilings };
+        let connection = Connection::new(client(settings).await?, settings.timeout);
+        let ceilings = ceilings.into_iter().collect();
+        let store = Self { connection, scripts: Scripts::new(), settings: settings.clone(), ceilings };
         store.ready().await.map_err(RedisOpenError::Server)?;
         Ok(store)
     }
 
     fn name(&self, what: &str, kind: Kind) -> Vec<u8> {
-        [&self.settings.prefix, what, kind.name()].concat().into_bytes()
+        [&self.settings.prefix, what, kind.name].concat().into_bytes()
     }
 
     /// The start of a script's arguments.
     fn of<'s>(&self, script: &'s Script, kind: Kind, now: Timestamp) -> ScriptInvocation<'s> {
         let mut invocation = script.prepare_invoke();
-        invocation.arg(&self.settings.prefix).arg(kind.name()).arg(millis(now));
+        invocation.arg(&self.settings.prefix).arg(kind.name).arg(millis(now));
         invocation
     }
 
     /// Runs a script that writes, and waits for the replicas if it shall.
     async fn write<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, StoreError> {
-        self.replicated(async |line| script.invoke_async(line).await).await
+        self.replicated(async |connection| script.invoke_async(connection).await).await
     }
 
     /// What `act` returns once the replicas have what it wrote.
@@ -121,12 +123,12 @@ impl Redis {
         let wanted = self.settings.wait_replicas;
         let patience = u64::try_from(self.settings.timeout.as_millis() / 2).unwrap_or(u64::MAX);
         let (done, had) = self
-            .line
-            .with(async |line| {
-                let done = act(line).await?;
+            .connection
+            .with(async |connection| {
+                let done = act(connection).await?;
                 let had = match wanted {
                     0 => 0,
-                    _ => redis::cmd("WAIT").arg(wanted).arg(patience).query_async(line).await?,
+                    _ => redis::cmd("WAIT").arg(wanted).arg(patience).query_async(connection).await?,
                 };
                 Ok((done, had))
             })
@@ -136,52 +138,39 @@ impl Redis {
         }
         Ok(done)
     }
-
-    /// Inserts by `script`; tells whether it was written.
-    async fn insert(
-        &self,
-        script: &Script,
-        kind: Kind,
-        key: Key,
-        record: &Record,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let mut invocation = self.of(script, kind, now);
-        argue(&mut invocation, key, record).arg(*self.ceilings.of(kind));
-        match self.write::<i64>(&invocation).await? {
-            -1 => Err(StoreError::Full),
-            done => Ok(done == 1),
-        }
-    }
 }
 
 #[async_trait]
 impl Store for Redis {
-    async fn insert_new(
+    async fn insert(
         &self,
         kind: Kind,
         key: Key,
-        record: Record,
+        entry: Entry,
+        Insert { replaces, claims }: Insert<'_>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.insert(&self.scripts.insert_new, kind, key, &record, now).await
+        let mut invocation = self.of(&self.scripts.insert, kind, now);
+        argue(&mut invocation, key, &entry).arg(*self.ceilings.get(kind)?).arg(u8::from(replaces));
+        for claim in claims {
+            let (always, divisor) = claim.share.limit.parts();
+            let drops = u8::from(claim.share.over == Over::DropOldest);
+            invocation.arg(&claim.owner.0).arg(always).arg(divisor).arg(drops);
+        }
+        inserted(self.write(&invocation).await?, kind, claims)
     }
 
-    async fn put(&self, kind: Kind, key: Key, record: Record, now: Timestamp) -> Result<(), StoreError> {
-        self.insert(&self.scripts.put, kind, key, &record, now).await.map(drop)
-    }
-
-    async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
+    async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
         const FIELDS: [&str; 5] = ["spent", "value", "version", "expires", "owners"];
         type Found = (Option<String>, Option<Vec<u8>>, Option<Vec<u8>>, Option<u64>, Option<Vec<u8>>);
         let mut get = redis::cmd("HMGET");
         get.arg([self.name("r:", kind).as_slice(), b":", &key.0].concat()).arg(&FIELDS);
-        let found: Found = self.line.with(async |line| get.query_async(line).await).await?;
+        let found: Found = self.connection.with(async |connection| get.query_async(connection).await).await?;
         let (Some(spent), Some(value), Some(version), Some(expires), Some(owners)) = found else {
             return Ok(None);
         };
-        let record = record((value, version, expires, owners))?;
-        Ok((spent == "0" && now <= record.expires).then_some(record))
+        let entry = entry((value, version, expires, owners))?;
+        Ok((spent == "0" && now <= entry.expires).then_some(entry))
     }
 
     async fn replace_if(
@@ -189,26 +178,26 @@ impl Store for Redis {
         kind: Kind,
         key: Key,
         version: Version,
-        record: Record,
+        entry: Entry,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut invocation = self.of(&self.scripts.replace_if, kind, now);
-        argue(&mut invocation, key, &record).arg(&version.0);
+        argue(&mut invocation, key, &entry).arg(&version.0);
         Ok(self.write::<i64>(&invocation).await? == 1)
     }
 
-    async fn spend(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Spend<Record>, StoreError> {
+    async fn spend(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Spend<Entry>, StoreError> {
         let mut invocation = self.of(&self.scripts.spend, kind, now);
         Ok(match self.write::<Option<(i64, Fields)>>(invocation.arg(&key.0)).await? {
             None => Spend::Absent,
-            Some((0, found)) => Spend::Spent(record(found)?),
-            Some((_, found)) => Spend::Fresh(record(found)?),
+            Some((0, found)) => Spend::Spent(entry(found)?),
+            Some((_, found)) => Spend::Fresh(entry(found)?),
         })
     }
 
-    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
+    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
         let mut invocation = self.of(&self.scripts.take, kind, now);
-        self.write::<Option<Fields>>(invocation.arg(&key.0)).await?.map(record).transpose()
+        self.write::<Option<Fields>>(invocation.arg(&key.0)).await?.map(entry).transpose()
     }
 
     async fn forget(&self, kind: Kind, key: Key) -> Result<(), StoreError> {
@@ -216,24 +205,19 @@ impl Store for Redis {
         self.write::<i64>(invocation.arg(&key.0)).await.map(drop)
     }
 
-    async fn owned(
-        &self,
-        kind: Kind,
-        owner: Owner,
-        now: Timestamp,
-    ) -> Result<Vec<(Key, Record)>, StoreError> {
+    async fn owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<Vec<(Key, Entry)>, StoreError> {
         let mut invocation = self.of(&self.scripts.owned, kind, now);
         let invocation = invocation.arg(&owner.0);
         let mut found: Vec<(Vec<u8>, u64, Fields)> =
-            self.line.with(async |line| invocation.invoke_async(line).await).await?;
+            self.connection.with(async |connection| invocation.invoke_async(connection).await).await?;
         found.sort_unstable_by_key(|(_, age, _)| *age);
-        found.into_iter().map(|(key, _, fields)| Ok((Key(digest(&key)?), record(fields)?))).collect()
+        found.into_iter().map(|(key, _, fields)| Ok((Key(digest(&key)?), entry(fields)?))).collect()
     }
 
     async fn count_owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<usize, StoreError> {
         let mut count = redis::cmd("ZCOUNT");
         count.arg([self.name("o:", kind).as_slice(), b":", &owner.0].concat()).arg(millis(now)).arg("+inf");
-        self.line.with(async |line| count.query_async(line).await).await
+        self.connection.with(async |connection| count.query_async(connection).await).await
     }
 
     async fn forget_owned(&self, kind: Kind, owner: Owner) -> Result<usize, StoreError> {
@@ -244,7 +228,7 @@ impl Store for Redis {
     async fn count(&self, kind: Kind) -> Result<usize, StoreError> {
         let mut count = redis::cmd("ZCARD");
         count.arg(self.name("x:", kind));
-        self.line.with(async |line| count.query_async(line).await).await
+        self.connection.with(async |connection| count.query_async(connection).await).await
     }
 
     async fn sweep(&self, kind: Kind, now: Timestamp) -> Result<usize, StoreError> {
@@ -265,7 +249,8 @@ impl Store for Redis {
         let mut both = redis::pipe();
         both.cmd("INCR").arg(format!("{}touched", self.settings.prefix)).ignore();
         both.cmd("INFO").arg("memory");
-        let (memory,): (InfoDict,) = self.replicated(async |line| both.query_async(line).await).await?;
+        let (memory,): (InfoDict,) =
+            self.replicated(async |connection| both.query_async(connection).await).await?;
         let policy: String = memory.get("maxmemory_policy").unwrap_or_default();
         let unlimited = memory.get("maxmemory") == Some(0_u64);
         if policy == "noeviction" || unlimited {
@@ -292,8 +277,8 @@ async fn client(settings: &RedisSettings) -> Result<Client, RedisOpenError> {
 /// Value, version, expiry, owners.
 type Fields = (Vec<u8>, Vec<u8>, u64, Vec<u8>);
 
-fn record((value, version, expires, owners): Fields) -> Result<Record, StoreError> {
-    Ok(Record {
+fn entry((value, version, expires, owners): Fields) -> Result<Entry, StoreError> {
+    Ok(Entry {
         value,
         version: Version(digest(&version)?),
         expires: Timestamp::from_millis(expires),
@@ -309,10 +294,10 @@ fn digest<const N: usize>(bytes: &[u8]) -> Result<[u8; N], StoreError> {
 fn argue<'i, 's>(
     invocation: &'i mut ScriptInvocation<'s>,
     key: Key,
-    record: &Record,
+    entry: &Entry,
 ) -> &'i mut ScriptInvocation<'s> {
-    let owners: Vec<u8> = record.owners.iter().flat_map(|owner| owner.0).collect();
-    invocation.arg(&key.0).arg(&record.value).arg(&record.version.0).arg(millis(record.expires)).arg(owners)
+    let owners: Vec<u8> = entry.owners.iter().flat_map(|owner| owner.0).collect();
+    invocation.arg(&key.0).arg(&entry.value).arg(&entry.version.0).arg(millis(entry.expires)).arg(owners)
 }
 
 /// Scores are fractions of 53 bits; what lies beyond them never comes.

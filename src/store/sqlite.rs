@@ -6,7 +6,7 @@
 //! connection of their own, which sees whatever was acknowledged.
 
 mod backup;
-mod desk;
+mod writer;
 mod file;
 mod survey;
 mod worker;
@@ -20,10 +20,11 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{Key, Kind, Owner, PerKind, Record, Spend, Store, StoreError, Version};
+use super::kind::ByKind;
+use super::{Entry, Insert, Key, Kind, Owner, Spend, Store, StoreError, Version};
 use crate::clock::Timestamp;
-use desk::Desk;
 use worker::{Job, Worker, Write};
+use writer::Writer;
 
 pub use backup::{Backup, BackupError, back_up};
 pub use file::OpenError;
@@ -45,23 +46,27 @@ pub struct Sqlite {
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
 /// How many records of each kind are committed.
-type Counts = Arc<PerKind<AtomicUsize>>;
+type Counts = Arc<ByKind<AtomicUsize>>;
 
 impl Sqlite {
-    /// Opens the store at `path`, or makes it with mode 0600; at most `ceilings(kind)` records of each kind,
-    /// spent ones included. Checks the whole file first, and refuses one that is damaged, newer than this
+    /// Opens the store at `path`, or makes it with mode 0600; for these kinds, each with its ceiling,
+    /// spent records included. Checks the whole file first, and refuses one that is damaged, newer than this
     /// program or in use by another process. Blocks: for the start of the program.
-    pub fn open(path: &Path, ceilings: impl Fn(Kind) -> usize) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, ceilings: impl IntoIterator<Item = (Kind, usize)>) -> Result<Self, OpenError> {
         let lock = file::lock(path)?;
         let connection = file::open(path)?;
         let reading = file::open_to_read(path)?;
-        let desk = Desk::new(connection, PerKind::new(ceilings)).map_err(|e| OpenError::sqlite(path, e))?;
-        let counts = Arc::new(PerKind::new(|kind| AtomicUsize::new(desk.count(kind))));
+        let writer = Writer::new(connection, ceilings.into_iter().collect());
+        let writer = writer.map_err(|e| OpenError::sqlite(path, e))?;
+        let counts = writer.counts().iter().map(|(kind, count)| (kind, AtomicUsize::new(*count)));
+        let counts: Counts = Arc::new(counts.collect());
         let publish = Arc::clone(&counts);
         let writer = Worker::spawn("store-writer", QUEUE, move |queue| {
-            worker::write_all(desk, queue, |desk| {
-                for kind in Kind::ALL {
-                    publish.of(kind).store(desk.count(kind), Ordering::Release);
+            worker::write_all(writer, queue, |writer| {
+                for (kind, count) in writer.counts().iter() {
+                    if let Ok(published) = publish.get(kind) {
+                        published.store(*count, Ordering::Release);
+                    }
                 }
             });
         });
@@ -78,7 +83,7 @@ impl Sqlite {
     /// Has `act` run inside a transaction, more than once if its batch fails; answers after the commit.
     async fn write<T: Send + 'static>(
         &self,
-        act: impl Fn(&mut Desk) -> Result<T, StoreError> + Send + 'static,
+        act: impl Fn(&mut Writer) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         self.writer.send(Job::boxed(act, answer)).await?;
@@ -101,35 +106,31 @@ impl Sqlite {
 
 #[async_trait]
 impl Store for Sqlite {
-    async fn insert_new(
+    async fn insert(
         &self,
         kind: Kind,
         key: Key,
-        record: Record,
+        entry: Entry,
+        Insert { replaces, claims }: Insert<'_>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.write(move |desk| {
-            if desk.alive(kind, key, now)?.is_some() {
-                return Ok(false);
+        let claims = claims.to_vec();
+        self.write(move |writer| {
+            match writer.alive(kind, key, now)? {
+                Some(_) if !replaces => return Ok(false),
+                Some(_) => writer.remove(kind, key)?,
+                None => writer.make_room(kind, &claims, now)?,
             }
-            desk.insert(kind, key, &record, now)?;
+            writer.insert(kind, key, &entry)?;
             Ok(true)
         })
         .await
     }
 
-    async fn put(&self, kind: Kind, key: Key, record: Record, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |desk| {
-            desk.remove(kind, key)?;
-            desk.insert(kind, key, &record, now)
-        })
-        .await
-    }
-
-    async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
+    async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
         self.read(move |connection| {
-            let found = desk::find(connection, kind, key)?;
-            Ok(found.filter(|entry| !entry.spent && entry.lives(now)).map(|entry| entry.record))
+            let found = writer::find(connection, kind, key)?;
+            Ok(found.filter(|stored| !stored.spent && stored.lives(now)).map(|stored| stored.entry))
         })
         .await
     }
@@ -139,12 +140,12 @@ impl Store for Sqlite {
         kind: Kind,
         key: Key,
         version: Version,
-        record: Record,
+        entry: Entry,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.write(move |desk| match desk.alive(kind, key, now)? {
-            Some(entry) if !entry.spent && entry.record.version == version => {
-                desk.replace(kind, entry.id, &record)?;
+        self.write(move |writer| match writer.alive(kind, key, now)? {
+            Some(stored) if !stored.spent && stored.entry.version == version => {
+                writer.replace(kind, stored, &entry)?;
                 Ok(true)
             }
             _ => Ok(false),
@@ -152,23 +153,23 @@ impl Store for Sqlite {
         .await
     }
 
-    async fn spend(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Spend<Record>, StoreError> {
-        self.write(move |desk| match desk.alive(kind, key, now)? {
-            Some(entry) if entry.spent => Ok(Spend::Spent(entry.record)),
-            Some(entry) => {
-                desk.spend(entry.id)?;
-                Ok(Spend::Fresh(entry.record))
+    async fn spend(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Spend<Entry>, StoreError> {
+        self.write(move |writer| match writer.alive(kind, key, now)? {
+            Some(stored) if stored.spent => Ok(Spend::Spent(stored.entry)),
+            Some(stored) => {
+                writer.spend(stored.id)?;
+                Ok(Spend::Fresh(stored.entry))
             }
             None => Ok(Spend::Absent),
         })
         .await
     }
 
-    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        self.write(move |desk| match desk.alive(kind, key, now)? {
-            Some(entry) if !entry.spent => {
-                desk.remove(kind, key)?;
-                Ok(Some(entry.record))
+    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+        self.write(move |writer| match writer.alive(kind, key, now)? {
+            Some(stored) if !stored.spent => {
+                writer.remove(kind, key)?;
+                Ok(Some(stored.entry))
             }
             _ => Ok(None),
         })
@@ -176,104 +177,100 @@ impl Store for Sqlite {
     }
 
     async fn forget(&self, kind: Kind, key: Key) -> Result<(), StoreError> {
-        self.write(move |desk| desk.remove(kind, key)).await
+        self.write(move |writer| writer.remove(kind, key)).await
     }
 
-    async fn owned(
-        &self,
-        kind: Kind,
-        owner: Owner,
-        now: Timestamp,
-    ) -> Result<Vec<(Key, Record)>, StoreError> {
-        self.read(move |connection| desk::owned(connection, kind, owner, now)).await
+    async fn owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<Vec<(Key, Entry)>, StoreError> {
+        self.read(move |connection| writer::owned(connection, kind, owner, now)).await
     }
 
     async fn count_owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<usize, StoreError> {
-        self.read(move |connection| desk::count_owned(connection, kind, owner, now)).await
+        self.read(move |connection| writer::count_owned(connection, kind, owner, now)).await
     }
 
     async fn forget_owned(&self, kind: Kind, owner: Owner) -> Result<usize, StoreError> {
-        self.write(move |desk| desk.forget_owned(kind, owner)).await
+        self.write(move |writer| writer.forget_owned(kind, owner)).await
     }
 
     async fn count(&self, kind: Kind) -> Result<usize, StoreError> {
-        Ok(self.counts.of(kind).load(Ordering::Acquire))
+        Ok(self.counts.get(kind)?.load(Ordering::Acquire))
     }
 
     async fn sweep(&self, kind: Kind, now: Timestamp) -> Result<usize, StoreError> {
         let mut swept = 0;
         loop {
             // Each chunk is a write among the others, so that none waits for the whole sweep.
-            let cleared = self.write(move |desk| desk.clear(kind, now)).await?;
+            let cleared = self.write(move |writer| writer.clear(kind, now)).await?;
             swept += cleared;
-            if cleared < desk::CHUNK {
+            if cleared < writer::CHUNK {
                 return Ok(swept);
             }
         }
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        self.write(Desk::touch).await
+        self.write(Writer::touch).await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::contract::{PROBE, kinds};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-    fn record(len: usize) -> Record {
-        Record { value: vec![1; len], version: Version([0; 16]), expires: NOW, owners: vec![Owner([1; 32])] }
+    fn record(len: usize) -> Entry {
+        Entry { value: vec![1; len], version: Version([0; 16]), expires: NOW, owners: vec![Owner([1; 32])] }
     }
 
     fn store() -> (tempfile::TempDir, Arc<Sqlite>) {
         let directory = tempfile::tempdir().unwrap();
-        let store = Sqlite::open(&directory.path().join("store"), |_| 10_000).unwrap();
+        let store = Sqlite::open(&directory.path().join("store"), kinds(10_000)).unwrap();
         (directory, Arc::new(store))
     }
 
     #[tokio::test]
     async fn a_failed_statement_fails_alone() {
         let (_directory, store) = store();
-        let neighbour = |n| store.put(Kind::Probe, Key([n; 32]), record(10), NOW);
-        let failing = store.write(|desk| {
-            desk.remove(Kind::Probe, Key([1; 32]))?;
-            desk.execute("INSERT INTO record (id) VALUES (NULL)")
+        let neighbour = |n| store.put(PROBE, Key([n; 32]), record(10), NOW);
+        let failing = store.write(|writer| {
+            writer.remove(PROBE, Key([1; 32]))?;
+            writer.execute("INSERT INTO record (id) VALUES (NULL)")
         });
         let (a, failed, b) = tokio::join!(neighbour(1), failing, neighbour(2));
         a.unwrap();
         b.unwrap();
         assert!(matches!(failed, Err(StoreError::Backend(_))));
-        assert_eq!(store.count(Kind::Probe).await.unwrap(), 2, "what the failed one removed is back");
+        assert_eq!(store.count(PROBE).await.unwrap(), 2, "what the failed one removed is back");
     }
 
     #[tokio::test]
     async fn a_full_disk_acknowledges_nothing_and_recovers() {
         let (_directory, store) = store();
-        store.put(Kind::Probe, Key([0; 32]), record(10), NOW).await.unwrap();
-        store.write(|desk| desk.execute("PRAGMA max_page_count = 40")).await.unwrap();
+        store.put(PROBE, Key([0; 32]), record(10), NOW).await.unwrap();
+        store.write(|writer| writer.execute("PRAGMA max_page_count = 40")).await.unwrap();
         let mut refused = 0;
         for n in 1..=100 {
-            match store.put(Kind::Probe, Key([n; 32]), record(4_000), NOW).await {
+            match store.put(PROBE, Key([n; 32]), record(4_000), NOW).await {
                 Ok(()) => {}
                 Err(StoreError::Backend(_)) => refused += 1,
                 Err(other) => panic!("{other}"),
             }
         }
         assert!(refused > 50, "{refused}");
-        assert_eq!(store.count(Kind::Probe).await.unwrap(), 101 - refused);
-        assert_eq!(store.count_owned(Kind::Probe, Owner([1; 32]), NOW).await.unwrap(), 101 - refused);
-        store.write(|desk| desk.execute("PRAGMA max_page_count = 4000")).await.unwrap();
-        store.put(Kind::Probe, Key([200; 32]), record(4_000), NOW).await.unwrap();
+        assert_eq!(store.count(PROBE).await.unwrap(), 101 - refused);
+        assert_eq!(store.count_owned(PROBE, Owner([1; 32]), NOW).await.unwrap(), 101 - refused);
+        store.write(|writer| writer.execute("PRAGMA max_page_count = 4000")).await.unwrap();
+        store.put(PROBE, Key([200; 32]), record(4_000), NOW).await.unwrap();
     }
 
     #[tokio::test]
     async fn a_file_that_cannot_be_written_is_not_ready() {
         let (_directory, store) = store();
         store.ready().await.unwrap();
-        store.write(|desk| desk.execute("PRAGMA query_only = 1")).await.unwrap();
+        store.write(|writer| writer.execute("PRAGMA query_only = 1")).await.unwrap();
         assert!(matches!(store.ready().await, Err(StoreError::Backend(_))));
-        assert!(matches!(store.sweep(Kind::Probe, NOW).await, Err(StoreError::Backend(_))));
+        assert!(matches!(store.sweep(PROBE, NOW).await, Err(StoreError::Backend(_))));
     }
 }

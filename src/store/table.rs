@@ -8,97 +8,141 @@ use std::iter;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::{Key, Kind, Owner, Record, Spend, Store, StoreError, Version};
+use super::{
+    Claim, Entry, Ephemeral, Insert, Key, Kind, Owner, Record, Share, Spend, Store, StoreError, Version,
+};
 use crate::clock::Timestamp;
 use crate::crypto::hash::{hmac_sha256, sha256};
 use crate::crypto::seal::{IV, SealKey};
 use crate::entropy::Entropy;
 use crate::secret::Secret;
 
-/// An owner as a tag that says what it is (`"session"`, without NUL) and the owner's own identifier.
-pub type OwnerRef<'a> = (&'a str, &'a [u8]);
+/// An owner: a tag that says what it is (`"session"`, without NUL) and the owner's own identifier; a pair of them is
+/// one without a share.
+#[derive(Clone, Copy)]
+pub struct OwnerRef<'a> {
+    tag: &'static str,
+    id: &'a [u8],
+    share: Option<Share>,
+}
+
+impl OwnerRef<'_> {
+    /// This owner, of whose records there may be no more than its share when one is inserted.
+    #[must_use]
+    pub fn within(self, share: Share) -> Self {
+        Self { share: Some(share), ..self }
+    }
+}
+
+impl<'a> From<(&'static str, &'a [u8])> for OwnerRef<'a> {
+    fn from((tag, id): (&'static str, &'a [u8])) -> Self {
+        Self { tag, id, share: None }
+    }
+}
 
 const FORMAT: u8 = 1;
 const KEY_ID: usize = 4;
 
-/// One kind of record, of type `T`. Handles and owners reach the backend as digests only.
-pub struct Table<T> {
+/// The records of type `R`. Handles and owners reach the backend as digests only.
+pub struct Table<R> {
     store: Arc<dyn Store>,
     sealer: Sealer,
-    kind: Kind,
-    of: PhantomData<fn() -> T>,
+    of: PhantomData<fn() -> R>,
 }
 
-impl<T> Clone for Table<T> {
+impl<R> Clone for Table<R> {
     fn clone(&self) -> Self {
-        Self { store: Arc::clone(&self.store), sealer: self.sealer.clone(), kind: self.kind, of: PhantomData }
+        Self { store: Arc::clone(&self.store), sealer: self.sealer.clone(), of: PhantomData }
     }
 }
 
-impl<T: Serialize + DeserializeOwned> Table<T> {
-    /// The records of `kind` in `store`. One kind has one type.
-    pub fn new(store: Arc<dyn Store>, sealer: Sealer, kind: Kind) -> Self {
-        Self { store, sealer, kind, of: PhantomData }
+/// Where records may go, and what seals them.
+pub struct Stores<'a> {
+    /// What may be lost.
+    pub store: &'a Arc<dyn Store>,
+    /// What becomes of it.
+    pub ephemeral: Ephemeral,
+    /// What must be there.
+    pub durable: &'a Arc<dyn Store>,
+    /// Seals both.
+    pub sealer: &'a Sealer,
+}
+
+impl Stores<'_> {
+    /// The records of type `R`, where their class belongs.
+    pub fn table<R: Record>(&self) -> Table<R> {
+        let store = if R::KIND.is_durable(self.ephemeral) { self.durable } else { self.store };
+        Table::new(store.clone(), self.sealer.clone())
+    }
+}
+
+impl<R: Record> Table<R> {
+    /// The records of this type in `store`.
+    pub fn new(store: Arc<dyn Store>, sealer: Sealer) -> Self {
+        Self { store, sealer, of: PhantomData }
     }
 
-    /// Inserts unless the handle is taken, by a spent record too; tells whether it did.
+    /// Inserts, within the shares of its owners, unless the handle is taken, by a spent record too; tells whether it
+    /// did.
     pub async fn insert_new(
         &self,
         handle: &[u8],
-        value: &T,
+        value: &R,
         expires: Timestamp,
         owners: &[OwnerRef<'_>],
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let key = self.key(handle);
-        let record = self.record(key, value, expires, owners)?;
-        self.store.insert_new(self.kind, key, record, now).await
+        let key = Self::key(handle);
+        let entry = self.entry(key, value, expires, owners)?;
+        let claims = self.sealer.claims(owners);
+        self.store.insert(R::KIND, key, entry, Insert { replaces: false, claims: &claims }, now).await
     }
 
-    /// Inserts or replaces.
+    /// Inserts, within the shares of its owners, or replaces.
     pub async fn put(
         &self,
         handle: &[u8],
-        value: &T,
+        value: &R,
         expires: Timestamp,
         owners: &[OwnerRef<'_>],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let key = self.key(handle);
-        let record = self.record(key, value, expires, owners)?;
-        self.store.put(self.kind, key, record, now).await
+        let key = Self::key(handle);
+        let entry = self.entry(key, value, expires, owners)?;
+        let claims = self.sealer.claims(owners);
+        let insert = Insert { replaces: true, claims: &claims };
+        self.store.insert(R::KIND, key, entry, insert, now).await.map(drop)
     }
 
     /// The value and the state that it was read in; a spent one is absent.
-    pub async fn read(&self, handle: &[u8], now: Timestamp) -> Result<Option<(T, Version)>, StoreError> {
-        let key = self.key(handle);
-        let Some(record) = self.store.read(self.kind, key, now).await? else { return Ok(None) };
+    pub async fn read(&self, handle: &[u8], now: Timestamp) -> Result<Option<(R, Version)>, StoreError> {
+        let key = Self::key(handle);
+        let Some(record) = self.store.read(R::KIND, key, now).await? else { return Ok(None) };
         Ok(Some((self.open(key, &record)?, record.version)))
     }
 
-    /// Replaces if nothing happened to the record since it was read as `version`; tells whether it did.
+    /// Replaces if nothing happened to the record since it was read as `version`; the state that it is in now, if it did.
+    /// It keeps its owners.
     pub async fn replace_if(
         &self,
         handle: &[u8],
         version: Version,
-        value: &T,
+        value: &R,
         expires: Timestamp,
-        owners: &[OwnerRef<'_>],
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let key = self.key(handle);
-        let record = self.record(key, value, expires, owners)?;
-        self.store.replace_if(self.kind, key, version, record, now).await
+    ) -> Result<Option<Version>, StoreError> {
+        let key = Self::key(handle);
+        let entry = self.entry(key, value, expires, &[])?;
+        let new = entry.version;
+        Ok(self.store.replace_if(R::KIND, key, version, entry, now).await?.then_some(new))
     }
 
     /// Marks as spent: one caller gets [`Spend::Fresh`], every later one [`Spend::Spent`] until it expires.
-    pub async fn spend(&self, handle: &[u8], now: Timestamp) -> Result<Spend<T>, StoreError> {
-        let key = self.key(handle);
-        Ok(match self.store.spend(self.kind, key, now).await? {
+    pub async fn spend(&self, handle: &[u8], now: Timestamp) -> Result<Spend<R>, StoreError> {
+        let key = Self::key(handle);
+        Ok(match self.store.spend(R::KIND, key, now).await? {
             Spend::Fresh(record) => Spend::Fresh(self.open(key, &record)?),
             Spend::Spent(record) => Spend::Spent(self.open(key, &record)?),
             Spend::Absent => Spend::Absent,
@@ -106,27 +150,31 @@ impl<T: Serialize + DeserializeOwned> Table<T> {
     }
 
     /// Removes and returns; exactly one of any number of takers gets it.
-    pub async fn take(&self, handle: &[u8], now: Timestamp) -> Result<Option<T>, StoreError> {
-        let key = self.key(handle);
-        let record = self.store.take(self.kind, key, now).await?;
+    pub async fn take(&self, handle: &[u8], now: Timestamp) -> Result<Option<R>, StoreError> {
+        let key = Self::key(handle);
+        let record = self.store.take(R::KIND, key, now).await?;
         record.map(|record| self.open(key, &record)).transpose()
     }
 
     /// Removes, whether it is there or not.
     pub async fn forget(&self, handle: &[u8]) -> Result<(), StoreError> {
-        self.forget_key(self.key(handle)).await
+        self.forget_key(Self::key(handle)).await
     }
 
     /// Removes what [`Table::owned`] found.
     pub async fn forget_key(&self, key: Key) -> Result<(), StoreError> {
-        self.store.forget(self.kind, key).await
+        self.store.forget(R::KIND, key).await
     }
 
     /// The living, unspent records of `owner`, oldest first; those under the other root key last.
-    pub async fn owned(&self, owner: OwnerRef<'_>, now: Timestamp) -> Result<Vec<(Key, T)>, StoreError> {
+    pub async fn owned<'a>(
+        &self,
+        owner: impl Into<OwnerRef<'a>>,
+        now: Timestamp,
+    ) -> Result<Vec<(Key, R)>, StoreError> {
         let mut owned = Vec::new();
-        for name in self.sealer.owners(owner) {
-            for (key, record) in self.store.owned(self.kind, name, now).await? {
+        for name in self.sealer.owners(owner.into()) {
+            for (key, record) in self.store.owned(R::KIND, name, now).await? {
                 owned.push((key, self.open(key, &record)?));
             }
         }
@@ -134,31 +182,39 @@ impl<T: Serialize + DeserializeOwned> Table<T> {
     }
 
     /// How many living, unspent records `owner` has; does not read them.
-    pub async fn count_owned(&self, owner: OwnerRef<'_>, now: Timestamp) -> Result<usize, StoreError> {
+    pub async fn count_owned<'a>(
+        &self,
+        owner: impl Into<OwnerRef<'a>>,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
         let mut count = 0;
-        for name in self.sealer.owners(owner) {
-            count += self.store.count_owned(self.kind, name, now).await?;
+        for name in self.sealer.owners(owner.into()) {
+            count += self.store.count_owned(R::KIND, name, now).await?;
         }
         Ok(count)
     }
 
     /// Removes all records of `owner`, spent or not; tells how many.
-    pub async fn forget_owned(&self, owner: OwnerRef<'_>) -> Result<usize, StoreError> {
+    pub async fn forget_owned<'a>(&self, owner: impl Into<OwnerRef<'a>>) -> Result<usize, StoreError> {
         let mut forgotten = 0;
-        for name in self.sealer.owners(owner) {
-            forgotten += self.store.forget_owned(self.kind, name).await?;
+        for name in self.sealer.owners(owner.into()) {
+            forgotten += self.store.forget_owned(R::KIND, name).await?;
         }
         Ok(forgotten)
     }
 
     /// Seals anew what belongs to `owner` alone and lies under the other root key; tells how many.
-    pub async fn reseal_owned(&self, owner: OwnerRef<'_>, now: Timestamp) -> Result<usize, StoreError> {
-        let mut resealed = 0;
+    pub async fn reseal_owned<'a>(
+        &self,
+        owner: impl Into<OwnerRef<'a>>,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let (owner, mut resealed) = (owner.into(), 0);
         for name in self.sealer.owners(owner).skip(1) {
-            for (key, found) in self.store.owned(self.kind, name, now).await? {
+            for (key, found) in self.store.owned(R::KIND, name, now).await? {
                 let value = self.open(key, &found)?;
-                let record = self.record(key, &value, found.expires, &[owner])?;
-                let done = self.store.replace_if(self.kind, key, found.version, record, now).await?;
+                let entry = self.entry(key, &value, found.expires, &[owner])?;
+                let done = self.store.replace_if(R::KIND, key, found.version, entry, now).await?;
                 resealed += usize::from(done);
             }
         }
@@ -167,32 +223,32 @@ impl<T: Serialize + DeserializeOwned> Table<T> {
 
     /// How many records are kept, expired but unswept ones perhaps included.
     pub async fn count(&self) -> Result<usize, StoreError> {
-        self.store.count(self.kind).await
+        self.store.count(R::KIND).await
     }
 
-    fn key(&self, handle: &[u8]) -> Key {
-        Key(sha256(&[self.kind.name().as_bytes(), &[0], handle]))
+    fn key(handle: &[u8]) -> Key {
+        Key(sha256(&[R::KIND.name.as_bytes(), &[0], handle]))
     }
 
-    fn record(
+    fn entry(
         &self,
         key: Key,
-        value: &T,
+        value: &R,
         expires: Timestamp,
         owners: &[OwnerRef<'_>],
-    ) -> Result<Record, StoreError> {
+    ) -> Result<Entry, StoreError> {
         // A type whose JSON cannot be written (a map with keys that are no strings) could not be read either.
         let json = serde_json::to_vec(value).map(Zeroizing::new).map_err(|_| StoreError::Unreadable)?;
-        Ok(Record {
-            value: self.sealer.seal(self.kind, key, &json),
+        Ok(Entry {
+            value: self.sealer.seal(R::KIND, key, &json),
             version: Version(self.sealer.entropy.bytes()),
             expires,
             owners: owners.iter().map(|owner| self.sealer.root.owner(*owner)).collect(),
         })
     }
 
-    fn open(&self, key: Key, record: &Record) -> Result<T, StoreError> {
-        let json = self.sealer.open(self.kind, key, &record.value)?;
+    fn open(&self, key: Key, record: &Entry) -> Result<R, StoreError> {
+        let json = self.sealer.open(R::KIND, key, &record.value)?;
         serde_json::from_slice(&json).map_err(|_| StoreError::Unreadable)
     }
 }
@@ -225,9 +281,22 @@ impl Sealer {
         Self { other: Some(Arc::new(Root::new(other))), ..self }
     }
 
+    /// A key for another purpose, derived from the root key.
+    pub fn derived(&self, purpose: &[u8]) -> Secret<[u8; 32]> {
+        Secret::new(hmac_sha256(self.root.owner.expose(), purpose))
+    }
+
     /// The names of an owner, the present one first.
     fn owners(&self, owner: OwnerRef<'_>) -> impl Iterator<Item = Owner> {
         self.roots().map(move |root| root.owner(owner))
+    }
+
+    /// The shares that are claimed, under the present name of each owner.
+    fn claims(&self, owners: &[OwnerRef<'_>]) -> Vec<Claim> {
+        let claim = |owner: &OwnerRef<'_>| {
+            Some(Claim { owner: self.root.owner(*owner), tag: owner.tag, share: owner.share? })
+        };
+        owners.iter().filter_map(claim).collect()
     }
 
     fn roots(&self) -> impl Iterator<Item = &Root> {
@@ -265,7 +334,7 @@ impl Root {
         }
     }
 
-    fn owner(&self, (tag, id): OwnerRef<'_>) -> Owner {
+    fn owner(&self, OwnerRef { tag, id, .. }: OwnerRef<'_>) -> Owner {
         Owner(hmac_sha256(self.owner.expose(), &[tag.as_bytes(), &[0], id].concat()))
     }
 
@@ -277,7 +346,7 @@ impl Root {
 }
 
 fn associated(kind: Kind, key: Key) -> Vec<u8> {
-    [kind.name().as_bytes(), &[0], &key.0].concat()
+    [kind.name.as_bytes(), &[0], &key.0].concat()
 }
 
 #[cfg(test)]
@@ -285,6 +354,7 @@ mod tests {
     use super::*;
     use crate::entropy::SystemEntropy;
     use crate::store::Memory;
+    use crate::store::contract::{OTHER, PROBE, Probe, kinds};
 
     fn sealer(root: u8) -> Sealer {
         Sealer::new(&Secret::new([root; 32]), Arc::new(SystemEntropy::new()))
@@ -293,41 +363,44 @@ mod tests {
     #[test]
     fn a_value_opens_only_in_its_own_place() {
         let (here, there) = (Key([1; 32]), Key([2; 32]));
-        let sealed = sealer(7).seal(Kind::Probe, here, b"text");
-        assert_eq!(sealer(7).open(Kind::Probe, here, &sealed).unwrap().as_slice(), b"text");
-        assert!(sealer(7).open(Kind::Probe, there, &sealed).is_err());
-        assert!(sealer(7).open(Kind::Answer, here, &sealed).is_err());
-        assert!(sealer(8).open(Kind::Probe, here, &sealed).is_err());
+        let sealed = sealer(7).seal(PROBE, here, b"text");
+        assert_eq!(sealer(7).open(PROBE, here, &sealed).unwrap().as_slice(), b"text");
+        assert!(sealer(7).open(PROBE, there, &sealed).is_err());
+        assert!(sealer(7).open(OTHER, here, &sealed).is_err());
+        assert!(sealer(8).open(PROBE, here, &sealed).is_err());
     }
 
     #[test]
     fn a_changed_or_shortened_value_does_not_open() {
         let key = Key([1; 32]);
-        let sealed = sealer(7).seal(Kind::Probe, key, b"text");
+        let sealed = sealer(7).seal(PROBE, key, b"text");
         for place in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[place] ^= 1;
-            assert!(sealer(7).open(Kind::Probe, key, &changed).is_err(), "byte {place}");
-            assert!(sealer(7).open(Kind::Probe, key, &sealed[..place]).is_err(), "length {place}");
+            assert!(sealer(7).open(PROBE, key, &changed).is_err(), "byte {place}");
+            assert!(sealer(7).open(PROBE, key, &sealed[..place]).is_err(), "length {place}");
         }
     }
 
     #[tokio::test]
     async fn the_verbs_carry_values() {
         let at = Timestamp::from_millis;
-        let table = Table::<String>::new(Arc::new(Memory::new(|_| 10)), sealer(7), Kind::Probe);
+        let table = Table::<Probe>::new(Arc::new(Memory::new(kinds(10))), sealer(7));
         let owner = ("person", &b"p1"[..]);
-        assert!(table.insert_new(b"h1", &"one".into(), at(10), &[owner], at(0)).await.unwrap());
-        assert!(!table.insert_new(b"h1", &"two".into(), at(10), &[owner], at(0)).await.unwrap());
+        assert!(table.insert_new(b"h1", &"one".into(), at(10), &[owner.into()], at(0)).await.unwrap());
+        assert!(!table.insert_new(b"h1", &"two".into(), at(10), &[owner.into()], at(0)).await.unwrap());
         let (value, version) = table.read(b"h1", at(0)).await.unwrap().unwrap();
-        assert_eq!(value, "one");
-        assert!(table.replace_if(b"h1", version, &"three".into(), at(9), &[owner], at(0)).await.unwrap());
-        assert!(!table.replace_if(b"h1", version, &"four".into(), at(9), &[owner], at(0)).await.unwrap());
-        table.put(b"h2", &"five".into(), at(10), &[owner, ("app", b"p1")], at(0)).await.unwrap();
+        assert_eq!(value, "one".into());
+        assert!(table.replace_if(b"h1", version, &"three".into(), at(9), at(0)).await.unwrap().is_some());
+        assert!(table.replace_if(b"h1", version, &"four".into(), at(9), at(0)).await.unwrap().is_none());
+        table
+            .put(b"h2", &"five".into(), at(10), &[owner.into(), ("app", &b"p1"[..]).into()], at(0))
+            .await
+            .unwrap();
         assert_eq!(table.count_owned(owner, at(9)).await.unwrap(), 2);
         let owned = table.owned(owner, at(0)).await.unwrap();
-        assert_eq!(owned.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["three", "five"]);
-        assert_eq!(table.owned(("app", b"p1"), at(0)).await.unwrap().len(), 1);
+        assert_eq!(owned.iter().map(|(_, value)| value.0.as_str()).collect::<Vec<_>>(), ["three", "five"]);
+        assert_eq!(table.owned(("app", &b"p1"[..]), at(0)).await.unwrap().len(), 1);
         table.forget_key(owned[0].0).await.unwrap();
         assert_eq!(table.take(b"h1", at(0)).await.unwrap(), None);
         assert_eq!(table.spend(b"h2", at(0)).await.unwrap(), Spend::Fresh("five".into()));
@@ -339,27 +412,27 @@ mod tests {
     #[tokio::test]
     async fn another_root_key_is_told_apart_from_absence() {
         let at = Timestamp::from_millis;
-        let store: Arc<dyn Store> = Arc::new(Memory::new(|_| 10));
-        let table = Table::<u32>::new(Arc::clone(&store), sealer(7), Kind::Probe);
-        table.put(b"h", &1, at(10), &[], at(0)).await.unwrap();
-        let stranger = Table::<u32>::new(store, sealer(8), Kind::Probe);
+        let store: Arc<dyn Store> = Arc::new(Memory::new(kinds(10)));
+        let table = Table::<Probe>::new(Arc::clone(&store), sealer(7));
+        table.put(b"h", &"1".into(), at(10), &[], at(0)).await.unwrap();
+        let stranger = Table::<Probe>::new(store, sealer(8));
         assert!(matches!(stranger.read(b"h", at(0)).await, Err(StoreError::Unreadable)));
     }
     #[tokio::test]
     async fn the_other_root_key_opens_and_seals_nothing() {
         let at = Timestamp::from_millis;
-        let store: Arc<dyn Store> = Arc::new(Memory::new(|_| 10));
-        let table = |sealer| Table::<u32>::new(Arc::clone(&store), sealer, Kind::Probe);
+        let store: Arc<dyn Store> = Arc::new(Memory::new(kinds(10)));
+        let table = |sealer| Table::<Probe>::new(Arc::clone(&store), sealer);
         let owner = ("person", &b"p1"[..]);
         let (old, new) = (table(sealer(7)), table(sealer(8)));
         // In the midst of the change one node seals under each, and both read everything.
         let before = table(sealer(7).opening_also(&Secret::new([8; 32])));
         let after = table(sealer(8).opening_also(&Secret::new([7; 32])));
-        before.put(b"h1", &1, at(10), &[owner], at(0)).await.unwrap();
-        after.put(b"h2", &2, at(10), &[owner], at(0)).await.unwrap();
+        before.put(b"h1", &"1".into(), at(10), &[owner.into()], at(0)).await.unwrap();
+        after.put(b"h2", &"2".into(), at(10), &[owner.into()], at(0)).await.unwrap();
         for node in [&before, &after] {
-            assert_eq!(node.read(b"h1", at(0)).await.unwrap().unwrap().0, 1);
-            assert_eq!(node.read(b"h2", at(0)).await.unwrap().unwrap().0, 2);
+            assert_eq!(node.read(b"h1", at(0)).await.unwrap().unwrap().0, "1".into());
+            assert_eq!(node.read(b"h2", at(0)).await.unwrap().unwrap().0, "2".into());
             assert_eq!(node.count_owned(owner, at(0)).await.unwrap(), 2);
             assert_eq!(node.owned(owner, at(0)).await.unwrap().len(), 2);
         }
@@ -368,9 +441,9 @@ mod tests {
         // Sealed anew, a record is found without the former key, and needs it no more.
         assert_eq!(after.reseal_owned(owner, at(0)).await.unwrap(), 1);
         assert_eq!(after.reseal_owned(owner, at(0)).await.unwrap(), 0);
-        assert_eq!(new.read(b"h1", at(0)).await.unwrap().unwrap().0, 1);
+        assert_eq!(new.read(b"h1", at(0)).await.unwrap().unwrap().0, "1".into());
         assert_eq!(new.owned(owner, at(0)).await.unwrap().len(), 2);
-        before.put(b"h3", &3, at(10), &[owner], at(0)).await.unwrap();
+        before.put(b"h3", &"3".into(), at(10), &[owner.into()], at(0)).await.unwrap();
         assert_eq!(after.forget_owned(owner).await.unwrap(), 3);
         assert_eq!(after.count().await.unwrap(), 0);
     }

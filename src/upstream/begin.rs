@@ -49,13 +49,15 @@ pub enum Step {
 }
 
 impl Upstream {
-    /// Begins a login: draws `state`, `nonce` and, where the profile has it, a PKCE verifier.
+    /// Begins a login with `state`, spelled as the profile wants it: draws `nonce` and, where the profile has it, a PKCE
+    /// verifier.
     ///
     /// Whatever the profile does not take is left out; the broker checks the outcome. Only `prompt=none`
     /// cannot be left out, and is refused where the upstream has no silent answer.
     pub async fn begin(
         &self,
         ask: &Ask<'_>,
+        state: &[u8; 32],
         entropy: &dyn Entropy,
         clock: &dyn Clock,
         trace: &Trace,
@@ -65,7 +67,7 @@ impl Upstream {
             return Err(UpstreamError::PageDue { error: None });
         }
         let metadata = self.metadata.get(clock, trace).await.map_err(UpstreamError::Discovery)?;
-        let (state, nonce) = ((profile.handle)(entropy), (profile.handle)(entropy));
+        let (state, nonce) = ((profile.spelling)(state), (profile.spelling)(&entropy.bytes()));
         let code_verifier = profile.pkce.then(|| entropy.handle());
         let (url, scopes) = self.request(&metadata, ask, &state, &nonce, code_verifier.as_deref());
         let handshake = Handshake {

@@ -109,5 +109,5 @@ fn assertion(audience: AssertionAudience, call: &Call<'_>) -> Result<Secret<Stri
         ("iat".to_owned(), json!(now)),
         ("exp".to_owned(), json!(now.saturating_add(LIFETIME))),
     ]);
-    call.key.ok_or(CannotSign)?.sign(&claims)
+    call.key.ok_or(CannotSign)?.sign("JWT", &claims)
 }

@@ -8,7 +8,9 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use crate::clock::Clock;
+use crate::crypto::jwe::JweError;
 use crate::crypto::jws::{MAX_LENGTH, json};
+use crate::crypto::jwt::{Kind, NotAccepted, Verified};
 use crate::entropy::Entropy;
 use crate::event::{Facts, Step, Trace};
 use crate::identity::{Acr, Identity, PROTOCOL_CLAIMS, Retention, Subject};
@@ -16,13 +18,13 @@ use crate::login::Handshake;
 use crate::outbound::{Answer, OutboundError};
 use crate::secret::{Secret, same};
 
-use super::claims::{self, Expected, IdToken, JwtError};
+use super::claims::{self, IdToken, TokenError};
 use super::client_auth::Call;
-use super::error::{Endpoint, Jwt, UpstreamError};
+use super::error::{Endpoint, UpstreamError};
 use super::metadata::{DiscoveryError, Metadata};
 use super::profiles::ErrorMeaning;
 use super::response::AuthorizationResponse;
-use super::verifier::Verified;
+use super::verifier::Lookup;
 use super::{Upstream, UserinfoKind, encryption};
 
 /// A person who signed in at the upstream. No `Debug`.
@@ -58,7 +60,7 @@ impl Upstream {
 
         let tokens = completion.redeem(&code).await?;
         let signed =
-            completion.open(Jwt::IdToken, self.decrypts(Jwt::IdToken), tokens.id_token.expose()).await?;
+            completion.open(Kind::IdToken, self.decrypts(Kind::IdToken), tokens.id_token.expose()).await?;
         let signed = signed.unwrap_or_else(|| tokens.id_token.clone());
         let (id_token, token_claims) = completion.check_id_token(&signed, &tokens).await?;
         let userinfo = match self.settings.userinfo {
@@ -83,11 +85,11 @@ impl Upstream {
         Ok(SignedIn { identity, id_token: signed, scopes })
     }
 
-    /// Whether this JWT comes encrypted.
-    fn decrypts(&self, jwt: Jwt) -> bool {
-        match jwt {
-            Jwt::IdToken => !self.settings.decryption_keys.is_empty(),
-            Jwt::Userinfo => self.settings.userinfo == UserinfoKind::EncryptedJwt,
+    /// Whether this comes encrypted.
+    fn decrypts(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::IdToken => !self.settings.decryption_keys.is_empty(),
+            Kind::Userinfo => self.settings.userinfo == UserinfoKind::EncryptedJwt,
         }
     }
 
@@ -112,7 +114,7 @@ struct Completion<'a> {
     trace: &'a Trace,
 }
 
-impl<'a> Completion<'a> {
+impl Completion<'_> {
     /// RFC 9207, section 2.4, before anything is asked: a mix-up must not make us send the code elsewhere.
     fn check_issuer(&self, iss: Option<&str>) -> Result<(), UpstreamError> {
         let settings = &self.upstream.settings;
@@ -166,10 +168,10 @@ impl<'a> Completion<'a> {
         Ok(form.finish())
     }
 
-    /// The signed JWT inside an encrypted one; `None` where nothing is encrypted.
+    /// The signed claims inside what came encrypted; `None` where nothing is encrypted.
     async fn open(
         &self,
-        jwt: Jwt,
+        kind: Kind,
         encrypted: bool,
         text: &str,
     ) -> Result<Option<Secret<String>>, UpstreamError> {
@@ -184,11 +186,12 @@ impl<'a> Completion<'a> {
         };
         let mut opened = open();
         // Another node may have published it since we looked.
-        if let (Err(JwtError::DecryptionKeyUnknown { .. }), Some(keyring)) = (&opened, keyring) {
+        if let (Err(TokenError::Encryption(JweError::KeyUnknown { .. })), Some(keyring)) = (&opened, keyring)
+        {
             keyring.freshen(now, Duration::ZERO).await;
             opened = open();
         }
-        opened.map(Some).map_err(|source| UpstreamError::Jwt { jwt, source })
+        opened.map(Some).map_err(|source| UpstreamError::Token { kind, source })
     }
 
     async fn check_id_token(
@@ -196,15 +199,16 @@ impl<'a> Completion<'a> {
         signed: &Secret<String>,
         tokens: &Tokens,
     ) -> Result<(IdToken, Map<String, Value>), UpstreamError> {
-        let Verified { alg, kid, claims } = self.verify(Jwt::IdToken, signed.expose()).await?;
-        let at_hash = alg.left_half_hash(tokens.access_token.expose().as_bytes());
-        let id_token = claims::id_token(&claims, &self.expected(), &self.handshake.nonce, &at_hash)
-            .map_err(|source| UpstreamError::Jwt { jwt: Jwt::IdToken, source })?;
+        let verified = self.verify(Kind::IdToken, signed.expose()).await?;
+        let sub_fits = self.upstream.settings.profile.sub_fits;
+        let id_token = claims::id_token(&verified, &self.handshake.nonce, &tokens.access_token, sub_fits)
+            .map_err(|source| UpstreamError::Token { kind: Kind::IdToken, source })?;
+        let Verified { signed_by, kid, claims, .. } = verified;
         let facts = Facts {
-            alg: Some(alg.as_str().to_owned()),
+            alg: Some(signed_by.as_str().to_owned()),
             kid,
             acr: id_token.acr.clone(),
-            offset_s: Some(id_token.offset),
+            offset_s: id_token.offset,
             ..Facts::default()
         };
         self.trace.step(Step::UpstreamIdToken, facts);
@@ -255,31 +259,22 @@ impl<'a> Completion<'a> {
     }
 
     async fn signed_userinfo(&self, body: &[u8]) -> Result<Map<String, Value>, UpstreamError> {
-        let refused = |source| UpstreamError::Jwt { jwt: Jwt::Userinfo, source };
-        let text = std::str::from_utf8(body.trim_ascii()).map_err(|_| refused(JwtError::Malformed))?;
-        let inside = self.open(Jwt::Userinfo, self.upstream.decrypts(Jwt::Userinfo), text).await?;
+        let refused = |source| UpstreamError::Token { kind: Kind::Userinfo, source };
+        let text = std::str::from_utf8(body.trim_ascii());
+        let text = text.map_err(|_| refused(NotAccepted::Malformed.into()))?;
+        let inside = self.open(Kind::Userinfo, self.upstream.decrypts(Kind::Userinfo), text).await?;
         let text = inside.as_ref().map_or(text, |inside| inside.expose());
-        let Verified { claims, .. } = self.verify(Jwt::Userinfo, text).await?;
-        let strict = self.upstream.settings.profile.userinfo_iss_aud;
-        claims::userinfo(&claims, &self.expected(), strict).map_err(refused)?;
+        let Verified { claims, .. } = self.verify(Kind::Userinfo, text).await?;
+        claims::sub(&claims, self.upstream.settings.profile.sub_fits).map_err(refused)?;
         Ok(claims)
     }
 
-    /// The signature of a JWT; then, and only then, its claims.
-    async fn verify(&self, jwt: Jwt, text: &str) -> Result<Verified, UpstreamError> {
+    /// What the upstream signed, if it may be believed.
+    async fn verify(&self, kind: Kind, compact: &str) -> Result<Verified, UpstreamError> {
+        let Upstream { verifier, settings, .. } = self.upstream;
         let jwks = self.metadata.endpoints.jwks.as_ref();
-        self.upstream.verifier.verify(jwt, text, jwks, self.clock, self.trace).await
-    }
-
-    fn expected(&self) -> Expected<'a> {
-        let settings = &self.upstream.settings;
-        Expected {
-            issuer: &self.handshake.issuer,
-            client_id: &settings.client_id,
-            now: self.clock.now(),
-            leeway: settings.leeway,
-            sub_fits: settings.profile.sub_fits,
-        }
+        let lookup = Lookup { jwks, clock: self.clock, trace: self.trace };
+        verifier.verify(kind, settings, &self.handshake.issuer, lookup, compact).await
     }
 }
 

@@ -1,15 +1,17 @@
 //! What came encrypted for us (OpenID Connect Core, section 10.2): decrypted first, then verified as if it had come
-//! plain. Where a registration encrypts, a JWT in clear is refused: whoever could strip the encryption could read it.
+//! plain. Where a registration encrypts, what comes in clear is refused: whoever could strip the encryption could
+//! read it.
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::crypto::jwe::{self, DecryptionKey, JweError};
+use crate::crypto::jwe::{self, DecryptionKey};
+use crate::crypto::jwt::NotAccepted;
 use crate::keys::KeyAlg;
 use crate::secret::Secret;
 
-use super::claims::JwtError;
+use super::claims::TokenError;
 
 /// The keys of one registration.
 #[derive(Clone)]
@@ -38,21 +40,21 @@ impl DecryptionKeys {
     }
 }
 
-/// The signed JWT inside `text`. `iss` and `aud` of the header, where present, must be what the claims must be
+/// The signed claims inside `text`. `iss` and `aud` of the header, where present, must be what the claims must be
 /// (RFC 7519, section 5.3).
 pub(super) fn open(
     keys: &[Arc<DecryptionKey>],
     text: &str,
     issuer: &str,
     client_id: &str,
-) -> Result<Secret<String>, JwtError> {
+) -> Result<Secret<String>, TokenError> {
     if text.bytes().filter(|byte| *byte == b'.').count() == 2 {
-        return Err(JwtError::NotEncrypted);
+        return Err(TokenError::NotEncrypted);
     }
     let opened = jwe::decrypt(keys, text)?;
     let told = |name| opened.replicated.get(name);
     if told("iss").is_some_and(|iss| iss != issuer) {
-        return Err(JwtError::Issuer);
+        return Err(NotAccepted::Issuer.into());
     }
     let ours = |aud: &Value| match aud {
         Value::String(aud) => aud == client_id,
@@ -60,19 +62,7 @@ pub(super) fn open(
         _ => false,
     };
     if told("aud").is_some_and(|aud| !ours(aud)) {
-        return Err(JwtError::Audience);
+        return Err(NotAccepted::Audience.into());
     }
-    Ok(opened.jwt)
-}
-
-impl From<JweError> for JwtError {
-    fn from(error: JweError) -> Self {
-        match error {
-            JweError::Malformed => Self::Malformed,
-            JweError::Alg(alg) => Self::EncryptionAlg(alg),
-            JweError::Header => Self::Header,
-            JweError::KeyUnknown { alg, kid } => Self::DecryptionKeyUnknown { alg, kid },
-            JweError::DoesNotOpen => Self::DoesNotDecrypt,
-        }
-    }
+    Ok(opened.signed)
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::crypto::jws::sign::CannotSign;
+use crate::crypto::jwt::Kind;
 use crate::event::reasons::{broker, upstream};
 use crate::event::{Facts, Reason};
 use crate::message::PublicMessage;
@@ -11,7 +12,7 @@ use crate::outbound::{OutboundError, chain};
 use crate::outcome::{Declined, RefusalCode};
 use crate::remote_jwks::JwksError;
 
-use super::claims::JwtError;
+use super::claims::TokenError;
 use super::metadata::DiscoveryError;
 
 /// Why a login at an upstream came to nothing. Carries no secret and nothing personal.
@@ -91,16 +92,16 @@ pub enum UpstreamError {
     /// The token answer has no `id_token`.
     #[error("the token answer has no id_token")]
     IdTokenMissing,
-    /// A JWT does not pass.
-    #[error("the {jwt} does not pass")]
-    Jwt {
+    /// An `id_token` or signed userinfo does not pass.
+    #[error("the {kind} does not pass")]
+    Token {
         /// Which.
-        jwt: Jwt,
+        kind: Kind,
         /// Why.
         #[source]
-        source: JwtError,
+        source: TokenError,
     },
-    /// Userinfo is JSON where a JWT is registered, or the reverse.
+    /// Userinfo is plain where it is registered as signed, or the reverse.
     #[error("userinfo is not of the registered kind")]
     UserinfoType,
     /// A claim of plain userinfo has the wrong type.
@@ -112,8 +113,8 @@ pub enum UpstreamError {
     /// The metadata is not to be had.
     #[error("the upstream's metadata is not to be had")]
     Discovery(#[source] Arc<DiscoveryError>),
-    /// The keys are not to be had.
-    #[error("the upstream's keys are not to be had")]
+    /// There are no keys of its to verify with.
+    #[error("the upstream's keys cannot be used")]
     Jwks(#[source] Arc<JwksError>),
 }
 
@@ -131,24 +132,6 @@ impl fmt::Display for Endpoint {
         f.write_str(match self {
             Self::Token => "token endpoint",
             Self::Userinfo => "userinfo endpoint",
-        })
-    }
-}
-
-/// The JWTs of a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Jwt {
-    /// The `id_token`.
-    IdToken,
-    /// Signed userinfo.
-    Userinfo,
-}
-
-impl fmt::Display for Jwt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::IdToken => "id_token",
-            Self::Userinfo => "signed userinfo",
         })
     }
 }
@@ -171,7 +154,7 @@ impl UpstreamError {
             Self::InvalidClient | Self::Assertion(_) => upstream::INVALID_CLIENT,
             Self::TokenType => upstream::TOKEN_TYPE,
             Self::IdTokenMissing => upstream::ID_TOKEN_MISSING,
-            Self::Jwt { source, .. } => source.reason(),
+            Self::Token { source, .. } => source.reason(),
             Self::UserinfoType => upstream::USERINFO_TYPE,
             Self::UserinfoClaim => upstream::CLAIM_TYPE,
             Self::SubDiffers => upstream::SUB_DIFFERS,
@@ -213,9 +196,7 @@ impl UpstreamError {
             },
             Self::Jwks(error) => match &**error {
                 JwksError::Call(source) => call_told(source),
-                JwksError::Status(_) | JwksError::Malformed | JwksError::Empty | JwksError::TooMany => {
-                    (ServerError, PublicMessage::UpstreamError)
-                }
+                JwksError::Status(_) | JwksError::Set(_) => (ServerError, PublicMessage::UpstreamError),
             },
             Self::ErrorResponse { temporary: false, .. }
             | Self::NotJson { .. }
@@ -224,7 +205,7 @@ impl UpstreamError {
             | Self::Assertion(_)
             | Self::TokenType
             | Self::IdTokenMissing
-            | Self::Jwt { .. }
+            | Self::Token { .. }
             | Self::UserinfoType
             | Self::UserinfoClaim
             | Self::SubDiffers => (ServerError, PublicMessage::UpstreamError),
@@ -253,7 +234,7 @@ impl UpstreamError {
                     facts.status = Some(*status);
                 }
             }
-            Self::Jwt { source, .. } => source.describe(&mut facts),
+            Self::Token { source, .. } => source.describe(&mut facts),
             _ => {}
         }
         facts

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::clock::Timestamp;
 use crate::crypto::jwe::DecryptionKey;
+use crate::crypto::jwk::PublishedKey;
 use crate::crypto::jws::sign::SigningKey;
 use crate::keys::{KeyAlg, KeyUse, Keyring, Line, Wanted};
 
@@ -65,7 +64,7 @@ impl Upstream {
     }
 
     /// The public halves, for its copy of our key set (RFC 7517, section 5).
-    pub fn published_keys(&self, now: Timestamp) -> Vec<Value> {
+    pub fn published_keys(&self, now: Timestamp) -> Vec<PublishedKey> {
         let ring = |usage| {
             let keyring = self.keyring.as_ref();
             keyring.map(|keyring| keyring.published(usage, &self.settings.name, now)).unwrap_or_default()

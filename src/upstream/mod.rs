@@ -32,13 +32,13 @@ use crate::service::UpstreamName;
 use metadata::{Metadata, MetadataSource};
 use verifier::Verifier;
 
-pub use crate::crypto::jws::Alg;
+pub use crate::crypto::alg::Alg;
 pub use begin::{Ask, Begun, Step};
-pub use claims::JwtError;
+pub use claims::TokenError;
 pub use client_auth::{AssertionAudience, ClientAuth, Credentials};
 pub use complete::SignedIn;
 pub use encryption::DecryptionKeys;
-pub use error::{Endpoint, Jwt, UpstreamError};
+pub use error::{Endpoint, UpstreamError};
 pub use keys::AssertionKey;
 pub use metadata::DiscoveryError;
 pub use profiles::{ErrorMeaning, PROFILES, Profile, Signer};
@@ -73,6 +73,8 @@ pub struct Settings {
     pub require_iss: bool,
     /// Seconds by which the upstream's clock may differ from ours.
     pub leeway: u64,
+    /// In which namespace its subjects are: two registrations of one namespace that tell the same `sub` mean one person.
+    pub subject_namespace: String,
 }
 
 /// The default of [`Settings::leeway`], in seconds.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use url::Url;
 
 use super::verifier::Verifier;
-use super::{Alg, DiscoveryError, Endpoints, Upstream, metadata};
+use super::{DiscoveryError, Endpoints, Upstream, metadata};
 use crate::clock::Clock;
+use crate::crypto::jwks::KeySet;
 use crate::event::Trace;
 use crate::remote_jwks::JwksError;
 
@@ -28,15 +29,15 @@ impl Upstream {
         Ok(self.metadata.get(clock, trace).await?.endpoints.clone())
     }
 
-    /// The algorithms of the keys that it publishes at `jwks`; `None` where the client secret signs.
-    pub async fn key_algs(
+    /// The keys that it publishes at `jwks`; `None` where the client secret signs.
+    pub async fn remote_keys(
         &self,
         jwks: &Url,
         clock: &dyn Clock,
         trace: &Trace,
-    ) -> Option<Result<Vec<Alg>, Arc<JwksError>>> {
+    ) -> Option<Result<Arc<KeySet>, Arc<JwksError>>> {
         match &self.verifier {
-            Verifier::Published { keys, .. } => Some(keys.algs(jwks, clock, trace).await),
+            Verifier::Published(keys) => Some(keys.keys(jwks, clock, trace).await),
             Verifier::Shared(_) => None,
         }
     }

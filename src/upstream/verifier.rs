@@ -1,114 +1,107 @@
 //! Whose signature counts: the provider's published keys, or the client secret (OpenID Connect Core, section
 //! 3.1.3.7). The profile decides once, when the upstream is made; no token and no setting ever does.
 
-use serde_json::{Map, Value};
+use std::sync::Arc;
+
 use url::Url;
 
 use crate::clock::Clock;
-use crate::crypto::jws::hs256::{HS256, NotShared, SharedKey};
-use crate::crypto::jws::{Alg, Jws};
+use crate::crypto::jws::hs256::SharedKey;
+use crate::crypto::jws::{Jws, Signers};
+use crate::crypto::jwt::{
+    self, Audience, Failed, Keys, Kind, Mismatch, NotVerified, Parties, Policy, Typ, Verified,
+};
 use crate::event::Trace;
 use crate::outbound::Outbound;
-use crate::remote_jwks::{NotVerified, RemoteJwks};
+use crate::remote_jwks::RemoteJwks;
 
-use super::claims::JwtError;
-use super::error::{Jwt, UpstreamError};
+use super::error::UpstreamError;
 use super::metadata::DiscoveryError;
 use super::{Settings, Signatures};
 
-/// What verifies an upstream's JWTs.
+/// What verifies an upstream's signatures.
 pub(super) enum Verifier {
-    /// Its published keys, by these algorithms.
-    Published { keys: RemoteJwks, allowed: Vec<Alg> },
+    /// Its published keys.
+    Published(RemoteJwks),
     /// The client secret; `None` if it is too short to be a key, which the configuration refuses before.
     Shared(Option<Box<SharedKey>>),
 }
 
-/// A JWT whose signature was verified.
-pub(super) struct Verified {
-    /// How it was signed.
-    pub alg: SignedBy,
-    /// The key that signed.
-    pub kid: Option<String>,
-    /// What it says.
-    pub claims: Map<String, Value>,
-}
-
-/// The algorithm of a signature that was verified.
-#[derive(Clone, Copy)]
-pub(super) enum SignedBy {
-    Published(Alg),
-    Shared,
-}
-
-impl SignedBy {
-    /// The name on the wire.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Published(alg) => alg.as_str(),
-            Self::Shared => HS256,
+impl Settings {
+    /// What this upstream's `id_token`s and signed userinfo must be.
+    fn policy(&self, kind: Kind) -> Policy<'_> {
+        Policy {
+            kind,
+            typ: Typ { accepted: &["JWT"], optional: true },
+            signers: match &self.signatures {
+                Signatures::Published(algs) => Signers::Keys(algs),
+                Signatures::Shared(_) => Signers::Secret,
+            },
+            audience: Audience::AmongOthers,
+            required: match kind {
+                Kind::IdToken => &["iss", "aud", "exp", "iat", "nonce", "sub"],
+                Kind::Userinfo if self.profile.userinfo_iss_aud => &["iss", "aud", "sub"],
+                Kind::Userinfo => &["sub"],
+            },
+            leeway: self.leeway,
         }
     }
+}
 
-    /// What `at_hash` must be (OpenID Connect Core, section 3.1.3.6).
-    pub(super) fn left_half_hash(self, of: &[u8]) -> String {
-        match self {
-            Self::Published(alg) => alg.left_half_hash(of),
-            // The hash is SHA-256 for all whose name ends in 256.
-            Self::Shared => Alg::Rs256.left_half_hash(of),
-        }
-    }
+/// Where the keys are, for one call.
+pub(super) struct Lookup<'a> {
+    /// The JWK Set; for published keys alone.
+    pub jwks: Option<&'a Url>,
+    pub clock: &'a dyn Clock,
+    pub trace: &'a Trace,
 }
 
 impl Verifier {
     pub(super) fn new(settings: &Settings, outbound: &Outbound) -> Self {
         match &settings.signatures {
-            Signatures::Published(algs) => {
-                Self::Published { keys: RemoteJwks::new(outbound.clone()), allowed: algs.clone() }
-            }
+            Signatures::Published(_) => Self::Published(RemoteJwks::new(outbound.clone())),
             Signatures::Shared(secret) => {
                 Self::Shared(SharedKey::new(secret.expose().as_bytes()).ok().map(Box::new))
             }
         }
     }
 
-    /// Verifies a JWT. `jwks` is for published keys alone.
+    /// Verifies what the upstream signed.
     pub(super) async fn verify(
         &self,
-        jwt: Jwt,
-        text: &str,
-        jwks: Option<&Url>,
-        clock: &dyn Clock,
-        trace: &Trace,
+        kind: Kind,
+        settings: &Settings,
+        issuer: &str,
+        lookup: Lookup<'_>,
+        compact: &str,
     ) -> Result<Verified, UpstreamError> {
-        let refused = |source| UpstreamError::Jwt { jwt, source };
-        let (keys, allowed) = match self {
-            Self::Published { keys, allowed } => (keys, allowed),
-            Self::Shared(key) => return shared(key.as_deref(), text).map_err(refused),
-        };
-        let jws = Jws::parse(text, allowed).map_err(|error| refused(error.into()))?;
-        let url =
-            jwks.ok_or_else(|| UpstreamError::Discovery(DiscoveryError::Endpoint("jwks_uri").into()))?;
-        match keys.verify(url, &jws, clock, trace).await {
-            Ok(()) => {}
-            Err(NotVerified::KeyUnknown) => {
-                return Err(refused(JwtError::KeyUnknown { alg: jws.alg.as_str(), kid: jws.kid }));
-            }
-            Err(NotVerified::Signature) => {
-                return Err(refused(JwtError::Signature { alg: jws.alg.as_str(), kid: jws.kid }));
-            }
-            Err(NotVerified::Keys(error)) => return Err(UpstreamError::Jwks(error)),
-        }
-        let claims = jws.claims().map_err(|error| refused(error.into()))?;
-        Ok(Verified { alg: SignedBy::Published(jws.alg), kid: jws.kid, claims })
+        let parties = Parties { issuer, us: &settings.client_id };
+        let clock = lookup.clock;
+        let verified = jwt::verify(&settings.policy(kind), parties, &(self, lookup), clock, compact).await;
+        verified.map_err(|failed| match failed {
+            Failed::NotAccepted(why) => UpstreamError::Token { kind, source: why.into() },
+            Failed::Keys(error) => error,
+        })
     }
 }
 
-fn shared(key: Option<&SharedKey>, text: &str) -> Result<Verified, JwtError> {
-    let key = key.ok_or(JwtError::KeyUnknown { alg: HS256, kid: None })?;
-    match key.claims(text) {
-        Ok(claims) => Ok(Verified { alg: SignedBy::Shared, kid: None, claims }),
-        Err(NotShared::Signature) => Err(JwtError::Signature { alg: HS256, kid: None }),
-        Err(NotShared::Jws(error)) => Err(error.into()),
+impl Keys for (&Verifier, Lookup<'_>) {
+    type Fault = UpstreamError;
+
+    async fn check(&self, jws: &Jws<'_>) -> Result<(), NotVerified<UpstreamError>> {
+        let (verifier, lookup) = self;
+        match verifier {
+            Verifier::Published(keys) => {
+                let absent = || UpstreamError::Discovery(Arc::new(DiscoveryError::Endpoint("jwks_uri")));
+                let url = lookup.jwks.ok_or_else(|| NotVerified::Keys(absent()))?;
+                keys.verify(url, jws, lookup.clock, lookup.trace).await.map_err(|fault| match fault {
+                    NotVerified::Mismatch(mismatch) => NotVerified::Mismatch(mismatch),
+                    NotVerified::Keys(error) => NotVerified::Keys(UpstreamError::Jwks(error)),
+                })
+            }
+            Verifier::Shared(None) => Err(NotVerified::Mismatch(Mismatch::KeyUnknown)),
+            Verifier::Shared(Some(key)) if key.verifies(jws) => Ok(()),
+            Verifier::Shared(Some(_)) => Err(NotVerified::Mismatch(Mismatch::Signature)),
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! in another tab does not kill them. It also remembers which application was last asked for, for the button
 //! of a page that knows nothing else.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::HeaderValue;
 use cookie::{Cookie, SameSite};
 
 use crate::app::Rules;
@@ -20,10 +20,8 @@ pub(super) struct Browser {
 }
 
 impl Browser {
-    /// Reads the cookie.
-    pub(super) fn read(rules: &Rules, headers: &HeaderMap) -> Option<Self> {
-        let name = name(rules);
-        let value = pairs(headers).find_map(|(key, value)| (key == name).then_some(value))?;
+    /// Reads the cookie's value.
+    pub(super) fn read(value: &str) -> Option<Self> {
         let (handle, app) = value.split_once('.')?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
         let well_formed = handle.len() == 43 && handle.bytes().all(plain);
@@ -37,7 +35,7 @@ impl Browser {
 
     /// What logins are bound to.
     pub(super) fn id(&self) -> BrowserId {
-        BrowserId(sha256(&[b"browser", self.handle.as_bytes()]))
+        BrowserId::new(sha256(&[b"browser", self.handle.as_bytes()]))
     }
 
     /// The `Set-Cookie` that remembers it with `app`.
@@ -63,11 +61,4 @@ pub(super) fn cookie_name(rules: &Rules, stem: &str) -> String {
     } else {
         format!("{stem}-{}", rules.public_url.port_or_known_default().unwrap_or_default())
     }
-}
-
-/// The cookies of a request, in order (RFC 6265, section 5.4).
-pub(super) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let fields = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let cookies = fields.flat_map(Cookie::split_parse).filter_map(Result::ok);
-    cookies.filter_map(|cookie| Some((cookie.name_raw()?, cookie.value_raw()?)))
 }

@@ -1,27 +1,41 @@
 //! `GET` the callback of an upstream: the browser brings the authorization response.
 
+use axum::http::Method;
 use axum::response::Response;
 
-use super::answer::next;
 use super::browser::Browser;
+use super::next::carry_out;
 use super::refusal::Refusal;
+use super::routes::{At, Audience, BodyKind, Caching, CrossOrigin, Route};
 use super::visit::Visit;
 use crate::broker;
-use crate::login::BrowserId;
+use crate::config::ListenerKind;
+use crate::paths;
 use crate::service::UpstreamName;
+
+/// The route.
+pub const ROUTE: Route = Route {
+    about: "An upstream sends the browser back after a login.",
+    at: At::Configured { key: "upstream.….redirect_uri", otherwise: Some(paths::CALLBACK) },
+    methods: &[Method::GET],
+    audience: Audience::Browser,
+    body: BodyKind::None,
+    cross_origin: CrossOrigin::TopLevelNavigation,
+    caching: Caching::Never,
+    listener: ListenerKind::Public,
+    serve: |visit, _| {
+        Box::pin(async move {
+            let name = std::mem::take(&mut visit.named);
+            callback(visit, &UpstreamName(name)).await
+        })
+    },
+};
 
 /// Completes the login that the response belongs to.
 pub(super) async fn callback(visit: &mut Visit, upstream: &UpstreamName) -> Result<Response, Refusal> {
     visit.trace.upstream = Some(upstream.clone());
     let browser = visit.browser.as_ref().map(Browser::id);
-    let sid = visit.session.sid().await?;
-    let mut journey = visit.journey();
-    let query = &visit.query;
-    let completed = broker::complete(&mut journey, upstream, query, browser, sid.as_deref()).await;
-    visit.trace = journey.trace.clone();
-    let completed = completed?;
-    if let Some(sid) = &completed.sid {
-        visit.session.renew(sid).await?;
-    }
-    next(visit, completed.next, browser.unwrap_or(BrowserId([0; 32]))).await
+    let query = std::mem::take(&mut visit.query);
+    let progress = broker::complete(&mut visit.journey(), upstream, &query, browser).await?;
+    carry_out(visit, progress).await
 }

@@ -1,24 +1,37 @@
 //! `POST /idp/confirm`: the person's answer to the question whether to sign in.
 
 use axum::body::Body;
+use axum::http::Method;
 use axum::response::Response;
 
-use super::answer::next;
 use super::browser::Browser;
-use super::form::{Form, is_same_origin};
-use super::headers::see_other;
+use super::form::Form;
+use super::next::carry_out;
 use super::refusal::Refusal;
+use super::routes::{At, Audience, BodyKind, Caching, CrossOrigin, Route};
 use super::visit::Visit;
-use crate::broker::{self, Confirmed, Decision};
-use crate::event::{Facts, Step, reasons};
+use crate::broker::{self, Decision};
+use crate::config::ListenerKind;
+use crate::event::{Step, reasons};
 use crate::message::PublicMessage;
+use crate::paths;
+
+/// The route.
+pub const ROUTE: Route = Route {
+    about: "The person's answer to the question whether to sign in.",
+    at: At::Path(paths::CONFIRM),
+    methods: &[Method::POST],
+    audience: Audience::Browser,
+    body: BodyKind::Form,
+    cross_origin: CrossOrigin::SameOriginForm,
+    caching: Caching::Never,
+    listener: ListenerKind::Public,
+    serve: |visit, body| Box::pin(confirm(visit, body)),
+};
 
 /// Takes the form of the confirmation page.
 pub(super) async fn confirm(visit: &mut Visit, body: Body) -> Result<Response, Refusal> {
     let forged = || Refusal::new(PublicMessage::Csrf, Step::LoginFailed, reasons::broker::CSRF);
-    if !is_same_origin(visit) {
-        return Err(forged());
-    }
     let browser = visit.browser.as_ref().map(Browser::id).ok_or_else(forged)?;
     let form = Form::read(visit, body).await?;
     let token = form.get("token").ok_or_else(forged)?;
@@ -26,18 +39,6 @@ pub(super) async fn confirm(visit: &mut Visit, body: Body) -> Result<Response, R
         Some("yes") => Decision::Continue,
         _ => Decision::Cancel,
     };
-    let mut journey = visit.journey();
-    let confirmed = broker::confirm(&mut journey, token, decision, browser).await;
-    visit.trace = journey.trace.clone();
-    match confirmed? {
-        Confirmed::Next(outcome) => next(visit, outcome, browser).await,
-        Confirmed::Again(login, failure) => match broker::again(&visit.journey(), login).await? {
-            Some(location) => {
-                let url = location.split('?').next().map(str::to_owned);
-                visit.trace.step(Step::LegacyAnswerRepeated, Facts { url, ..Facts::default() });
-                Ok(see_other(&location))
-            }
-            None => Err(failure.into()),
-        },
-    }
+    let next = broker::confirm(&mut visit.journey(), token, decision, browser).await?;
+    carry_out(visit, next).await
 }

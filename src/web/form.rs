@@ -62,14 +62,3 @@ impl Form {
 fn malformed() -> Refusal {
     Refusal::new(PublicMessage::InvalidRequest, Step::RequestRefused, reasons::server::INVALID_REQUEST)
 }
-
-/// Whether a form comes from our own page. A page without referrer sends the origin `null`, so the browser's
-/// own account of the site counts too; the form's token stands above both.
-pub(super) fn is_same_origin(visit: &Visit) -> bool {
-    let site = visit.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    let origin = visit.header(&header::ORIGIN);
-    let ours = visit.rules.public_url.origin().ascii_serialization();
-    let site_agrees = site.is_none_or(|site| site == b"same-origin");
-    let origin_agrees = origin.is_none_or(|origin| origin == ours || origin == "null");
-    site_agrees && origin_agrees
-}

@@ -4,10 +4,8 @@ use axum::http::{HeaderValue, Method, header};
 use axum::response::Response;
 use url::{Host, Url};
 
-use super::browser::{self, pairs};
-use super::headers::see_other;
 use super::refusal::Refusal;
-use super::session;
+use super::reply::see_other;
 use super::visit::Visit;
 use crate::event::{Facts, Step, reasons};
 use crate::message::PublicMessage;
@@ -89,13 +87,15 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Two cookies of our name mean that somebody else writes one: nothing may rest on either.
+/// Two cookies of our name mean that somebody else writes one: nothing may rest on either. A name that only resembles
+/// ours counts for nothing, and is said.
 fn cookies(visit: &Visit) -> Result<(), Stop> {
-    let bytes: usize = visit.headers.get_all(header::COOKIE).iter().map(HeaderValue::len).sum();
-    let count = pairs(&visit.headers).count();
-    let ours = [browser::name(&visit.rules), session::name(&visit.rules)];
-    let twice = ours.iter().any(|name| pairs(&visit.headers).filter(|(key, _)| key == name).count() > 1);
-    if twice || count > MAX_COOKIES || bytes > MAX_COOKIE_BYTES {
+    let cookies = &visit.cookies;
+    if let Some(name) = &cookies.near {
+        let facts = Facts { names: Some(name.clone()), ..Facts::default() };
+        visit.trace.because(Step::RequestNoted, reasons::broker::COOKIE_NEAR, None, facts);
+    }
+    if cookies.twice || cookies.count > MAX_COOKIES || cookies.bytes > MAX_COOKIE_BYTES {
         let refusal =
             Refusal::new(PublicMessage::Cookies, Step::RequestRefused, reasons::broker::COOKIE_TWICE);
         return Err(refusal.into());

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Response as HttpResponse, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use maud::Markup;
+use axum::response::Response;
 
-use super::visit::Visit;
 use crate::app::App;
 
 /// Adds the fields that no endpoint may forget.
@@ -31,43 +28,4 @@ pub(super) async fn secure(State(app): State<Arc<App>>, request: Request, next: 
         default(header::STRICT_TRANSPORT_SECURITY, "max-age=63072000; includeSubDomains");
     }
     response
-}
-
-/// A page. `form_targets` are the origins to which a form's answer leads, besides ourselves. Chromium applies
-/// `form-action` to every redirect that follows a submission, and where an application or an upstream sends
-/// the browser next is theirs to say: such a page lets it go anywhere over https.
-pub(super) fn page(status: u16, markup: &Markup, visit: &Visit, form_targets: &[String]) -> Response {
-    let mut targets: String = form_targets.iter().flat_map(|origin| [" ", origin.as_str()]).collect();
-    if visit.rules.is_https() && !targets.is_empty() {
-        targets.push_str(" https:");
-    }
-    let policy = format!(
-        "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'{targets}; \
-         base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
-    );
-    let builder = HttpResponse::builder()
-        .status(status)
-        .header(header::CONTENT_TYPE, "text/html; charset=utf-8")
-        .header(header::CONTENT_LANGUAGE, visit.lang.tag())
-        .header(header::VARY, "Accept-Language")
-        .header(header::CONTENT_SECURITY_POLICY, policy)
-        .header("cross-origin-opener-policy", "same-origin")
-        .header(
-            "permissions-policy",
-            "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
-        );
-    builder.body(Body::from(markup.0.clone())).unwrap_or_else(|_| empty(500))
-}
-
-/// A redirect by which the browser turns a POST into a GET (RFC 9110, section 15.4.4).
-pub(super) fn see_other(location: &str) -> Response {
-    match HeaderValue::try_from(location) {
-        Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
-        Err(_) => empty(500),
-    }
-}
-
-/// A status and nothing else.
-pub(super) fn empty(status: u16) -> Response {
-    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response()
 }

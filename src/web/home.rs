@@ -1,14 +1,56 @@
 //! `GET /`, the files that the pages need, and the error page by itself.
 
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::Method;
+use axum::response::{IntoResponse as _, Response};
 
-use super::headers::page;
 use super::refusal::Refusal;
+use super::reply::{Reply, page};
+use super::routes::{At, Audience, BodyKind, Caching, CrossOrigin, Route};
 use super::visit::Visit;
+use crate::config::ListenerKind;
 use crate::event::{Facts, Step, reasons};
 use crate::message::{Lang, PublicMessage};
 use crate::pages;
+use crate::paths;
+
+/// The route.
+pub const ROUTE: Route = Route {
+    about: "The relay's own page.",
+    at: At::Path(paths::HOME),
+    methods: &[Method::GET, Method::HEAD],
+    audience: Audience::Browser,
+    body: BodyKind::None,
+    cross_origin: CrossOrigin::Any,
+    caching: Caching::Never,
+    listener: ListenerKind::Public,
+    serve: |visit, _| Box::pin(async move { Ok(home(visit)) }),
+};
+
+/// The route of those files.
+pub const ASSET: Route = Route {
+    about: "A file that the pages need.",
+    at: At::Path(paths::STATIC),
+    methods: &[Method::GET, Method::HEAD],
+    audience: Audience::Anyone,
+    body: BodyKind::None,
+    cross_origin: CrossOrigin::Any,
+    caching: Caching::Immutable,
+    listener: ListenerKind::Public,
+    serve: |visit, _| Box::pin(async move { asset(visit) }),
+};
+
+/// The route of the error page.
+pub const ERROR_ALIAS: Route = Route {
+    about: "The error page, at the path of the relay's predecessor.",
+    at: At::Configured { key: "server.aliases.error", otherwise: None },
+    methods: &[Method::GET, Method::HEAD],
+    audience: Audience::Browser,
+    body: BodyKind::None,
+    cross_origin: CrossOrigin::Any,
+    caching: Caching::Never,
+    listener: ListenerKind::Public,
+    serve: |_, _| Box::pin(async { Err(error()) }),
+};
 
 /// The relay's own page.
 pub(super) fn home(visit: &Visit) -> Response {
@@ -32,9 +74,7 @@ pub(super) fn error() -> Refusal {
 }
 
 /// A file of the pages; its address changes with its content, so it may be kept.
-pub(super) fn asset(name: &str) -> Result<Response, Refusal> {
-    let (kind, bytes) = pages::asset(&format!("/static/{name}")).ok_or_else(Refusal::not_found)?;
-    let keep = HeaderValue::from_static("public, max-age=31536000, immutable");
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(kind)), (header::CACHE_CONTROL, keep)], bytes)
-        .into_response())
+pub(super) fn asset(visit: &Visit) -> Result<Response, Refusal> {
+    let (kind, bytes) = pages::asset(&format!("/static/{}", visit.named)).ok_or_else(Refusal::not_found)?;
+    Ok(Reply::Document { kind, content: bytes.into() }.into_response())
 }

@@ -3,145 +3,207 @@
 //! `GET` closes nothing by itself while a session lives, but asks; a sealed `msg` of the application for this
 //! browser's session acts at once. Return addresses come only from the configuration.
 
+use std::sync::Arc;
+
 use axum::body::Body;
-use axum::http::Method;
+use axum::http::{Method, header};
 use axum::response::Response;
+use url::Url;
 
 use super::browser::Browser;
-use super::form::{Form, is_same_origin};
-use super::headers::{page, see_other};
+use super::fetch;
+use super::form::Form;
 use super::refusal::Refusal;
+use super::reply::{page, see_other};
+use super::routes::{At, Audience, BodyKind, Caching, CrossOrigin, Route};
+use super::session;
 use super::visit::Visit;
 use crate::broker::logout::{self, Away};
-use crate::broker::{self, Failure, Parties, Session};
+use crate::broker::{Failure, Registry as _, Session};
+use crate::config::ListenerKind;
 use crate::event::{Facts, Step, reasons};
-use crate::legacy::App;
 use crate::message::PublicMessage;
 use crate::pages;
-use crate::service::{AppId, UpstreamName};
-use url::Url;
+use crate::paths;
+use crate::service::{AppId, Service, UpstreamName};
+
+/// The route.
+pub const ROUTE: Route = Route {
+    about: "Ends the session, after a question or by a sealed message.",
+    at: At::Path(paths::LOGOUT_APP),
+    methods: &[Method::GET, Method::POST],
+    audience: Audience::Browser,
+    body: BodyKind::Form,
+    cross_origin: CrossOrigin::Question,
+    caching: Caching::Never,
+    listener: ListenerKind::Public,
+    serve: |visit, body| {
+        Box::pin(async move {
+            let name = std::mem::take(&mut visit.named);
+            logout(visit, &name, body).await
+        })
+    },
+};
+
+/// The route of the alias.
+pub const ALIAS: Route = Route {
+    about: "The same for the default application, at the path of the relay's predecessor.",
+    at: At::Configured { key: "server.aliases.logout", otherwise: None },
+    methods: &[Method::GET],
+    audience: Audience::Browser,
+    body: BodyKind::None,
+    cross_origin: CrossOrigin::Question,
+    caching: Caching::Never,
+    listener: ListenerKind::Public,
+    serve: |visit, _| Box::pin(alias(visit)),
+};
+
+/// The route back from an upstream.
+pub const RETURN: Route = Route {
+    about: "An upstream sends the browser back after a logout.",
+    at: At::Configured {
+        key: "upstream.….post_logout_redirect_uri", otherwise: Some(paths::LOGOUT_RETURN)
+    },
+    methods: &[Method::GET],
+    audience: Audience::Browser,
+    body: BodyKind::None,
+    cross_origin: CrossOrigin::TopLevelNavigation,
+    caching: Caching::Never,
+    listener: ListenerKind::Public,
+    serve: |visit, _| {
+        Box::pin(async move {
+            let name = std::mem::take(&mut visit.named);
+            returned(visit, &UpstreamName(name)).await
+        })
+    },
+};
 
 /// Asks, or takes the answer.
 pub(super) async fn logout(visit: &mut Visit, name: &str, body: Body) -> Result<Response, Refusal> {
-    let rules = visit.rules.clone();
-    let app = AppId::parse(name).and_then(|id| rules.legacy(&id)).ok_or_else(Refusal::not_found)?;
-    visit.trace.app = Some(app.service.id.clone());
-    if visit.method == Method::POST { confirmed(visit, app, body).await } else { asked(visit, app).await }
+    let id = AppId::parse(name).ok_or_else(Refusal::not_found)?;
+    let service = service(visit, &id).await?.ok_or_else(Refusal::not_found)?;
+    visit.trace.app = Some(id);
+    if visit.method == Method::POST {
+        confirmed(visit, &service, body).await
+    } else {
+        asked(visit, &service).await
+    }
 }
 
 /// The same for the default application; without a session there is no page of ours, as KIF had none.
 pub(super) async fn alias(visit: &mut Visit) -> Result<Response, Refusal> {
-    let rules = visit.rules.clone();
-    let app = rules.default_app.as_ref().and_then(|id| rules.legacy(id)).ok_or_else(Refusal::not_found)?;
-    visit.trace.app = Some(app.service.id.clone());
+    let id = visit.rules.legacy.default_app.clone().ok_or_else(Refusal::not_found)?;
+    let service = service(visit, &id).await?.ok_or_else(Refusal::not_found)?;
+    visit.trace.app = Some(id);
     Form::of_query(&visit.query)?;
-    if live_session(visit).await?.is_none() {
+    if session::live(visit).await?.is_none() {
         visit.trace.step(Step::LogoutClosed, Facts::default());
-        return Ok(see_other(app.service.home_url.as_str()));
+        return Ok(see_other(service.home_url.as_str()));
     }
-    asked(visit, app).await
+    asked(visit, &service).await
 }
 
-async fn asked(visit: &mut Visit, app: &App) -> Result<Response, Refusal> {
+async fn service(visit: &Visit, id: &AppId) -> Result<Option<Arc<Service>>, Refusal> {
+    Ok(visit.rules.service(id).await.map_err(Box::<Failure>::from)?)
+}
+
+async fn asked(visit: &mut Visit, service: &Service) -> Result<Response, Refusal> {
     let query = Form::of_query(&visit.query)?;
-    let Some(session) = live_session(visit).await? else {
+    let Some((session, browser)) = session::live(visit).await?.zip(visit.browser.clone()) else {
         visit.trace.step(Step::LogoutClosed, Facts::default());
-        return Ok(signed_out(visit, Some(app)));
+        return Ok(signed_out(visit, Some(service)));
     };
-    if query.get("msg").is_some() {
-        let floor = visit.app.means.floor;
-        let mut journey = visit.journey();
-        let closed =
-            logout::sealed(&mut journey, app, &visit.rules.issuer, &visit.query, floor, &session).await;
-        visit.trace = journey.trace.clone();
-        if let Some(away) = closed? {
-            // An upstream that drops `state` brings the browser back with nothing else to know the way by.
-            let remembered =
-                visit.browser.as_ref().and_then(|browser| browser.set_cookie(&visit.rules, &app.service.id));
-            let mut response = leave(visit, away).await?;
-            if let Some(cookie) = remembered {
-                response.headers_mut().append(axum::http::header::SET_COOKIE, cookie);
-            }
-            return Ok(response);
-        }
-    }
-    let browser = visit.browser.clone().unwrap_or_else(|| Browser::new(&*visit.app.means.entropy));
-    let token = logout::ask(&visit.journey(), &app.service.id, &session, browser.id()).await?;
-    let upstream = app.service.upstreams.iter().find(|name| session.sign_ins.contains_key(name));
-    let view = pages::LogoutConfirmView {
-        site: visit.site(),
-        app_name: Some(&app.service.name),
-        upstream_name: upstream.and_then(|name| visit.rules.upstream_labels.get(name)).map(String::as_str),
-        action: &format!("{}/logout/{}", visit.rules.base(), app.service.id),
-        token: &token,
+    // Another site's page may not end a session by an image: then the person is asked.
+    let sealed = query.get("msg").is_some() && fetch::is_navigation(visit);
+    let closed = if sealed { close_sealed(visit, service, &session, &browser).await? } else { None };
+    let mut response = match closed {
+        Some(away) => leave(visit, away).await?,
+        None => question(visit, service, &session, &browser).await?,
     };
-    let mut targets = upstream_origins(visit, &session).await;
-    targets.push(app.service.home_url.origin().ascii_serialization());
-    let mut response = page(200, &pages::logout_confirm(&view, visit.lang), visit, &targets);
-    if let Some(cookie) = browser.set_cookie(&visit.rules, &app.service.id) {
-        response.headers_mut().append(axum::http::header::SET_COOKIE, cookie);
+    // An upstream that drops `state` brings the browser back with nothing else to know the way by.
+    if let Some(cookie) = browser.set_cookie(&visit.rules, &service.id) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     Ok(response)
 }
 
-async fn confirmed(visit: &mut Visit, app: &App, body: Body) -> Result<Response, Refusal> {
-    let id = &app.service.id;
+/// The page that asks.
+async fn question(
+    visit: &mut Visit,
+    service: &Service,
+    session: &Session,
+    browser: &Browser,
+) -> Result<Response, Refusal> {
+    let token = logout::ask(&mut visit.journey(), &service.id, session, browser.id()).await?;
+    let upstream = service.upstreams.iter().find(|name| session.sign_ins.contains_key(name));
+    let view = pages::LogoutConfirmView {
+        site: visit.site(),
+        app_name: Some(&service.name),
+        upstream_name: upstream.and_then(|name| visit.rules.upstream_labels.get(name)).map(String::as_str),
+        action: &format!("{}/logout/{}", visit.rules.base(), service.id),
+        token: &token,
+    };
+    let mut targets = upstream_origins(visit, session).await;
+    targets.push(service.home_url.origin().ascii_serialization());
+    Ok(page(200, &pages::logout_confirm(&view, visit.lang), visit, &targets))
+}
+
+/// Ends the session at once, where the application says so in a message that is good.
+async fn close_sealed(
+    visit: &mut Visit,
+    service: &Service,
+    session: &Session,
+    browser: &Browser,
+) -> Result<Option<Away>, Refusal> {
+    let (legacy, query) = (visit.rules.legacy.clone(), visit.query.clone());
+    let Some(app) = legacy.app(&service.id) else { return Ok(None) };
+    Ok(legacy.sealed_logout(&mut visit.journey(), app, &query, session, browser.id()).await?)
+}
+
+async fn confirmed(visit: &mut Visit, service: &Service, body: Body) -> Result<Response, Refusal> {
+    let id = &service.id;
     let forged = || Refusal::new(PublicMessage::Csrf, Step::LoginFailed, reasons::broker::CSRF).of_app(id);
-    if !is_same_origin(visit) {
-        return Err(forged());
-    }
     let browser = visit.browser.as_ref().map(Browser::id).ok_or_else(forged)?;
     let form = Form::read(visit, body).await?;
     let token = form.get("token").ok_or_else(forged)?;
     if form.get("decision") == Some("no") {
-        return Ok(see_other(app.service.home_url.as_str()));
+        return Ok(see_other(service.home_url.as_str()));
     }
-    let mut journey = visit.journey();
-    let away = logout::confirmed(&mut journey, token, id, browser).await;
-    visit.trace = journey.trace.clone();
-    leave(visit, away?).await
+    let away = logout::confirmed(&mut visit.journey(), token, id, browser).await?;
+    leave(visit, away).await
 }
 
 /// The browser is back from an upstream's logout.
-pub(super) async fn returned(visit: &mut Visit) -> Result<Response, Refusal> {
+pub(super) async fn returned(visit: &mut Visit, upstream: &UpstreamName) -> Result<Response, Refusal> {
     let query = Form::of_query(&visit.query)?;
-    let mut journey = visit.journey();
-    let away = logout::returned(&mut journey, query.get("state")).await;
-    visit.trace = journey.trace.clone();
-    if let Some(away) = away? {
+    let browser = visit.browser.as_ref().map(Browser::id);
+    let away = logout::returned(&mut visit.journey(), upstream, query.get("state"), browser).await?;
+    if let Some(away) = away {
         return leave(visit, away).await;
     }
-    let rules = visit.rules.clone();
-    let last = visit.browser.as_ref().and_then(|browser| browser.last_app.as_ref());
-    Ok(signed_out(visit, last.and_then(|id| rules.legacy(id))))
+    let last = visit.browser.as_ref().and_then(|browser| browser.last_app.clone());
+    let last = match last {
+        Some(id) => service(visit, &id).await?,
+        None => None,
+    };
+    Ok(signed_out(visit, last.as_deref()))
 }
 
 async fn leave(visit: &mut Visit, away: Away) -> Result<Response, Refusal> {
     visit.session.clear().await?;
     match away {
-        Away::Redirect(url) => Ok(see_other(url.as_str())),
+        Away::Redirect(location) => Ok(see_other(&location)),
         Away::SignedOut(id) => {
-            let rules = visit.rules.clone();
-            Ok(signed_out(visit, rules.legacy(&id)))
+            let service = service(visit, &id).await?;
+            Ok(signed_out(visit, service.as_deref()))
         }
-    }
-}
-
-async fn live_session(visit: &Visit) -> Result<Option<Session>, Refusal> {
-    match visit.session.sid().await? {
-        Some(sid) => {
-            let loaded = broker::session::load(&visit.journey(), &sid).await;
-            Ok(loaded.map_err(Box::<Failure>::from)?)
-        }
-        None => Ok(None),
     }
 }
 
 /// Where the form's answer may lead: to the upstreams' logout.
 async fn upstream_origins(visit: &Visit, session: &Session) -> Vec<String> {
     let mut origins = Vec::new();
-    for name in session.sign_ins.keys() {
-        let name: &UpstreamName = name;
+    for name in session.sign_ins.keys().chain(&session.former) {
         if let Some(upstream) = visit.rules.upstream(name)
             && let Some(origin) = upstream.logout_origin(&*visit.app.means.clock, &visit.trace).await
         {
@@ -151,13 +213,13 @@ async fn upstream_origins(visit: &Visit, session: &Session) -> Vec<String> {
     origins
 }
 
-fn signed_out(visit: &Visit, app: Option<&App>) -> Response {
+fn signed_out(visit: &Visit, service: Option<&Service>) -> Response {
     let rules = &visit.rules;
     let own = rules.home_url.as_ref().map_or_else(|| format!("{}/", rules.base()), Url::to_string);
     let view = pages::SignedOutView {
         site: visit.site(),
-        app_name: app.map(|app| app.service.name.as_str()),
-        home_url: app.map_or(own.as_str(), |app| app.service.home_url.as_str()),
+        app_name: service.map(|service| service.name.as_str()),
+        home_url: service.map_or(own.as_str(), |service| service.home_url.as_str()),
         still_open: None,
     };
     page(200, &pages::signed_out(&view, visit.lang), visit, &[])

@@ -1,23 +1,14 @@
-//! The public listener: every request becomes a [`Visit`], finds its [`Endpoint`], and gets a page, a
-//! redirect or a refusal.
-//!
-//! | endpoint | file |
-//! |---|---|
-//! | `GET /idp/{app}?msg=…` | `idp.rs` |
-//! | `POST /idp/confirm` | `confirm.rs` |
-//! | `POST /idp/claim` | `claim.rs` |
-//! | `GET` the callback of each upstream | `callback.rs` |
-//! | `GET`, `POST /logout/{app}`, `GET` the logout return of each upstream | `logout.rs` |
-//! | `GET` the aliases of logout and of the error page | `logout.rs`, `home.rs` |
-//! | `GET /upstream/{name}/jwks` | `jwks.rs` |
-//! | `GET /`, `GET /static/…` | `home.rs` |
+//! The public listener: every request becomes a [`Visit`], finds its [`Route`], and gets a page, a redirect or a
+//! refusal. `routes.rs` lists the endpoints.
 
-mod answer;
+mod next;
 mod browser;
 mod callback;
+mod carried;
 mod claim;
 mod confirm;
-mod endpoints;
+mod cookies;
+mod fetch;
 mod form;
 mod guard;
 mod headers;
@@ -26,6 +17,8 @@ mod idp;
 mod jwks;
 mod logout;
 mod refusal;
+mod reply;
+mod routes;
 pub mod serve;
 pub mod tls;
 mod session;
@@ -36,33 +29,29 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::body::Body;
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
+use tracing::Instrument as _;
+
+use tower::Layer as _;
 
 use crate::app::App;
-use endpoints::Endpoint;
 use refusal::Refusal;
+pub use routes::{At, Audience, BodyKind, Caching, CrossOrigin, ROUTES, Route};
 use visit::Visit;
 
 /// The public listener's service.
 pub fn router(app: Arc<App>) -> Router {
-    let sessions = session::layer(&app);
-    Router::new()
-        .fallback(dispatch)
-        .layer(sessions)
-        .layer(axum::middleware::from_fn_with_state(app.clone(), headers::secure))
-        .with_state(app)
+    let entered = from_fn_with_state(app.clone(), routes::enter).layer(routes::router(&app));
+    Router::new().fallback_service(entered).layer(from_fn_with_state(app, headers::secure))
 }
 
-async fn dispatch(State(app): State<Arc<App>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let mut visit = Visit::new(app, parts);
-    let response = match guard::check(&visit) {
-        Ok(()) => unless_it_panics(serve_endpoint(&mut visit, body)).await,
-        Err(guard::Stop::Redirect(response)) => return response,
-        Err(guard::Stop::Refuse(refusal)) => Err(*refusal),
-    };
-    response.unwrap_or_else(|refusal| refusal.respond(&visit))
+/// Asks the handler of `route`.
+async fn run(route: &'static Route, visit: &mut Visit, body: Body) -> Response {
+    let span = visit.trace.span();
+    let served = unless_it_panics((route.serve)(visit, body)).instrument(span).await;
+    served.unwrap_or_else(|refusal| refusal.respond(visit))
 }
 
 /// A defect of ours costs the request that hit it, and is said.
@@ -76,22 +65,4 @@ async fn unless_it_panics(
         catch_unwind(poll).unwrap_or_else(|_| Poll::Ready(Err(Refusal::panicked())))
     })
     .await
-}
-
-async fn serve_endpoint(visit: &mut Visit, body: axum::body::Body) -> Result<Response, Refusal> {
-    let endpoint = Endpoint::find(&visit.rules, &visit.path).ok_or_else(Refusal::not_found)?;
-    endpoint.admits(&visit.method)?;
-    match endpoint {
-        Endpoint::Home => Ok(home::home(visit)),
-        Endpoint::Static(name) => home::asset(&name),
-        Endpoint::Idp(app) => idp::idp(visit, app.as_deref()).await,
-        Endpoint::Confirm => confirm::confirm(visit, body).await,
-        Endpoint::Claim => Ok(claim::claim(visit, body).await),
-        Endpoint::Callback(upstream) => callback::callback(visit, &upstream).await,
-        Endpoint::Logout(app) => logout::logout(visit, &app, body).await,
-        Endpoint::LogoutAlias => logout::alias(visit).await,
-        Endpoint::ErrorAlias => Err(home::error()),
-        Endpoint::LogoutReturn => logout::returned(visit).await,
-        Endpoint::Jwks(upstream) => jwks::jwks(visit, &upstream).await,
-    }
 }

@@ -1,15 +1,15 @@
-//! The only place where an error becomes a response: one event for the operator, one page for the person,
-//! both with the same support code.
+//! The only place where an error becomes a reply: one event for the operator, and what the endpoint's reader reads. A
+//! person gets a page with the event's support code, a server the status alone.
 
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use maud::Markup;
 
-use super::headers::{empty, page};
+use super::reply::Reply;
+use super::routes::Audience;
 use super::visit::Visit;
 use crate::broker::Failure;
-use crate::event::{Facts, Reason, Sealed, Step, reasons};
-use crate::legacy::Refused;
+use crate::event::{Facts, Reason, Step, reasons};
 use crate::message::{PublicMessage, SupportCode};
 use crate::pages;
 use crate::service::AppId;
@@ -18,7 +18,7 @@ use url::Url;
 /// A request that is not served.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    /// What the person reads; `None` for a machine, which gets the status alone.
+    /// What a person reads; `None` where nobody reads a page, and the status says all.
     message: Option<PublicMessage>,
     status: u16,
     app: Option<AppId>,
@@ -56,15 +56,23 @@ impl Refusal {
         Self::new(PublicMessage::Internal, Step::Panicked, reasons::server::INTERNAL)
     }
 
-    pub(super) fn method(allow: &'static str) -> Self {
-        Self::new(PublicMessage::Method, Step::RequestRefused, reasons::server::METHOD)
-            .with(header::ALLOW, HeaderValue::from_static(allow))
+    /// The library of the session cookie failed by itself; the store said why.
+    pub(super) fn session_lost() -> Self {
+        let refusal = Self::new(PublicMessage::Unavailable, Step::StoreFailed, reasons::server::STORE_FAILED);
+        refusal.with(header::RETRY_AFTER, HeaderValue::from_static("10"))
     }
 
-    /// A refused message: the same page whatever the cause.
-    pub(super) fn legacy(refused: Refused, app: Option<AppId>) -> Self {
-        let page = Self::new(PublicMessage::LegacyRequest, Step::LegacyRequestRefused, refused.reason);
-        Self { app, facts: refused.facts, ..page }
+    pub(super) fn method(allow: &str) -> Self {
+        let refusal = Self::new(PublicMessage::Method, Step::RequestRefused, reasons::server::METHOD);
+        match HeaderValue::try_from(allow) {
+            Ok(allow) => refusal.with(header::ALLOW, allow),
+            Err(_) => refusal,
+        }
+    }
+
+    /// Whether the request itself is malformed, in any way.
+    pub(super) fn is_malformed(&self) -> bool {
+        self.message == Some(PublicMessage::InvalidRequest)
     }
 
     pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -74,12 +82,6 @@ impl Refusal {
 
     pub(super) fn about(mut self, facts: Facts) -> Self {
         self.facts = facts;
-        self
-    }
-
-    /// Tells which sealed text was refused.
-    pub(super) fn of_sealed(mut self, sealed: Option<Sealed>) -> Self {
-        self.facts.sealed = sealed;
         self
     }
 
@@ -94,9 +96,12 @@ impl Refusal {
         let mut trace = visit.trace.clone();
         trace.app = trace.app.or_else(|| self.app.clone());
         trace.because(self.step, self.reason, Some(code), self.facts.clone());
-        let mut response = match self.message {
-            None => empty(self.status),
-            Some(message) => page(self.status, &self.page(message, code, visit), visit, &[]),
+        let mut response = match (self.message, visit.audience) {
+            (Some(message), Audience::Browser | Audience::Anyone) => {
+                let markup = self.page(message, code, visit);
+                Reply::Page { visit, status: self.status, markup: &markup, form_targets: &[] }.into_response()
+            }
+            (None, _) | (_, Audience::ClientServer) => Reply::Bare(self.status).into_response(),
         };
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
@@ -108,9 +113,9 @@ impl Refusal {
     fn page(&self, message: PublicMessage, code: SupportCode, visit: &Visit) -> Markup {
         let last = visit.browser.as_ref().and_then(|browser| browser.last_app.as_ref());
         let app =
-            self.app.as_ref().or(visit.trace.app.as_ref()).or(last).and_then(|id| visit.rules.legacy(id));
+            self.app.as_ref().or(visit.trace.app.as_ref()).or(last).and_then(|id| visit.rules.configured(id));
         let button =
-            app.map(|app| pages::Button { app_name: &app.service.name, href: app.service.home_url.as_str() });
+            app.map(|service| pages::Button { app_name: &service.name, href: service.home_url.as_str() });
         let view = pages::ErrorView {
             site: visit.site(),
             message,
@@ -125,11 +130,12 @@ impl Refusal {
 
 impl From<Box<Failure>> for Refusal {
     fn from(failure: Box<Failure>) -> Self {
-        let Failure { message, app, reason, facts } = *failure;
-        let mut refusal = Self::new(message, Step::LoginFailed, reason).about(facts);
+        let Failure { step, message, app, reason, facts, retry_after } = *failure;
+        let mut refusal = Self::new(message, step, reason).about(facts);
         refusal.app = app;
-        if message.status() == 503 {
-            refusal = refusal.with(header::RETRY_AFTER, HeaderValue::from_static("10"));
+        let wait = retry_after.map(|rest| rest.as_secs().max(1)).or((message.status() == 503).then_some(10));
+        if let Some(seconds) = wait {
+            refusal = refusal.with(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         refusal
     }

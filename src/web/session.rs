@@ -1,6 +1,7 @@
-//! The session cookie, by tower-sessions: it finds our `sid` and nothing else.
+//! The session cookie, carried by tower-sessions: it holds the handle of the browser's session and nothing else.
 //!
-//! Cookies are kept by digest and expire by our clock; each sign-in gives a new one.
+//! The broker alone reads and writes the record (`broker::session`). The library's store adopts the handle that the broker
+//! wrote, and has nothing of its own to keep: once an answer is issued, no write is left that could fail.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,20 +13,26 @@ use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{Error, Result};
 use tower_sessions::{Expiry, Session, SessionManagerLayer, SessionStore};
 
-use super::browser::cookie_name;
-use crate::app::App;
-use crate::broker::Failure;
-use crate::event::{Facts, reasons};
+use super::browser::{Browser, cookie_name};
+use super::refusal::Refusal;
+use super::visit::Visit;
+use crate::app::{App, Rules};
+use crate::broker::{self, Failure, SessionHandle};
+use crate::event::reasons;
+use crate::login::BrowserId;
 use crate::message::PublicMessage;
 
-/// The one thing that a cookie's record holds.
-const SID: &str = "sid";
+/// The one thing that a cookie's record holds: the handle, as the broker wrote it.
+const HANDLE: &str = "handle";
 
-/// The layer that reads and writes the cookie.
-pub(super) fn layer(app: &Arc<App>) -> SessionManagerLayer<Cookies> {
-    let rules = app.rules();
-    SessionManagerLayer::new(Cookies(app.clone()))
-        .with_name(name(&rules))
+/// The layer that reads and writes the cookie of one request of `browser`, under the rules in force for it.
+pub(super) fn layer(
+    app: &Arc<App>,
+    rules: &Rules,
+    browser: Option<BrowserId>,
+) -> SessionManagerLayer<OfBrowser> {
+    SessionManagerLayer::new(OfBrowser { app: app.clone(), browser })
+        .with_name(name(rules))
         .with_secure(rules.is_https())
         .with_http_only(true)
         .with_same_site(SameSite::Lax)
@@ -33,32 +40,38 @@ pub(super) fn layer(app: &Arc<App>) -> SessionManagerLayer<Cookies> {
 }
 
 /// The cookie's name.
-pub(super) fn name(rules: &crate::app::Rules) -> String {
+pub(super) fn name(rules: &Rules) -> String {
     cookie_name(rules, "relais")
 }
 
-/// The session cookie of one request.
-#[derive(Clone)]
-pub(super) struct Handle(Option<Session>);
+/// The session of the browser that `visit` comes from, if its cookie has the handle that is good now.
+pub(super) async fn live(visit: &mut Visit) -> std::result::Result<Option<broker::Session>, Refusal> {
+    let browser = visit.browser.as_ref().map(Browser::id);
+    let (Some(browser), Some(handle)) = (browser, visit.session.handle()) else { return Ok(None) };
+    let loaded = broker::session::load(&mut visit.journey(), browser, handle).await;
+    Ok(loaded.map_err(Box::<Failure>::from)?)
+}
 
-impl Handle {
+/// The session cookie of one request.
+#[derive(Clone, Default)]
+pub(super) struct Cookie(Option<Session>);
+
+impl Cookie {
     pub(super) fn of(extensions: &Extensions) -> Self {
         Self(extensions.get::<Session>().cloned())
     }
 
-    /// The `sid` that the cookie finds.
-    pub(super) async fn sid(&self) -> std::result::Result<Option<String>, Box<Failure>> {
-        match &self.0 {
-            Some(session) if session.id().is_some() => session.get(SID).await.map_err(|error| failed(&error)),
-            _ => Ok(None),
-        }
+    /// The handle that the browser sent.
+    fn handle(&self) -> Option<SessionHandle> {
+        self.0.as_ref().and_then(Session::id).map(|id| SessionHandle(id.0.to_be_bytes()))
     }
 
-    /// Finds `sid` from now on, by a new cookie.
-    pub(super) async fn renew(&self, sid: &str) -> std::result::Result<(), Box<Failure>> {
+    /// Carries `handle` from now on.
+    pub(super) async fn renew(&self, handle: SessionHandle) -> std::result::Result<(), Box<Failure>> {
         let Some(session) = &self.0 else { return Ok(()) };
-        session.cycle_id().await.map_err(|error| failed(&error))?;
-        session.insert(SID, sid).await.map_err(|error| failed(&error))
+        self.clear().await?;
+        session.insert(HANDLE, hex::encode(handle.0)).await.map_err(|error| failed(&error))?;
+        session.save().await.map_err(|error| failed(&error))
     }
 
     /// Forgets the cookie.
@@ -71,67 +84,56 @@ impl Handle {
 }
 
 fn failed(error: &tower_sessions::session::Error) -> Box<Failure> {
-    Box::new(Failure {
-        message: PublicMessage::Unavailable,
-        app: None,
-        reason: reasons::server::STORE_FAILED,
-        facts: Facts { cause: Some(error.to_string()), ..Facts::default() },
-    })
+    let mut failure = Failure::new(PublicMessage::Unavailable, None, reasons::server::STORE_FAILED);
+    failure.facts.cause = Some(error.to_string());
+    failure
 }
 
-/// Where tower-sessions keeps its records: our store.
+/// What tower-sessions takes for its store: the record of one browser's session.
 #[derive(Clone)]
-pub(super) struct Cookies(Arc<App>);
-
-impl fmt::Debug for Cookies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Cookies")
-    }
+pub(super) struct OfBrowser {
+    app: Arc<App>,
+    browser: Option<BrowserId>,
 }
 
-impl Cookies {
-    async fn write(&self, record: &Record, new: bool) -> Result<bool> {
-        let means = &self.0.means;
-        let now = means.clock.now();
-        let expires = now.plus(self.0.rules().journey.session_absolute);
-        let sid = record.data.get(SID).and_then(|sid| sid.as_str()).unwrap_or_default().to_owned();
-        let (table, key) = (&means.tables.session_cookies, record.id.0.to_be_bytes());
-        let written = if new {
-            table.insert_new(&key, &sid, expires, &[], now).await
-        } else {
-            table.put(&key, &sid, expires, &[], now).await.map(|()| true)
-        };
-        written.map_err(|error| Error::Backend(error.to_string()))
+impl fmt::Debug for OfBrowser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OfBrowser")
     }
 }
 
 #[async_trait]
-impl SessionStore for Cookies {
+impl SessionStore for OfBrowser {
+    /// The cookie takes the handle that the broker wrote.
     async fn create(&self, record: &mut Record) -> Result<()> {
-        while !self.write(record, true).await? {
-            record.id = Id::default();
-        }
+        let digits = record.data.get(HANDLE).and_then(|handle| handle.as_str()).unwrap_or_default();
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(digits, &mut bytes).map_err(|_| Error::Encode("no handle".to_owned()))?;
+        record.id = Id(i128::from_be_bytes(bytes));
         Ok(())
     }
 
-    async fn save(&self, record: &Record) -> Result<()> {
-        self.write(record, false).await.map(|_| ())
+    /// Never inserts: the record was written before the answer was issued.
+    async fn save(&self, _: &Record) -> Result<()> {
+        Ok(())
     }
 
+    /// The handle counts in the browser that it was made for, and only the one that is good now.
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
-        let means = &self.0.means;
-        let found = means.tables.session_cookies.read(&id.0.to_be_bytes(), means.clock.now()).await;
-        let found = found.map_err(|error| Error::Backend(error.to_string()))?;
-        Ok(found.map(|(sid, _)| Record {
+        let Some(browser) = self.browser else { return Ok(None) };
+        let (means, handle) = (&self.app.means, SessionHandle(id.0.to_be_bytes()));
+        let good = broker::session::is_good(&means.records, browser, handle, means.clock.now()).await;
+        let good = good.map_err(|error| Error::Backend(error.to_string()))?;
+        Ok(good.then(|| Record {
             id: *id,
-            data: [(SID.to_owned(), sid.into())].into(),
+            data: [(HANDLE.to_owned(), hex::encode(handle.0).into())].into(),
             // Ours is the expiry that counts.
             expiry_date: time::OffsetDateTime::UNIX_EPOCH,
         }))
     }
 
-    async fn delete(&self, id: &Id) -> Result<()> {
-        let forgotten = self.0.means.tables.session_cookies.forget(&id.0.to_be_bytes()).await;
-        forgotten.map_err(|error| Error::Backend(error.to_string()))
+    /// A handle that the library lets go of has been replaced or ended by the broker before.
+    async fn delete(&self, _: &Id) -> Result<()> {
+        Ok(())
     }
 }

@@ -1,13 +1,14 @@
 //! One request to the public listener, read once: who calls, in which language, with which cookies.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, Method, header};
+use axum::http::{HeaderMap, HeaderName, Method, Uri, header};
 
 use super::browser::Browser;
-use super::session::Handle;
+use super::cookies::Cookies;
+use super::routes::Audience;
+use super::session::Cookie;
 use crate::app::{App, Rules};
 use crate::broker::Journey;
 use crate::clock::Timestamp;
@@ -15,6 +16,10 @@ use crate::event::Trace;
 use crate::message::Lang;
 use crate::pages::Site;
 use crate::peer::Peer;
+
+/// The address that was sent, where the router was asked for another.
+#[derive(Clone)]
+pub(super) struct Sent(pub Uri);
 
 /// A request and what it means for every endpoint.
 pub(super) struct Visit {
@@ -24,6 +29,10 @@ pub(super) struct Visit {
     pub rules: Arc<Rules>,
     /// The method.
     pub method: Method,
+    /// What the path has at the route's parameter, as sent; or whose configured path it is.
+    pub named: String,
+    /// Who calls the endpoint.
+    pub audience: Audience,
     /// The path, as sent.
     pub path: String,
     /// The query, as sent; empty if there is none.
@@ -34,10 +43,12 @@ pub(super) struct Visit {
     pub headers: HeaderMap,
     /// The language of the answer.
     pub lang: Lang,
+    /// The cookies, as our own parser has read them.
+    pub cookies: Cookies,
     /// The cookie that binds logins in flight.
     pub browser: Option<Browser>,
-    /// The session cookie.
-    pub session: Handle,
+    /// The session cookie, at endpoints of browsers.
+    pub session: Cookie,
     /// Where events are said.
     pub trace: Trace,
     /// Who calls.
@@ -45,23 +56,27 @@ pub(super) struct Visit {
 }
 
 impl Visit {
-    pub(super) fn new(app: Arc<App>, parts: Parts) -> Self {
-        let rules = app.rules();
-        let Parts { method, uri, headers, extensions, .. } = parts;
-        let mut peer = extensions.get::<Peer>().cloned().unwrap_or_default();
-        if rules.trusted_proxies.iter().any(|proxy| proxy.contains(&peer.address)) {
-            believe(&rules, &headers, &mut peer);
-        }
+    /// Of a request, under the rules in force for it. If the router was asked below the path of `public_url`, the
+    /// address that was sent stands in the extensions.
+    pub(super) fn new(app: Arc<App>, rules: Arc<Rules>, parts: Parts) -> Self {
+        let Parts { method, uri, headers, mut extensions, .. } = parts;
+        let uri = extensions.remove::<Sent>().map_or(uri, |sent| sent.0);
+        let peer = extensions.get::<Peer>().cloned().unwrap_or_default();
+        let mut peer = peer.forwarded(&headers, |address| rules.trusts(address));
         peer.user_agent = text(&headers, &header::USER_AGENT).map(|agent| agent.chars().take(256).collect());
+        let cookies = Cookies::read(&rules, &headers);
         let query = uri.query().unwrap_or_default().to_owned();
         let host = uri.authority().map(|authority| authority.as_str().to_owned());
         Self {
             trace: Trace::new(app.means.events.clone(), Some(peer.clone())),
             lang: language(&rules, &headers, &query),
-            browser: Browser::read(&rules, &headers),
-            session: Handle::of(&extensions),
+            browser: cookies.browser.as_deref().and_then(Browser::read),
+            session: Cookie::default(),
+            cookies,
             host: host.or_else(|| text(&headers, &header::HOST).map(str::to_owned)),
             path: uri.path().to_owned(),
+            named: String::new(),
+            audience: Audience::default(),
             query,
             method,
             headers,
@@ -76,16 +91,16 @@ impl Visit {
     }
 
     /// What the broker needs.
-    pub(super) fn journey(&self) -> Journey<'_> {
+    pub(super) fn journey(&mut self) -> Journey<'_> {
         let means = &self.app.means;
         Journey {
-            tables: &means.tables,
-            parties: &*self.rules,
+            records: &means.records,
+            registry: &*self.rules,
             limits: &self.rules.journey,
             clock: &*means.clock,
             entropy: &*means.entropy,
-            floor: means.floor,
-            trace: self.trace.clone(),
+            handle_key: &means.handle_key,
+            trace: &mut self.trace,
         }
     }
 
@@ -109,21 +124,6 @@ impl Visit {
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// Takes the address that a trusted proxy tells: the right-most that is not itself a trusted proxy. Entries
-/// that are not addresses are dropped; nothing is resolved.
-fn believe(rules: &Rules, headers: &HeaderMap, peer: &mut Peer) {
-    let told = headers.get_all("x-forwarded-for").iter().rev().filter_map(|value| value.to_str().ok());
-    let entries = told.flat_map(|value| value.rsplit(',')).take(32);
-    for entry in entries {
-        let Ok(address) = entry.trim().parse::<IpAddr>() else { continue };
-        let address = address.to_canonical();
-        (peer.address, peer.port) = (address, 0);
-        if !rules.trusted_proxies.iter().any(|proxy| proxy.contains(&address)) {
-            break;
-        }
-    }
 }
 
 /// The language of the answer: `ui_locales`, else `Accept-Language` (RFC 9110, section 12.5.4), else the

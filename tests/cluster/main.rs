@@ -30,6 +30,8 @@ mod seal_key;
 #[path = "../store/servers.rs"]
 mod servers;
 #[cfg(test)]
+mod stalled;
+#[cfg(test)]
 mod starved;
 #[cfg(test)]
 mod steps;

@@ -187,7 +187,8 @@ async fn provider(ahead: i64, issuer: Option<&'static str>, crv: &'static str) -
         "id_token_signing_alg_values_supported": ["ES256"],
     });
     let public = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
-    let jwks = json!({ "keys": [{ "kty": "OKP", "crv": crv, "x": public }] });
+    let leaked = json!({ "kid": "leaked", "kty": "OKP", "crv": crv, "x": public, "d": public });
+    let jwks = json!({ "keys": [{ "kty": "OKP", "crv": crv, "x": public, "d": null }, leaked] });
     let router = Router::new()
         .route(
             "/.well-known/openid-configuration",
@@ -253,6 +254,18 @@ async fn each_illness_has_its_name() {
         assert!(failed[0].contains("  → "), "{failed:?}");
         assert!(SystemClock.now().since(start) < Duration::from_secs(10), "{expected}");
     }
+}
+
+/// C5 and D1 of the field: `null` is absence, and a key that cannot be used is named with its defect.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_should_not_be_there_is_named() {
+    let issuer = format!("http://{}", provider(0, None, "Ed25519").await);
+    let more = EDDSA.replace("EdDSA", "Ed25519");
+    let (code, lines) = lines(Place::new().upstream("fc", "generic", &issuer, &more), "upstream.fc").await;
+    assert_eq!(code, 0, "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("its published keys sign by EdDSA")), "{lines:#?}");
+    let named = |line: &&String| line.contains("key \"leaked\": it has `d`, which is private");
+    assert!(lines.iter().find(named).is_some_and(|line| line.starts_with("warn")), "{lines:#?}");
 }
 
 /// The message of an application, as it or KIF makes it.
@@ -348,7 +361,7 @@ fn applications_keys_sunsets_and_the_build_are_looked_at() {
     has("ok", "wire kif-cbc", "that KIF documents");
     has("ok", "wire kif-gcm", "that KIF documents");
     let fingerprint = MasterKey::from_hex(&key("a")).unwrap().fingerprint();
-    has("ok", "legacy.a", &format!("key {} seals and opens on kif-cbc", hex::encode(fingerprint.0)));
+    has("ok", "legacy.a", &format!("key {} seals and opens on kif-cbc", fingerprint.0));
     has("fail", "legacy.b", "is not served any more");
     has("warn", "legacy.d", "its sunset is in 10 days");
     has("warn", "legacy.c", "has ended");

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use relais::clock::Timestamp;
 use relais::entropy::Entropy;
 use relais::event::{Events, Recorder};
-use relais::keys::{KeyAlg, KeyUse, Keyring, Line, Policy, RELAY, Wanted};
+use relais::keys::{KeyAlg, KeyRecord, KeyUse, Keyring, Line, Policy, RELAY, Wanted};
 use relais::secret::Secret;
 use relais::service::UpstreamName;
-use relais::store::{Key, Kind, Postgres, Record, Sealer, Sqlite, Store, Table, Version};
+use relais::store::{Entry, Key, Postgres, Record as _, Sealer, Sqlite, Store, Table, Version};
 use sqlx::{Connection as _, PgConnection};
 
 use super::servers::{Server, postgres, postgres_settings, redis};
@@ -62,7 +62,7 @@ impl Place {
 /// The keys of the relay, and of the upstreams named, as a relay that ran at each of these instants has left them.
 async fn tended(store: Arc<dyn Store>, seal: u8, upstreams: &[&str], at: &[Timestamp]) {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
-    let table = Table::new(store, Sealer::new(&Secret::new([seal; 32]), entropy.clone()), Kind::Key);
+    let table = Table::new(store, Sealer::new(&Secret::new([seal; 32]), entropy.clone()));
     let ring = Keyring::new(table, entropy, Events::to(Recorder::default()));
     let upstream = |name: &&str| Wanted {
         line: Line { usage: KeyUse::Signing, upstream: Some(UpstreamName((*name).to_owned())) },
@@ -120,14 +120,18 @@ async fn postgres_is_asked_and_left_as_it_is() {
     let said = "warn  store.affinity  a node that stops loses its logins in flight, and signs its people out";
     assert_eq!(sticky.lines("store.affinity", &[], "").1, [said]);
 
-    let store = Arc::new(Postgres::open(&postgres_settings(&server), |_| 1_000).await.unwrap());
+    let store = Arc::new(
+        Postgres::open(&postgres_settings(&server), relais::records::ALL.map(|kind| (kind, 1_000)))
+            .await
+            .unwrap(),
+    );
     tended(store.clone(), 7, &[], &[SystemClock.now()]).await;
-    place.has(AREA, &["ok  : the tables in relais are those of this release (1)"]);
+    place.has(AREA, &["ok  : the tables in relais are those of this release (2)"]);
     place.has("keys.seal", &["ok  : is that of keys.seal_key_file, and opens the store's keys (2)"]);
     place.has("keys", &["ok  : signing: ES256 ", "ok  : nonce: HS256 "]);
     let (expires, version) = (days_ago(0).plus(Duration::from_mins(9)), Version([0; 16]));
-    let strange = Record { value: vec![1; 99], version, expires, owners: Vec::new() };
-    store.put(Kind::Key, Key([9; 32]), strange, days_ago(0)).await.unwrap();
+    let strange = Entry { value: vec![1; 99], version, expires, owners: Vec::new() };
+    store.put(KeyRecord::KIND, Key([9; 32]), strange, days_ago(0)).await.unwrap();
     place.has("keys.seal", &["fail: that of keys.seal_key_file, opens 2 of the store's 3 keys"]);
     place.secret("seal.key", &seal(9));
     place.has("keys.seal", &["fail: that of keys.seal_key_file, does not open the store's keys"]);
@@ -154,14 +158,14 @@ async fn postgres_is_asked_and_left_as_it_is() {
     administer(
         &server,
         &[
-            "UPDATE relais.schema_version SET version = 1",
+            "UPDATE relais.schema_version SET version = 2",
             "ALTER ROLE relais SET default_transaction_read_only = on",
         ],
     )
     .await;
     place.has(AREA, &["fail: is a primary, and takes no writes", "fail: fsync = off: "]);
     server.kill();
-    place.has(AREA, &["fail: the store's backend failed: "]);
+    place.has(AREA, &["fail: the store's backend failed; the outcome is unknown: "]);
     place.has("keys.seal", &["ok  : is that of keys.seal_key_file"]);
 }
 
@@ -190,7 +194,7 @@ fn redis_is_asked_and_left_as_it_is() {
     let sure = redis(&["--appendfsync", "always"]).unwrap();
     Place::on_redis("", sure.port).has(AREA, &["ok  : what it acknowledges is on disk (appendfsync always)"]);
     server.kill();
-    place.has(AREA, &["fail: the store's backend failed: "]);
+    place.has(AREA, &["fail: the store's backend failed; the outcome is unknown: "]);
 }
 
 /// A server that takes connections and says nothing.
@@ -205,7 +209,7 @@ fn a_silent_store_costs_five_seconds() {
     let output = place.doctor(&[], "");
     let text = String::from_utf8(output.stdout).unwrap();
     for area in ["store.postgres", "store.redis"] {
-        let line = format!("fail  {area}  the store's backend failed: ");
+        let line = format!("fail  {area}  the store's backend failed; the outcome is unknown: ");
         assert_eq!(text.lines().filter(|found| found.starts_with(&line)).count(), 1, "{text}");
     }
     let took = SystemClock.now().since(start);
@@ -235,7 +239,7 @@ async fn a_file_is_read_and_left_as_it_is() {
     place.has("keys.seal", &[&format!("ok  : {} is not there yet: the first start makes it", key.display())]);
     assert!(files(place.0.path()) == before, "nothing was made");
 
-    let store = Arc::new(Sqlite::open(&path, |_| 1_000).unwrap());
+    let store = Arc::new(Sqlite::open(&path, relais::records::ALL.map(|kind| (kind, 1_000))).unwrap());
     tended(store.clone(), 7, &[], &[SystemClock.now()]).await;
     place.has("keys.seal", &[&format!("fail: the secret file {} is missing", key.display())]);
     place.secret("relais.key", &seal(7));
@@ -245,7 +249,7 @@ async fn a_file_is_read_and_left_as_it_is() {
     let can_be_read = |has: &str| format!("ok  : {} can be read; {has}", path.display());
     place.has(AREA, &[&can_be_read("a relay has it")]);
     store.ready().await.unwrap();
-    assert!(Sqlite::open(&path, |_| 1_000).is_err(), "it still has it");
+    assert!(Sqlite::open(&path, relais::records::ALL.map(|kind| (kind, 1_000))).is_err(), "it still has it");
     drop(store);
     let stopped = files(place.0.path());
     place.has(AREA, &[&can_be_read("no relay has it now")]);
@@ -277,13 +281,15 @@ async fn the_other_seal_key_is_needed_until_all_is_sealed_anew() {
     place.secret("former.key", &seal(7));
     place.secret("new.key", &seal(8));
     place.1.push_str("[keys]\nseal_key_file = \"new.key\"\nother_seal_key_file = \"former.key\"\n");
-    let store = Arc::new(Sqlite::open(&place.path("relais.sqlite"), |_| 1_000).unwrap());
+    let store = Arc::new(
+        Sqlite::open(&place.path("relais.sqlite"), relais::records::ALL.map(|kind| (kind, 1_000))).unwrap(),
+    );
     tended(store.clone(), 7, &[], &[SystemClock.now()]).await;
     place.has("keys.seal", &["ok  : is that of keys.seal_key_file, and opens the store's keys (2)"]);
     place.has(AREA, &["warn: it alone opens some of the store's keys (2)"]);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let sealer = Sealer::new(&Secret::new([8; 32]), entropy.clone()).opening_also(&Secret::new([7; 32]));
-    let ring = Keyring::new(Table::new(store, sealer, Kind::Key), entropy, Events::to(Recorder::default()));
+    let ring = Keyring::new(Table::new(store, sealer), entropy, Events::to(Recorder::default()));
     ring.reseal(SystemClock.now()).await.unwrap();
     place.has(AREA, &["ok  : none of the store's keys lies under it"]);
 }
@@ -292,7 +298,9 @@ async fn the_other_seal_key_is_needed_until_all_is_sealed_anew() {
 async fn keys_that_nobody_looks_after_are_named() {
     let place = Place::new();
     place.secret("relais.key", &seal(7));
-    let store = Arc::new(Sqlite::open(&place.path("relais.sqlite"), |_| 1_000).unwrap());
+    let store = Arc::new(
+        Sqlite::open(&place.path("relais.sqlite"), relais::records::ALL.map(|kind| (kind, 1_000))).unwrap(),
+    );
     tended(store.clone(), 7, &["old"], &[days_ago(89)]).await;
     let late = place.says("keys");
     assert_eq!(late.len(), 3, "{late:#?}");

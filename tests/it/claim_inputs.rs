@@ -112,6 +112,51 @@ async fn what_is_not_a_claim() {
     app.accept(&claimed.body, &attempt);
 }
 
+/// L18, ALL-11, ALL-22: the application's server is told what was wrong with the body, without a page.
+#[tokio::test]
+async fn a_body_too_long_or_too_slow() {
+    let server = Setup { more: "[limit]\nbody_seconds = 1\n".to_owned(), ..Setup::default() };
+    let world = World::with(server).await;
+    let app = world.legacy("etat-civil");
+    let (_, good) = reference(&world, &app).await;
+    let password = app.claim_password();
+    let long = format!("ref={good}&pad={}", "x".repeat(70_000));
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("{}:{password}", app.id));
+    let send = async |body: Body, announced: Option<usize>| {
+        let mut request = Request::post("/idp/claim")
+            .header(header::HOST, RELAY_HOST)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::AUTHORIZATION, format!("Basic {basic}"));
+        if let Some(length) = announced {
+            request = request.header(header::CONTENT_LENGTH, length);
+        }
+        let response = world.relay.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        (status, response.into_body().collect().await.unwrap().to_bytes().len(), world.last_reason())
+    };
+    assert_eq!(send(Body::from(long.clone()), None).await, (413, 0, "server.too_large"), "L18");
+    let length = long.len();
+    assert_eq!(send(Body::from(long), Some(length)).await, (413, 0, "server.too_large"), "L18: announced");
+    assert_eq!(send(Body::new(Pending), None).await, (408, 0, "server.slow"), "L18");
+    assert_eq!(world.recorder.events().pop().unwrap().step, Step::RequestRefused);
+    assert_eq!(claim(&world, app.id, &password, &good).await.status, 200, "and nothing was spent");
+}
+
+/// A body that never goes on.
+struct Pending;
+
+impl axum::body::HttpBody for Pending {
+    type Data = axum::body::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
+        std::task::Poll::Pending
+    }
+}
+
 #[tokio::test]
 async fn a_reference_lives_a_minute() {
     let world = World::new().await;

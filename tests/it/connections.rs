@@ -6,20 +6,21 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use relais::event::{Event, Events, Recorder, Sink, Step};
-use relais::web::serve::{ListenerLimits, serve};
+use relais::web::serve::{Counters, ListenerLimits, listen, serve};
 use relais::web::tls::Certificate;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::harness::{Setup, World};
 
-fn limits() -> ListenerLimits {
+pub fn limits() -> ListenerLimits {
     ListenerLimits {
         head_bytes: 32 * 1024,
         headers: 100,
         head: Duration::from_millis(300),
+        write: Duration::from_secs(5),
         connections: 64,
         connections_per_address: 16,
         in_flight: 8,
@@ -27,21 +28,29 @@ fn limits() -> ListenerLimits {
     }
 }
 
-struct Served {
-    address: std::net::SocketAddr,
-    stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
+pub struct Served {
+    pub address: std::net::SocketAddr,
+    pub stop: watch::Sender<bool>,
+    pub task: JoinHandle<()>,
 }
 
-async fn serve_router(
+pub async fn serve_router(
     router: Router,
     limits: ListenerLimits,
     tls: Option<Arc<rustls::ServerConfig>>,
 ) -> Served {
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    serve_counted(router, Counters::new(limits, |_| false), tls)
+}
+
+pub fn serve_counted(
+    router: Router,
+    counters: Arc<Counters>,
+    tls: Option<Arc<rustls::ServerConfig>>,
+) -> Served {
+    let socket = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();
     let (stop, stopping) = watch::channel(false);
-    let task = tokio::spawn(serve(socket, tls, router, limits, stopping));
+    let task = tokio::spawn(serve(socket, tls, router, counters, stopping));
     Served { address, stop, task }
 }
 
@@ -52,14 +61,14 @@ async fn exchange(served: &Served, bytes: &[u8]) -> String {
     read_to_end(&mut stream).await
 }
 
-async fn read_to_end(stream: &mut TcpStream) -> String {
+pub async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let reading = stream.read_to_end(&mut answer);
     tokio::time::timeout(Duration::from_secs(10), reading).await.expect("the connection was closed").ok();
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-fn status(answer: &str) -> &str {
+pub fn status(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or("nothing")
 }
 

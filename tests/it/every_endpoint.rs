@@ -1,6 +1,10 @@
 //! What holds at every endpoint, row by row; rows about bytes on a connection are in `connections.rs`.
 
+use relais::event::Step;
+use relais::web::{At, CrossOrigin, ROUTES, Route};
+
 use crate::harness::{Browser, RELAY, Setup, World};
+use crate::idp_inputs::sign_in;
 
 #[tokio::test]
 async fn one_spelling_per_route() {
@@ -65,8 +69,12 @@ async fn forwarded_addresses_of_trusted_proxies() {
         ("203.0.113.99", "203.0.113.99"),
         ("10.0.0.1, 203.0.113.98", "203.0.113.98"),
         ("203.0.113.97, 192.0.2.44", "203.0.113.97"),
-        ("evil.example, <garbage>, 203.0.113.96, localhost", "203.0.113.96"),
+        ("evil.example, <garbage>, 203.0.113.96", "203.0.113.96"),
+        ("203.0.113.96, localhost", "192.0.2.7"),
+        ("203.0.113.96, unknown, 192.0.2.44", "192.0.2.44"),
+        ("203.0.113.95:51008", "203.0.113.95"),
         ("2001:db8::1", "2001:db8::1"),
+        ("[2001:db8::2]:51008", "2001:db8::2"),
         ("garbage", "192.0.2.7"),
         (many.as_str(), "192.0.2.7"),
     ] {
@@ -227,4 +235,176 @@ async fn the_relay_may_stand_below_a_path() {
     let page = world.browser().get(&format!("{base}/")).await;
     assert_eq!(page.status, 200);
     assert!(page.body.contains("/relais/static/"), "{}", page.body);
+}
+
+async fn with_aliases() -> World {
+    let server = r#"aliases = { logout = "/sortie", error = "/erreur" }"#;
+    // Every refusal has its event, however many there are.
+    let more = "[event]\nburst_per_minute = 0".to_owned();
+    World::with(Setup { server: server.to_owned(), more, ..Setup::default() }).await
+}
+
+/// One path of a route.
+fn path_of(route: &Route) -> String {
+    let pattern = match route.at {
+        At::Path(path) | At::Configured { otherwise: Some(path), .. } => path,
+        At::Configured { key: "server.aliases.logout", .. } => "/sortie",
+        At::Configured { key: "server.aliases.error", .. } => "/erreur",
+        At::Configured { key, .. } => panic!("no path for {key}"),
+    };
+    ["{app}", "{name}", "{upstream}"]
+        .iter()
+        .zip(["compta", "fc", "fc"])
+        .fold(pattern.to_owned(), |path, (parameter, name)| path.replace(parameter, name))
+}
+
+#[tokio::test]
+async fn each_route_takes_its_methods_and_no_other() {
+    let world = with_aliases().await;
+    for route in ROUTES {
+        let url = format!("{RELAY}{}", path_of(route));
+        let allow = route.allow();
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "FOO"]
+        {
+            if route.methods.iter().any(|taken| taken == method) {
+                continue;
+            }
+            let page = world.browser().send(method, &url, None).await;
+            assert_eq!((page.status, page.header("allow")), (405, allow.as_str()), "IDP-65: {method} {url}");
+            assert_eq!(world.last_reason(), "server.method", "{method} {url}");
+        }
+        for method in route.methods {
+            let page = world.browser().send(method.as_str(), &url, None).await;
+            assert_ne!(page.status, 405, "{method} {url}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_route_has_one_spelling() {
+    let world = with_aliases().await;
+    for path in ROUTES.iter().map(|route| path_of(route)).filter(|path| path != "/") {
+        let last = path.chars().last().unwrap();
+        let encoded = format!("{}%{:02x}", path.strip_suffix(last).unwrap(), u32::from(last));
+        for other in
+            [format!("{path}/"), format!("/{path}"), path.to_uppercase(), encoded, format!("{path};a=b")]
+        {
+            let page = world.browser().get(&format!("{RELAY}{other}")).await;
+            assert_eq!((page.status, page.code().as_str()), (404, "NOT_FOUND"), "ALL-01 {other}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_route_holds_its_rule_about_other_sites() {
+    let world = with_aliases().await;
+    for route in ROUTES {
+        let url = format!("{RELAY}{}", path_of(route));
+        let method = route.methods[0].as_str();
+        let ask = async |dest: &str, mode: &str, site: &str| {
+            let browser = Browser::new(&world).with("Sec-Fetch-Dest", dest).with("Sec-Fetch-Mode", mode);
+            browser.with("Sec-Fetch-Site", site).send(method, &url, None).await
+        };
+        let form = method == "POST";
+        let framed = ask("iframe", "navigate", "same-origin").await;
+        let image = ask("image", "no-cors", "same-origin").await;
+        let foreign = ask("document", "navigate", "cross-site").await;
+        match route.cross_origin {
+            CrossOrigin::Any => {
+                assert_ne!(framed.code(), "FRAMED", "B5: {url}");
+                assert_ne!(image.status, 403, "B5: {url}");
+            }
+            CrossOrigin::Question => {
+                assert_eq!((framed.status, framed.code().as_str()), (400, "FRAMED"), "B5: {url}");
+                assert_ne!(image.status, 403, "OUT-13: {url}");
+            }
+            CrossOrigin::TopLevelNavigation | CrossOrigin::SameOriginForm => {
+                assert_eq!((framed.status, framed.code().as_str()), (400, "FRAMED"), "B5: {url}");
+                assert_eq!((image.status, image.body.as_str()), (403, ""), "B5: {url}");
+            }
+        }
+        let csrf = route.cross_origin == CrossOrigin::SameOriginForm;
+        assert_eq!((foreign.status, foreign.code().as_str()) == (403, "CSRF"), csrf, "B5: {url}");
+        assert_eq!(form, route.methods.iter().all(|method| method == "POST"), "{url}");
+    }
+}
+
+fn sent<'w>(browser: &Browser<'w>, (dest, mode): (&str, &str)) -> Browser<'w> {
+    let site = ("Sec-Fetch-Site", "cross-site");
+    browser.raw_fields(&[("Sec-Fetch-Dest", dest), ("Sec-Fetch-Mode", mode), site])
+}
+
+#[tokio::test]
+async fn only_a_navigation_begins_or_ends_anything() {
+    let world = World::new().await;
+    world.stub.set_auto_login(Some("angela"));
+    let app = world.legacy("paie");
+    let (attempt, url) = app.start(world.now());
+    let elsewhere = [
+        ("image", "no-cors"),
+        ("script", "no-cors"),
+        ("style", "no-cors"),
+        ("video", "no-cors"),
+        ("empty", "cors"),
+        ("empty", "same-origin"),
+        ("empty", "no-cors"),
+        ("empty", "navigate"),
+        ("document", "no-cors"),
+    ];
+    let plain = world.browser();
+    for one in elsewhere {
+        let page = sent(&plain, one).get(&url).await;
+        assert_eq!((page.status, page.body.as_str()), (403, ""), "B5: {one:?}");
+        assert!(page.header("set-cookie").is_empty(), "B5: {one:?}");
+        let told = world.events(Step::RequestRefused).pop().unwrap();
+        assert_eq!(told.reason.unwrap().slug(), "server.not_navigated", "B5: {one:?}");
+        assert!(told.code.is_some(), "B5: {one:?}");
+    }
+    assert!(world.events(Step::LegacyRequestAccepted).is_empty(), "B5: nothing began");
+    // A link on another site is good, and so is a browser that tells nothing.
+    let mut browser = sent(&plain, ("document", "navigate"));
+    let away = browser.get(&url).await;
+    assert_eq!(away.status, 303, "B5: a link");
+    let back = browser.get(away.location().unwrap()).await;
+    let callback = back.location().unwrap().to_owned();
+    for one in elsewhere {
+        let page = sent(&browser, one).get(&callback).await;
+        assert_eq!((page.status, page.body.as_str()), (403, ""), "B5: {one:?} at the callback");
+    }
+    let prefetch = browser.raw_fields(&[("Sec-Purpose", "prefetch")]).get(&callback).await;
+    assert_eq!((prefetch.status, prefetch.body.as_str()), (503, ""), "B5: a prefetch of the callback");
+    let page = browser.get(&callback).await;
+    assert!(page.body.contains("/idp/confirm"), "B5: the login was still under way: {}", page.body);
+    let (action, mut fields) = page.form();
+    fields.push(("decision".to_owned(), "yes".to_owned()));
+    let confirm = format!("{RELAY}{action}");
+    for mode in ["cors", "same-origin", "no-cors"] {
+        let same = [("Sec-Fetch-Dest", "empty"), ("Sec-Fetch-Mode", mode), ("Sec-Fetch-Site", "same-origin")];
+        let page = browser.raw_fields(&same).post(&confirm, &fields).await;
+        assert_eq!((page.status, page.body.as_str()), (403, ""), "B5: {mode} at the confirmation");
+    }
+    let own =
+        [("Sec-Fetch-Dest", "document"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Site", "same-origin")];
+    let answer = browser.raw_fields(&own).post(&confirm, &fields).await;
+    app.identity(answer.location().unwrap(), &attempt);
+}
+
+#[tokio::test]
+async fn an_image_ends_no_session_by_a_sealed_logout() {
+    let world = World::new().await;
+    let app = world.legacy("paie");
+    let (attempt, url) = app.start(world.now());
+    let mut browser = world.browser();
+    let page = browser.open(&url).await;
+    let back = sign_in(&mut browser, page).await;
+    let sub = app.identity(&back.url, &attempt)["sub"].as_str().unwrap().to_owned();
+    let url = format!("{RELAY}/logout/paie?msg={}", app.seal("logout", world.now(), &sub));
+    let image =
+        [("Sec-Fetch-Dest", "image"), ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Site", "cross-site")];
+    let page = browser.raw_fields(&image).get(&url).await;
+    assert!(page.status == 200 && page.body.contains("<form"), "B5, OUT-13: {}", page.body);
+    assert!(world.events(Step::SessionEnded).is_empty(), "B5: session intact");
+    let link =
+        [("Sec-Fetch-Dest", "document"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Site", "cross-site")];
+    assert_eq!(browser.raw_fields(&link).get(&url).await.status, 303, "OUT-27: a navigation acts at once");
 }

@@ -3,6 +3,7 @@
 use relais::event::Step;
 
 use crate::harness::{Browser, LegacyApp, Page, RELAY, Setup, World, parameter};
+use crate::other_wires::Other;
 
 /// Every refused message looks the same: the page, no redirect, nothing echoed, nothing sent upstream.
 fn assert_refused(world: &World, page: &Page, row: &str, echo: &str) {
@@ -281,10 +282,10 @@ async fn a_message_has_its_time() {
 async fn a_restart_forgets_no_replay() {
     let world = World::new().await;
     let app = world.legacy("compta");
-    let floor = world.app.means.floor.expect("marks are in memory").seconds();
+    let floor = world.app.means.legacy.floor.expect("marks are in memory").seconds();
     assert!(floor < world.now());
     let durable = World::with(Setup { sqlite: true, ..Setup::default() }).await;
-    assert!(durable.app.means.floor.is_none(), "marks in the file survive");
+    assert!(durable.app.means.legacy.floor.is_none(), "marks in the file survive");
     let slow = World::with(Setup {
         app: [("compta", "request_max_age = 86400".to_owned())].into(),
         ..Setup::default()
@@ -359,7 +360,8 @@ async fn single_use() {
     // The other login of the same message comes too late: a page with the application's button.
     let page = other.follow(pending).await;
     let page = sign_in(&mut other, page).await;
-    assert_eq!((page.status, page.code().as_str()), (400, "UPSTREAM_STATE"));
+    assert_eq!((page.status, page.code().as_str()), (400, "LEGACY_REQUEST"));
+    assert_eq!(world.last_reason(), "legacy.lost_to_another");
     assert_eq!(page.button(), "https://compta.example/accueil");
     // After the minute, this browser too gets the page.
     world.advance(1);
@@ -518,29 +520,63 @@ pub fn humantime(seconds: u64) -> String {
     date.format(&time::format_description::well_known::Rfc3339).unwrap()
 }
 
+/// Refuses sixty messages of `bad` to one address, and returns the last page.
+async fn refused_sixty_times(browser: &mut Browser<'_>, bad: &[String]) -> Page {
+    let mut last = None;
+    for n in 0..60 {
+        let page = browser.get(&bad[n % bad.len()]).await;
+        assert_eq!(page.status, 400, "IDP-96 {n}");
+        last = Some(page);
+    }
+    last.unwrap()
+}
+
+/// B1: on an authenticated wire a message that opens is never refused for what others sent.
 #[tokio::test]
-async fn refused_messages_are_limited_whatever_their_cause() {
+async fn b1_refused_messages_are_limited_and_good_ones_are_not() {
     let world = World::new().await;
     let app = world.legacy("compta");
     let mut browser = Browser::new(&world).at("203.0.113.5");
     let bad = [format!("{RELAY}/idp/compta?msg=00"), sealed(&world, &app, "https://evil.test/?a=b")];
-    let mut refused_page = None;
-    for n in 0..60 {
-        let page = browser.get(&bad[n % bad.len()]).await;
-        assert_eq!(page.status, 400, "IDP-96 {n}");
-        refused_page = Some(page);
-    }
-    for url in [&bad[0], &bad[1], &app.start(world.now()).1] {
+    refused_sixty_times(&mut browser, &bad).await;
+    for url in &bad {
         let page = browser.get(url).await;
-        assert_eq!((page.status, page.code().as_str()), (429, "LEGACY_REQUEST"), "IDP-96");
+        assert_eq!((page.status, page.code().as_str()), (429, "TOO_MANY"), "IDP-96");
         assert!(!page.header("retry-after").is_empty(), "IDP-96");
-        let masked = |page: &Page| page.body.replace(&page.support_code(), "CODE");
-        assert_eq!(masked(&page), masked(refused_page.as_ref().unwrap()), "IDP-96: the same page");
     }
-    // Others are not concerned, and the minute ends.
-    assert_eq!(Browser::new(&world).at("203.0.113.6").get(&app.start(world.now()).1).await.status, 303);
+    assert_eq!(browser.get(&app.start(world.now()).1).await.status, 303, "B1: a good one is served");
+    let other = browser.get(&world.legacy("paie").start(world.now()).1).await;
+    assert_eq!(other.status, 303, "B1: and so are other applications");
+    let page = browser.get(&format!("{RELAY}/idp/paie?msg=00")).await;
+    assert_eq!(page.status, 400, "B1: which have a count of their own");
     world.advance(60);
-    assert_eq!(browser.get(&app.start(world.now()).1).await.status, 303, "IDP-96");
+    assert_eq!(browser.get(&bad[0]).await.status, 400, "IDP-96: the minute is over");
+}
+
+/// On `kif-cbc` to answer would be a padding oracle: over the limit nothing is opened, good or bad.
+#[tokio::test]
+async fn b1_over_the_limit_a_wire_without_authentication_opens_nothing() {
+    let world = World::new().await;
+    let app = Other::new("vieux-cbc");
+    let good =
+        app.idp("http://127.0.0.1:9000/vieux-cbc/retour.cgi?state=0123456789abcdef&nonce=fedcba9876543210");
+    let bad = [format!("{RELAY}/idp/vieux-cbc?msg={}", "00".repeat(32)), app.idp("https://evil.test/?a=b")];
+    let mut browser = Browser::new(&world).at("203.0.113.5");
+    refused_sixty_times(&mut browser, &bad).await;
+    let mut pages = Vec::new();
+    for url in [&bad[0], &bad[1], &good] {
+        let page = browser.get(url).await;
+        assert_eq!((page.status, page.code().as_str()), (429, "TOO_MANY"), "IDP-96");
+        pages.push(page.body.replace(&page.support_code(), "CODE"));
+    }
+    assert!(pages.iter().all(|page| *page == pages[0]), "IDP-96: the same page");
+    let others = [
+        Browser::new(&world).at("203.0.113.6").get(&good).await,
+        browser.get(&world.legacy("paie").start(world.now()).1).await,
+    ];
+    assert!(others.iter().all(|page| page.status == 303), "another address, another application");
+    world.advance(60);
+    assert_eq!(browser.get(&good).await.status, 303, "IDP-96");
 }
 
 #[tokio::test]
@@ -581,33 +617,101 @@ async fn the_default_application() {
     refused(&world, "default", &other, "legacy.does_not_open").await;
 }
 
-/// Logins in flight have a share per application and per address.
+/// Logins in flight have a share per application and per network, which shrinks as the table fills.
 #[tokio::test]
-async fn shares_of_logins_in_flight() {
-    let more = "[limit]\nlogins_per_app = 3\nlogins_per_address = 2".to_owned();
+async fn b4_shares_of_logins_in_flight() {
+    let more = "[limit]\nlogins_in_flight = 256\nlogins_per_app = 1\nlogins_per_address = 1".to_owned();
     let world = World::with(Setup { more, ..Setup::default() }).await;
     let (one, two) = (world.legacy("compta"), world.legacy("paie"));
     let start = async |app: &LegacyApp, address: &str| {
         Browser::new(&world).at(address).get(&app.start(world.now()).1).await
     };
-    for (app, address, status) in [
-        (&one, "198.51.100.1", 303),
-        (&one, "198.51.100.1", 303),
-        (&one, "198.51.100.1", 503),
-        (&two, "198.51.100.1", 503),
-        (&one, "198.51.100.2", 303),
-        (&one, "198.51.100.2", 503),
-        (&two, "198.51.100.2", 303),
-    ] {
-        let page = start(app, address).await;
-        assert_eq!(page.status, status, "{} from {address}", app.id);
+    // A /24 may have a 64th of what is left: of 256, less what it has, three.
+    for (n, status) in [303, 303, 303, 503, 503].into_iter().enumerate() {
+        let page = start(&one, &format!("198.51.100.{n}")).await;
+        assert_eq!(page.status, status, "{n}");
         if status == 503 {
             assert_eq!((page.code().as_str(), page.header("retry-after")), ("BUSY", "10"));
+            let facts = world.events(Step::LoginFailed).pop().unwrap().facts;
+            assert_eq!(facts.names.as_deref(), Some("login ipv4/24"));
         }
     }
+    // One /16 fills what it can with each of its /24, and somebody from elsewhere goes on, at either application.
+    for n in 0..=255 {
+        for _ in 0..4 {
+            start(&one, &format!("198.51.{n}.1")).await;
+        }
+    }
+    let of_network = world.app.means.records.logins.count().await.unwrap();
+    assert!(of_network <= 256 / 5 + 1, "B4: {of_network}");
+    assert_eq!(start(&two, "203.0.113.9").await.status, 303, "B4: somebody from elsewhere");
+    assert_eq!(start(&one, "203.0.113.9").await.status, 303, "B4: at the same application");
     // What is over makes room.
     world.advance(15 * 60 + 1);
     assert_eq!(start(&one, "198.51.100.1").await.status, 303);
+}
+
+/// B2: one account with ever new browsers keeps its share of sessions; its oldest ends.
+#[tokio::test]
+async fn b2_one_account_fills_no_table() {
+    let more = "[limit]\nsessions = 10\nsessions_per_person = 3".to_owned();
+    let world = World::with(Setup { more, ..Setup::default() }).await;
+    let app = world.legacy("silencieuse");
+    let sign_in_anew = async |person: &str| {
+        let mut browser = world.browser();
+        let (attempt, url) = app.start(world.now());
+        let page = browser.open(&url).await;
+        let back = crate::harness::choose(&mut browser, page, person).await;
+        app.identity(&back.url, &attempt);
+        browser
+    };
+    let mut browsers = Vec::new();
+    for _ in 0..12 {
+        browsers.push(sign_in_anew("angela").await);
+    }
+    assert_eq!(world.app.means.records.sessions.count().await.unwrap(), 3);
+    let mut served = Vec::new();
+    for browser in &mut browsers {
+        let page = browser.get(&app.start(world.now()).1).await;
+        served.push(parameter(page.location().unwrap(), "info").is_some());
+    }
+    assert_eq!(served[..9], [false; 9], "the oldest ended");
+    assert_eq!(served[9..], [true; 3]);
+    // A table that others have filled means no single sign-on, and never no sign-in.
+    for person in ["corse", "nom-d-usage", "sans-courriel"] {
+        for _ in 0..3 {
+            sign_in_anew(person).await;
+        }
+    }
+    assert_eq!(world.app.means.records.sessions.count().await.unwrap(), 10);
+    assert!(
+        world
+            .recorder
+            .events()
+            .iter()
+            .any(|event| { event.reason.is_some_and(|reason| reason.slug() == "broker.sessions_full") })
+    );
+}
+
+/// B3: a refusal spends nothing; only the browser that had it is told that it did.
+#[tokio::test]
+async fn b3_a_refusal_spends_no_message() {
+    let world = World::new().await;
+    let app = world.legacy("compta");
+    let (attempt, url) = app.start(world.now());
+    let mut browser = world.browser();
+    let page = browser.open(&url).await;
+    let back = crate::harness::cancel(&mut browser, page).await;
+    assert_eq!(app.refusal(&back.url, &attempt)["error"], "access_denied");
+    let records = &world.app.means.legacy.records;
+    assert_eq!(records.spent.count().await.unwrap() + records.spent_timeless.count().await.unwrap(), 0);
+    assert_eq!(browser.get(&url).await.location(), Some(back.url.as_str()), "for a minute the same");
+    world.advance(61);
+    assert_eq!(browser.get(&url).await.code(), "LEGACY_REQUEST", "then the page");
+    let mut other = world.browser();
+    let page = other.open(&url).await;
+    let back = sign_in(&mut other, page).await;
+    app.identity(&back.url, &attempt);
 }
 
 /// At the ceiling new logins are refused; whoever is under way comes to the end.

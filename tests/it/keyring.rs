@@ -15,7 +15,7 @@ use relais::event::Step;
 use relais::keys::{KeyRecord, KeyUse};
 use relais::peer::Peer;
 use relais::secret::Secret;
-use relais::store::{Kind, Memory, Sealer, Store, Table};
+use relais::store::{Memory, Record as _, Sealer, Store, Table};
 use relais::{console, web};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -104,8 +104,8 @@ fn durable(world: &World) -> Arc<dyn Store> {
 pub async fn private_keys(world: &World) -> Vec<String> {
     let entropy: Arc<dyn relais::entropy::Entropy> = Arc::new(relais::entropy::SystemEntropy::new());
     let sealer = Sealer::new(&Secret::new([42; 32]), entropy);
-    let table: Table<KeyRecord> = Table::new(durable(world), sealer, Kind::Key);
-    let records = table.owned(("keyring", b""), world.clock.now()).await.unwrap();
+    let table: Table<KeyRecord> = Table::new(durable(world), sealer);
+    let records = table.owned(("keyring", &b""[..]), world.clock.now()).await.unwrap();
     let mut forms = Vec::new();
     for (_, record) in records {
         let record = serde_json::to_value(record).unwrap();
@@ -226,7 +226,7 @@ async fn a_key_that_an_operator_ends_decrypts_nothing() {
 async fn nodes_agree() {
     let world = world().await;
     for _ in 0..8 {
-        let store: Arc<dyn Store> = Arc::new(Memory::new(|_| 1000));
+        let store: Arc<dyn Store> = Arc::new(Memory::new([(KeyRecord::KIND, 1000)]));
         let nodes = [world.another(store.clone(), 42), world.another(store, 42)];
         let (a, b) = tokio::join!(nodes[0].tend_keys(), nodes[1].tend_keys());
         a.unwrap();
@@ -279,13 +279,16 @@ async fn the_last_reading_stands() {
     assert_eq!(status, 200);
     // A record that nobody can read: put there under another seal key.
     let entropy: Arc<dyn relais::entropy::Entropy> = Arc::new(relais::entropy::SystemEntropy::new());
-    let record = relais::store::Record {
+    let record = relais::store::Entry {
         value: vec![1; 60],
         version: relais::store::Version([0; 16]),
         expires: relais::clock::Timestamp::from_seconds(4_000_000_000),
         owners: vec![owner_of_the_ring(&world, &entropy).await],
     };
-    durable(&world).put(Kind::Key, relais::store::Key([7; 32]), record, world.clock.now()).await.unwrap();
+    durable(&world)
+        .put(KeyRecord::KIND, relais::store::Key([7; 32]), record, world.clock.now())
+        .await
+        .unwrap();
     assert!(world.app.tend_keys().await.is_err());
     assert_eq!(world.last_reason(), "server.keyring");
     world.advance(10);
@@ -299,9 +302,9 @@ async fn owner_of_the_ring(
     entropy: &Arc<dyn relais::entropy::Entropy>,
 ) -> relais::store::Owner {
     let sealer = Sealer::new(&Secret::new([42; 32]), entropy.clone());
-    let table: Table<KeyRecord> = Table::new(durable(world), sealer, Kind::Key);
-    let (key, _) = table.owned(("keyring", b""), world.clock.now()).await.unwrap().remove(0);
-    durable(world).read(Kind::Key, key, world.clock.now()).await.unwrap().unwrap().owners[0]
+    let table: Table<KeyRecord> = Table::new(durable(world), sealer);
+    let (key, _) = table.owned(("keyring", &b""[..]), world.clock.now()).await.unwrap().remove(0);
+    durable(world).read(KeyRecord::KIND, key, world.clock.now()).await.unwrap().unwrap().owners[0]
 }
 
 #[tokio::test]
@@ -312,7 +315,7 @@ async fn what_is_published_and_to_whom() {
     let set: Value = serde_json::from_str(&page.body).unwrap();
     for key in set["keys"].as_array().unwrap() {
         let names: Vec<_> = key.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(names, ["kid", "use", "alg", "crv", "kty", "x", "y"], "public members only");
+        assert_eq!(names, ["alg", "use", "kid", "kty", "crv", "x", "y"], "public members only");
     }
     assert_eq!((&set["keys"][0]["alg"], &set["keys"][1]["alg"]), (&json!("ES256"), &json!("ECDH-ES")));
     for (path, status) in [

@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use relais::clock::{HandClock, Timestamp};
 use relais::entropy::SystemEntropy;
-use relais::event::{Event, Events, Step, kif, reasons};
+use relais::event::{Event, Events, Form, Layout, Recorder, Sink, SpanFields, Step, kif};
 use relais::legacy::wires::{self, Keyed};
 use relais::legacy::{Direction, MasterKey};
 use relais::service::AppId;
@@ -195,14 +195,14 @@ fn one_for_two(kif: &[&str], ours: &[&str]) -> Option<usize> {
 
 /// A line of KIF's log, or of ours in its form.
 #[derive(Debug)]
-struct Line<'a> {
+struct Entry<'a> {
     logger: &'a str,
     msg: &'a str,
     auth: &'a str,
     req: &'a str,
 }
 
-impl<'a> Line<'a> {
+impl<'a> Entry<'a> {
     /// Reads a line as a log reader does; the date may be missing.
     fn parse(line: &'a str) -> Option<Self> {
         let (level, rest) = line.split_at_checked(5)?;
@@ -241,8 +241,8 @@ impl<'a> Line<'a> {
 
 /// The text of an exception without the values in it.
 fn fixed(text: &str) -> String {
-    let known = reasons::all().map(|reason| reason.row().kif);
-    let known = known.chain(ONE_FOR_TWO.iter().map(|(two, _)| *two)).filter(|known| !known.is_empty());
+    let known = kif::sentences().map(|(_, sentence)| sentence.text());
+    let known = known.chain(ONE_FOR_TWO.iter().map(|(two, _)| *two));
     let longest = known.filter(|known| text.starts_with(known)).max_by_key(|known| known.len());
     longest.unwrap_or(text).to_owned()
 }
@@ -303,22 +303,24 @@ impl<'w> MakeWriter<'w> for Kept {
     }
 }
 
-/// The log of `work` in KIF's form.
-pub fn written(work: impl FnOnce(&Events)) -> String {
+/// The log of `work` in a form.
+pub fn written(form: Form, work: impl FnOnce(&Events)) -> String {
     let kept = Kept::default();
     let clock = HandClock::at(Timestamp::from_millis(1_469_330_716_203));
     let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
         .with_writer(kept.clone())
         .with_max_level(tracing::Level::TRACE)
-        .event_format(kif::Layout::new(clock))
+        .fmt_fields(SpanFields)
+        .event_format(Layout::new(form, clock))
         .finish();
-    tracing::subscriber::with_default(subscriber, || work(&Events::kif()));
+    tracing::subscriber::with_default(subscriber, || work(&Events::log(form)));
     String::from_utf8(kept.0.lock().unwrap().clone()).unwrap()
 }
 
-/// What the log says of `events`, in KIF's form.
-pub fn lines_of(events: &[Event]) -> String {
-    written(|log| events.iter().for_each(|event| log.say(event)))
+/// What the log says of `events`, in a form.
+pub fn lines_of(form: Form, events: &[Event]) -> String {
+    written(form, |log| events.iter().for_each(|event| log.say(event)))
 }
 
 /// FranceConnect's stub of the scenarios: every fault they name, and no other.
@@ -632,8 +634,8 @@ async fn play(scenario: &Value) -> (Vec<String>, String) {
     let (events, mut ours, mut written) = (world.recorder.events(), Vec::new(), String::new());
     for (n, event) in events.iter().enumerate() {
         ours.extend(play.apart.contains(&n).then(|| OTHER_BROWSER.to_owned()));
-        let lines = lines_of(std::slice::from_ref(event));
-        let read = lines.lines().map(|line| Line::parse(line).unwrap_or_else(|| panic!("{line}")));
+        let lines = lines_of(Form::Kif, std::slice::from_ref(event));
+        let read = lines.lines().map(|line| Entry::parse(line).unwrap_or_else(|| panic!("{line}")));
         ours.extend(read.filter(|line| line.logger.starts_with(LOGGERS)).map(|line| line.sentence()));
         written += &lines;
     }
@@ -658,7 +660,7 @@ async fn the_sentences_of_every_scenario_and_their_order() {
     for scenario in &scenarios {
         let kif: Vec<_> =
             scenario["log"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
-        let kif: Vec<_> = kif.iter().map(|line| Line::parse(&whole(line)).unwrap().sentence()).collect();
+        let kif: Vec<_> = kif.iter().map(|line| Entry::parse(&whole(line)).unwrap().sentence()).collect();
         let (ours, _) = play(scenario).await;
         let (kif, ours) = (visits(&kif), visits(&ours));
         let first = &scenario["steps"][0];
@@ -711,7 +713,7 @@ async fn one_reader_reads_both() {
         "logout",
         "authentication failure exception: State parameter mismatch on return",
     ]) {
-        assert_eq!(Line::parse(line).unwrap().sentence(), sentence);
+        assert_eq!(Entry::parse(line).unwrap().sentence(), sentence);
     }
     let scenarios = golden();
     let login = scenarios.iter().find(|scenario| scenario["id"] == "cbc-005-logout-with-session").unwrap();
@@ -730,14 +732,14 @@ async fn one_reader_reads_both() {
     assert!(begun.contains(&format!("{begun_handle} (1 session)]; ")), "{begun}");
     assert!(ended.contains(" (0 session)]; "), "{ended}");
     let logout =
-        lines.iter().map(|line| Line::parse(line).unwrap()).find(|line| line.msg == "logout").unwrap();
+        lines.iter().map(|line| Entry::parse(line).unwrap()).find(|line| line.msg == "logout").unwrap();
     assert!(logout.req.starts_with(&format!("session id [{begun_handle}]; req: remote addr [192.0.2.7]; ")));
     assert_eq!(logout.auth, "id token [redacted]; auth: user info [redacted]");
     let opened =
-        lines.iter().map(|line| Line::parse(line).unwrap()).find(|line| line.msg.starts_with(OPENED));
+        lines.iter().map(|line| Entry::parse(line).unwrap()).find(|line| line.msg.starts_with(OPENED));
     let opened = opened.unwrap().msg;
     assert!(opened.starts_with(&format!("{OPENED} [{CALLBACK}?nonce=#&state=#] [app=kif ")), "{opened}");
-    let sent = lines.iter().map(|line| Line::parse(line).unwrap()).find(|line| line.msg.starts_with(SENT));
+    let sent = lines.iter().map(|line| Entry::parse(line).unwrap()).find(|line| line.msg.starts_with(SENT));
     let sent = sent.unwrap().msg;
     assert!(sent.starts_with(&format!("{SENT} [{CALLBACK}?info=#")), "{sent}");
 }
@@ -758,8 +760,8 @@ async fn the_end_of_a_forgotten_session_is_said() {
         world.advance(86_400);
         world.app.sweep().await;
         let events = world.events(Step::SessionExpired);
-        let lines = lines_of(&events);
-        let said: Vec<_> = lines.lines().map(|line| Line::parse(line).unwrap()).collect();
+        let lines = lines_of(Form::Kif, &events);
+        let said: Vec<_> = lines.lines().map(|line| Entry::parse(line).unwrap()).collect();
         let msgs: Vec<_> = said.iter().map(|line| line.msg).collect();
         assert_eq!(
             msgs,
@@ -772,6 +774,69 @@ async fn the_end_of_a_forgotten_session_is_said() {
 /// What other code says through `tracing` has the same layout.
 #[test]
 fn libraries_speak_in_the_same_layout() {
-    let text = written(|_| tracing::warn!(target: "some::library", count = 3, "broken\r\npipe"));
-    assert_eq!(text, "WARN : 2016-07-24 03:25:16,203 some.library - broken\u{fffd}\u{fffd}pipe count=3\n");
+    let say = |_: &Events| tracing::warn!(target: "some::library", count = 3, "broken\r\npipe");
+    assert_eq!(
+        written(Form::Kif, say),
+        "WARN : 2016-07-24 03:25:16,203 some.library - broken\u{fffd}\u{fffd}pipe count=3\n"
+    );
+    assert_eq!(
+        written(Form::Human, say),
+        "2016-07-24T03:25:16.203Z  WARN some::library: broken\u{fffd}\u{fffd}pipe count=3\n"
+    );
+    let json: Value = serde_json::from_str(&written(Form::Json, say)).unwrap();
+    let expected = json!({
+        "timestamp": "2016-07-24T03:25:16.203Z",
+        "level": "WARN",
+        "message": "broken\u{fffd}\u{fffd}pipe",
+        "count": 3,
+        "target": "some::library",
+    });
+    assert_eq!(json, expected);
+}
+
+/// Speaks as a library would, whenever something happens.
+struct Chatty(Recorder);
+
+impl Sink for Chatty {
+    fn accept(&self, event: &Event) {
+        self.0.accept(event);
+        tracing::warn!(target: "some::library", at = event.step.name(), "said");
+    }
+}
+
+/// What a library says while a login is served names that login; our own lines name it once.
+#[tokio::test]
+async fn a_library_s_line_names_the_login() {
+    for form in [Form::Json, Form::Human, Form::Kif] {
+        let kept = Kept::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(kept.clone())
+            .with_max_level(tracing::Level::INFO)
+            .fmt_fields(SpanFields)
+            .event_format(Layout::new(form, HandClock::at(Timestamp::from_millis(1_469_330_716_203))))
+            .finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        let events = |recorder: &Recorder| Events::to(Chatty(recorder.clone()));
+        let world = World::with(Setup { events: Some(events), ..Setup::default() }).await;
+        let mut browser = world.browser();
+        let page = browser.open(&world.legacy("compta").start(world.now()).1).await;
+        crate::idp_inputs::sign_in(&mut browser, page).await;
+        drop(guard);
+        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let of_library: Vec<_> = text.lines().filter(|line| line.contains("some")).collect();
+        let all = world.recorder.events();
+        assert_eq!(of_library.len(), all.len(), "{text}");
+        assert!(all.iter().filter(|event| event.login.is_some()).count() > 5);
+        for (line, event) in of_library.iter().zip(all) {
+            match event.login {
+                Some(login) => assert_eq!(line.matches(&login.to_string()).count(), 1, "{line}"),
+                None => assert!(!line.contains("login\"") && !line.contains("login="), "{line}"),
+            }
+            assert!(line.contains(event.step.name()), "{line}");
+        }
+        for line in text.lines().filter(|line| line.contains("relais::")) {
+            assert!(line.matches("login=").count() + line.matches("\"login\":").count() <= 1, "{line}");
+        }
+    }
 }

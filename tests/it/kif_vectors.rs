@@ -110,6 +110,7 @@ fn app(row: &Value) -> App {
         keys: vec![AppKey::new(&key, wire, &id, Some(iv), None).unwrap()],
         service: Service {
             id,
+            enabled: true,
             name: String::new(),
             upstreams: Vec::new(),
             scopes: Vec::new(),
@@ -117,9 +118,9 @@ fn app(row: &Value) -> App {
             acr: None,
             sso: Sso::Silent,
             home_url: "https://a.example/".parse().unwrap(),
+            origins: Vec::new(),
             max_age: None,
         },
-        enabled: true,
         wire,
         callbacks: vec![CallbackRule::new(url, keys, false).unwrap()],
         delivery: Delivery::Query,
@@ -149,7 +150,7 @@ fn every_request_to_kif() {
             Ok(_) if !kif_accepts => {
                 different.insert(base.to_owned(), "accepted");
             }
-            Ok(request) => {
+            Ok(legacy::Opened { request, .. }) => {
                 let claims = serde_json::json!({"given_name": "Éric"});
                 let identity = Identity {
                     issuer: String::new(),

@@ -14,13 +14,21 @@ mod clock_steps;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod cookies;
+#[cfg(test)]
 mod coverage;
 #[cfg(test)]
 mod every_endpoint;
 #[cfg(test)]
 mod fault_reactions;
 #[cfg(test)]
+mod field_sessions;
+#[cfg(test)]
+mod floods;
+#[cfg(test)]
 mod franceconnect_v1;
+#[cfg(test)]
+mod fuzz_corpus;
 #[cfg(test)]
 mod idp_inputs;
 #[cfg(test)]
@@ -43,6 +51,8 @@ mod shared_store;
 mod silence;
 #[cfg(test)]
 mod soak;
+#[cfg(test)]
+mod stalled;
 #[cfg(test)]
 mod kif_log;
 #[cfg(test)]

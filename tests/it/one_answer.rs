@@ -2,15 +2,13 @@
 //! the worst moment (fault A9).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
-use relais::clock::Timestamp;
-use relais::store::{
-    Key, Kind, Memory, Owner, Postgres, Record, Redis, Spend, Sqlite, Store, StoreError, Version,
-};
+use relais::broker::Answered;
+use relais::front::legacy::{Reference, SpentMessage, SpentTimeless};
+use relais::records;
+use relais::store::{Kind, Memory, Postgres, Record as _, Redis, Sqlite, Store};
 
-use crate::harness::{Browser, Page, Setup, World, choose, parameter};
+use crate::harness::{Browser, Failing, Page, Setup, World, choose, parameter};
 use crate::other_wires::Other;
 use crate::shared_store::opened;
 use crate::shared_store::servers::{postgres, postgres_settings, redis, redis_settings};
@@ -20,6 +18,11 @@ const PEOPLE: [&str; 4] = ["angela", "corse", "angela", "corse"];
 /// How many browsers bring one message; it holds half of them at most.
 const BROWSERS: usize = 16;
 
+/// Room for a thousand records of each kind.
+fn room() -> [(Kind, usize); records::ALL.len()] {
+    records::ALL.map(|kind| (kind, 1_000))
+}
+
 /// Sixteen people have a session each. Then, round after round, they bring one message, and all say yes at once, with
 /// two clicks each.
 async fn one_person_has_the_answer(store: Arc<dyn Store>, rounds: usize) {
@@ -27,7 +30,7 @@ async fn one_person_has_the_answer(store: Arc<dyn Store>, rounds: usize) {
     let app = world.legacy("paie");
     let mut browsers = Vec::new();
     for n in 0..BROWSERS {
-        let mut browser = world.browser().at(&format!("192.0.2.{}", n + 10));
+        let mut browser = world.browser().at(&format!("10.{n}.0.1"));
         let page = browser.open(&app.start(world.now()).1).await;
         let page = choose(&mut browser, page, PEOPLE[n % PEOPLE.len()]).await;
         browser.confirm(&page).await;
@@ -86,13 +89,13 @@ fn all_at_once(asked: &[(Browser<'_>, Page)], clicks: usize) -> Vec<Vec<Page>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a9_many_browsers_in_memory() {
-    one_person_has_the_answer(Arc::new(Memory::new(|_| 1_000)), 80).await;
+    one_person_has_the_answer(Arc::new(Memory::new(room())), 80).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a9_many_browsers_on_sqlite() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Sqlite::open(&directory.path().join("store"), |_| 1_000).unwrap();
+    let store = Sqlite::open(&directory.path().join("store"), room()).unwrap();
     one_person_has_the_answer(Arc::new(store), 80).await;
 }
 
@@ -100,110 +103,14 @@ async fn a9_many_browsers_on_sqlite() {
 async fn a9_many_browsers_on_postgres() {
     let Some(server) = postgres() else { return };
     let settings = postgres_settings(&server);
-    one_person_has_the_answer(opened(async || Postgres::open(&settings, |_| 1_000).await).await, 80).await;
+    one_person_has_the_answer(opened(async || Postgres::open(&settings, room()).await).await, 80).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a9_many_browsers_on_redis() {
     let Some(server) = redis(&[]) else { return };
     let settings = redis_settings(&server);
-    one_person_has_the_answer(opened(async || Redis::open(&settings, |_| 1_000).await).await, 80).await;
-}
-
-/// A store whose next call of one verb, on one kind, fails.
-struct Failing {
-    inner: Memory,
-    kind: Kind,
-    armed: AtomicBool,
-}
-
-impl Failing {
-    fn at(kind: Kind) -> Arc<Self> {
-        Arc::new(Self { inner: Memory::new(|_| 1_000), kind, armed: AtomicBool::new(false) })
-    }
-
-    fn write(&self, kind: Kind) -> Result<(), StoreError> {
-        if kind == self.kind && self.armed.swap(false, Ordering::SeqCst) {
-            return Err(StoreError::Backend("the test took it away".into()));
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Store for Failing {
-    async fn insert_new(
-        &self,
-        kind: Kind,
-        key: Key,
-        record: Record,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        self.write(kind)?;
-        self.inner.insert_new(kind, key, record, now).await
-    }
-
-    async fn put(&self, kind: Kind, key: Key, record: Record, now: Timestamp) -> Result<(), StoreError> {
-        self.write(kind)?;
-        self.inner.put(kind, key, record, now).await
-    }
-
-    async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        self.inner.read(kind, key, now).await
-    }
-
-    async fn replace_if(
-        &self,
-        kind: Kind,
-        key: Key,
-        version: Version,
-        record: Record,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        self.write(kind)?;
-        self.inner.replace_if(kind, key, version, record, now).await
-    }
-
-    async fn spend(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Spend<Record>, StoreError> {
-        self.inner.spend(kind, key, now).await
-    }
-
-    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        self.inner.take(kind, key, now).await
-    }
-
-    async fn forget(&self, kind: Kind, key: Key) -> Result<(), StoreError> {
-        self.inner.forget(kind, key).await
-    }
-
-    async fn owned(
-        &self,
-        kind: Kind,
-        owner: Owner,
-        now: Timestamp,
-    ) -> Result<Vec<(Key, Record)>, StoreError> {
-        self.inner.owned(kind, owner, now).await
-    }
-
-    async fn count_owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<usize, StoreError> {
-        self.inner.count_owned(kind, owner, now).await
-    }
-
-    async fn forget_owned(&self, kind: Kind, owner: Owner) -> Result<usize, StoreError> {
-        self.inner.forget_owned(kind, owner).await
-    }
-
-    async fn count(&self, kind: Kind) -> Result<usize, StoreError> {
-        self.inner.count(kind).await
-    }
-
-    async fn sweep(&self, kind: Kind, now: Timestamp) -> Result<usize, StoreError> {
-        self.inner.sweep(kind, now).await
-    }
-
-    async fn ready(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
+    one_person_has_the_answer(opened(async || Redis::open(&settings, room()).await).await, 80).await;
 }
 
 /// The store fails at one write of the answer: the page is 503, and whatever the person does then, one message has
@@ -211,11 +118,11 @@ impl Store for Failing {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a9_the_store_fails_at_the_answer() {
     for (name, kind) in [
-        ("paie", Kind::SpentMessage),
-        ("paie", Kind::Answer),
-        ("vieux-gcm", Kind::SpentTimeless),
-        ("vieux-gcm", Kind::Answer),
-        ("ref-gcm", Kind::Reference),
+        ("paie", SpentMessage::KIND),
+        ("paie", Answered::KIND),
+        ("vieux-gcm", SpentTimeless::KIND),
+        ("vieux-gcm", Answered::KIND),
+        ("ref-gcm", Reference::KIND),
     ] {
         let store = Failing::at(kind);
         let world = World::with(Setup { store: Some(store.clone()), ..Setup::default() }).await;
@@ -234,7 +141,7 @@ async fn a9_the_store_fails_at_the_answer() {
             pages.push((browser, page));
         }
         let (mut first, page) = pages.remove(0);
-        store.armed.store(true, Ordering::SeqCst);
+        store.arm();
         let failed = first.click(&page, ("decision", "yes")).await;
         assert_eq!(failed.status, 503, "{name}, {kind:?}");
         let mut sent = Vec::new();

@@ -3,9 +3,11 @@
 use relais::clock::Timestamp;
 use relais::entropy::SystemEntropy;
 use relais::event::Step;
+use relais::front::legacy::SpentTimeless;
 use relais::legacy::wires::{self, Keyed};
 use relais::legacy::{Direction, MasterKey};
 use relais::service::AppId;
+use relais::store::Record as _;
 use serde_json::{Value, json};
 
 use crate::harness::{Browser, LegacyApp, Page, RELAY, Setup, World, parameter, random, write_secret};
@@ -240,11 +242,11 @@ async fn kif_marks_are_durable_and_answers_may_say_more() {
         now + 300
     );
     assert!(text.contains(&expected), "{text}");
-    let tables = &world.app.means.tables;
-    assert!(world.app.means.floor.is_some(), "the other marks are in memory");
+    let tables = &world.app.means.legacy.records;
+    assert!(world.app.means.legacy.floor.is_some(), "the other marks are in memory");
     assert_eq!((tables.spent_timeless.count().await.unwrap(), tables.spent.count().await.unwrap()), (1, 0));
     let durable = &world.app.means.stores[1];
-    assert_eq!(durable.count(relais::store::Kind::SpentTimeless).await.unwrap(), 1);
+    assert_eq!(durable.count(SpentTimeless::KIND).await.unwrap(), 1);
 
     let world = world.restarted().await;
     world.advance(86_300);

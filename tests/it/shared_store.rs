@@ -52,7 +52,7 @@ async fn journeys(store: Arc<dyn Store>) {
     assert!(browser.open(&url).await.url.starts_with(&world.stub_base), "and ends by our clock");
     assert_eq!(world.app.not_ready().await, None);
     world.app.sweep().await;
-    for kind in relais::store::Kind::ALL {
+    for kind in relais::records::ALL {
         let kept = world.app.means.stores[0].count(kind).await.unwrap();
         assert!(kept <= 3, "{kind:?}: {kept} after the sweep");
     }
@@ -62,12 +62,19 @@ async fn journeys(store: Arc<dyn Store>) {
 async fn a_sign_in_and_a_session_on_postgres() {
     let Some(server) = postgres() else { return };
     let settings = postgres_settings(&server);
-    journeys(opened(async || Postgres::open(&settings, |_| 1_000).await).await).await;
+    journeys(
+        opened(async || Postgres::open(&settings, relais::records::ALL.map(|kind| (kind, 1_000))).await)
+            .await,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sign_in_and_a_session_on_redis() {
     let Some(server) = redis(&[]) else { return };
     let settings = redis_settings(&server);
-    journeys(opened(async || Redis::open(&settings, |_| 1_000).await).await).await;
+    journeys(
+        opened(async || Redis::open(&settings, relais::records::ALL.map(|kind| (kind, 1_000))).await).await,
+    )
+    .await;
 }

@@ -4,7 +4,8 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use relais::event::{Events, Sink as _};
+use relais::clock::SystemClock;
+use relais::event::{Form, Layout, Sink as _, SpanFields};
 use stub_upstream::Fault;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -38,12 +39,14 @@ impl<'w> MakeWriter<'w> for Kept {
 #[tokio::test]
 async fn known_secrets_are_nowhere() {
     let lines = Kept::default();
-    let json = tracing_subscriber::fmt()
-        .json()
+    let human = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .fmt_fields(SpanFields)
+        .event_format(Layout::new(Form::Human, SystemClock))
         .with_writer(lines.clone())
         .with_max_level(tracing::Level::TRACE)
         .finish();
-    let guard = tracing::subscriber::set_default(json);
+    let guard = tracing::subscriber::set_default(human);
     let more = crate::keyring::PLUS.to_owned();
     let world = World::with(Setup { sqlite: true, more, ..Setup::default() }).await;
     let mut known: Vec<String> = vec![SECRET.to_owned()];
@@ -106,11 +109,11 @@ async fn known_secrets_are_nowhere() {
     // What the recorder saw, rendered without the log.
     let events = format!("{:?}", world.recorder.events());
     assert!(world.recorder.events().len() > 50);
-    Events::log();
     world.recorder.accept(&world.recorder.events()[0]);
     let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("legacy.answer.issued") && log.contains("support_code"), "the log is read");
-    let kif = lines_of(&world.recorder.events());
+    let json = lines_of(Form::Json, &world.recorder.events());
+    let kif = lines_of(Form::Kif, &world.recorder.events());
     assert!(
         kif.contains("accès à /idp: redirection [") && kif.contains("support_code="),
         "KIF's log is read"
@@ -131,6 +134,7 @@ async fn known_secrets_are_nowhere() {
         for (place, text) in [
             ("an event", &events),
             ("the log", &log),
+            ("the log for programs", &json),
             ("KIF's log", &kif),
             ("a page", &pages),
             ("the store", &store),
@@ -139,7 +143,7 @@ async fn known_secrets_are_nowhere() {
         }
     }
     // Control characters cannot forge a line.
-    for text in [&log, &kif] {
+    for text in [&log, &json, &kif] {
         assert!(text.bytes().all(|byte| byte >= 0x20 || byte == b'\n'));
     }
 }

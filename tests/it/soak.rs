@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use relais::clock::Clock as _;
-use relais::store::Kind;
+use relais::records;
 
 use crate::harness::{Browser, World};
 
@@ -42,7 +42,7 @@ async fn logins_leave_nothing_behind() {
         // Past every lifetime there is: a session's 12 hours.
         world.advance(13 * 3600);
         world.app.sweep().await;
-        for kind in Kind::ALL {
+        for kind in records::ALL {
             for store in &world.app.means.stores {
                 assert_eq!(store.count(kind).await.unwrap(), 0, "{kind:?}");
             }

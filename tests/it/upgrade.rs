@@ -1,6 +1,7 @@
 //! What an earlier release has written is read: a store of each schema, as SQL, with a person signed in.
 //!
-//! `WRITE_STORE=1` makes the text of the present schema; that of an earlier one is never made again.
+//! `WRITE_STORE=1` makes the text of the present schema; that of an earlier one, or of earlier records, is never made
+//! again.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -55,6 +56,36 @@ async fn the_present_release_writes_its_store() {
     let World { app, relay, dir: _dir, .. } = world;
     drop((app, relay));
     fs::write(PRESENT, format!("-- spent {url}\n{cookies}{}", dump(&path))).unwrap();
+}
+
+/// The store that version 0.1 wrote before logins and sessions were records of their own: what is spent stays spent,
+/// logins in flight end on the page that starts again, and sessions are forgotten without a word.
+#[tokio::test]
+async fn the_store_of_the_first_release_goes_on() {
+    let text: &str = fs::read_to_string("tests/it/store-0.1.sql").unwrap().leak();
+    let world = World::with(Setup { sqlite: true, written: Some(text), ..Setup::default() }).await;
+    let of = |what: &str| text.lines().filter_map(|line| line.strip_prefix(what)).collect::<Vec<_>>();
+    for url in of("-- spent ") {
+        let page = Browser::new(&world).get(url).await;
+        assert_eq!((page.status, world.last_reason()), (400, "legacy.replayed"));
+    }
+    let mut browser = world.browser();
+    for cookie in of("-- cookie ") {
+        let (name, value) = cookie.split_once('=').unwrap();
+        browser.cookies.insert(name.to_owned(), value.to_owned());
+    }
+    let page = browser.clone().get(of("-- returning ")[0]).await;
+    assert_eq!((page.status, page.code().as_str()), (400, "UPSTREAM_STATE"), "a login in flight");
+    assert_eq!(page.button(), "https://vieux-gcm.example/accueil");
+    let fields = [("token", of("-- token ")[0]), ("decision", "yes")];
+    let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let page = browser.clone().post(&format!("{}/idp/confirm", crate::harness::RELAY), &fields).await;
+    assert_eq!((page.status, page.location()), (403, None), "a question on its way");
+    world.recorder.clear();
+    let page = browser.get(&world.legacy("ged").start(world.now()).1).await;
+    assert!(page.location().unwrap().starts_with(&world.stub_base), "a session");
+    assert!(world.recorder.events().iter().all(|event| event.reason.is_none()), "without a word");
+    world.app.sweep().await;
 }
 
 #[tokio::test]

@@ -19,9 +19,9 @@ fn callback(id: &str, state: &str, nonce: &str) -> String {
     format!("http://127.0.0.1:9000/{id}/retour.cgi?state={state}&nonce={nonce}")
 }
 
-/// A world where refusals are not limited.
+/// A world where refusals are not limited, and each has its event.
 async fn patient() -> World {
-    let more = "[limit]\nrefused_messages_per_minute = 1000000".to_owned();
+    let more = "[limit]\nrefused_messages_per_minute = 1000000\n[event]\nburst_per_minute = 0".to_owned();
     World::with(Setup { more, ..Setup::default() }).await
 }
 
@@ -275,7 +275,7 @@ fn badly_padded(app: &Other, last: u8) -> String {
 async fn no_wire_is_guessed() {
     let world = patient().await;
     for target in ["compta", "mono", "vieux-gcm", "vieux-cbc"] {
-        let configured = world.app.rules().legacy(&AppId::parse(target).unwrap()).unwrap().wire.name();
+        let configured = world.app.rules().legacy.app(&AppId::parse(target).unwrap()).unwrap().wire.name();
         let key = MasterKey::from_hex(&LegacyApp::key_hex(target)).unwrap();
         for wire in wires::WIRES.iter().filter(|wire| wire.name() != configured) {
             let keyed = wire.keyed(&key, &AppId::parse(target).unwrap(), Some([7; 16])).unwrap();
@@ -360,7 +360,7 @@ async fn mixed_refusals_meet_one_limit() {
         }
         for url in kinds.iter().chain([&app.idp(callback(app.id, "s", "n"))]) {
             let page = browser.get(url).await;
-            assert_eq!((page.status, page.code().as_str()), (429, "LEGACY_REQUEST"), "IDP-96");
+            assert_eq!((page.status, page.code().as_str()), (429, "TOO_MANY"), "IDP-96");
             limited.push(page.body.replace(&page.support_code(), "CODE"));
         }
     }

@@ -23,6 +23,7 @@ find_tools() {
 has() {
   case $1 in
     cargo) { command -v cargo && command -v cc && cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1 ;;
+    c++) command -v c++ >/dev/null ;;
     php) [ -n "${RELAIS_TEST_PHP:-}" ] ;;
     python) [ -n "${RELAIS_TEST_PYTHON:-}" ] ;;
     java) { javac -version && [ -n "${RELAIS_TEST_GSON:-}" ]; } >/dev/null 2>&1 ;;
@@ -42,6 +43,7 @@ has() {
 missing() {
   case $1 in
     cargo) echo "Rust with rustfmt and clippy (https://rustup.rs), and a C compiler (Debian: gcc libc6-dev)" ;;
+    c++) echo "a C++ compiler for libFuzzer (Debian: g++)" ;;
     php) echo "PHP (Debian: php-cli)" ;;
     python) echo "Python with cryptography (Debian: python3-cryptography)" ;;
     java) echo "Java 11 with Gson (Debian: default-jdk-headless libgoogle-gson-java)" ;;
@@ -84,6 +86,7 @@ install_tools() {
     for name in "$@"; do
       has "$name" || case $name in
         cargo) command -v cc >/dev/null || packages+=(gcc libc6-dev) ;;
+        c++) packages+=(g++) ;;
         php) packages+=(php-cli) ;;
         python) packages+=(python3-cryptography) ;;
         java)

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use relais::store::{Kind, OpenError, Spend, Sqlite, Store as _, StoreError};
+use relais::store::contract::{PROBE, Probe, kinds};
+use relais::store::{OpenError, Spend, Sqlite, Store as _, StoreError};
 
 use super::{LAST, NOW, key, open, owner, record, table};
 
@@ -21,12 +22,12 @@ async fn a_torn_write_is_dropped_whole() {
     let path = directory.path().join("store");
     let store = open(&path);
     for n in 0..20 {
-        store.put(Kind::Probe, key(n), record(n), NOW).await.unwrap();
+        store.put(PROBE, key(n), record(n), NOW).await.unwrap();
     }
-    store.spend(Kind::Probe, key(3), NOW).await.unwrap();
-    store.take(Kind::Probe, key(4), NOW).await.unwrap();
+    store.spend(PROBE, key(3), NOW).await.unwrap();
+    store.take(PROBE, key(4), NOW).await.unwrap();
     let start = fs::metadata(beside(&path, "-wal")).unwrap().len();
-    store.put(Kind::Probe, key(20), record(20), NOW).await.unwrap();
+    store.put(PROBE, key(20), record(20), NOW).await.unwrap();
     let (file, log) = (fs::read(&path).unwrap(), fs::read(beside(&path, "-wal")).unwrap());
     drop(store);
 
@@ -40,13 +41,13 @@ async fn a_torn_write_is_dropped_whole() {
         let _ = fs::remove_file(beside(&path, "-shm"));
         let store = open(&path);
         for n in (0..20).filter(|n| ![3, 4].contains(n)) {
-            assert_eq!(store.read(Kind::Probe, key(n), NOW).await.unwrap(), Some(record(n)), "cut at {cut}");
+            assert_eq!(store.read(PROBE, key(n), NOW).await.unwrap(), Some(record(n)), "cut at {cut}");
         }
-        assert_eq!(store.spend(Kind::Probe, key(3), NOW).await.unwrap(), Spend::Spent(record(3)));
-        assert_eq!(store.take(Kind::Probe, key(4), NOW).await.unwrap(), None);
-        let last = store.read(Kind::Probe, key(20), NOW).await.unwrap();
+        assert_eq!(store.spend(PROBE, key(3), NOW).await.unwrap(), Spend::Spent(record(3)));
+        assert_eq!(store.take(PROBE, key(4), NOW).await.unwrap(), None);
+        let last = store.read(PROBE, key(20), NOW).await.unwrap();
         assert_eq!(last, (cut == whole).then(|| record(20)), "cut at {cut} of {whole}");
-        let owned = store.count_owned(Kind::Probe, owner(20), NOW).await.unwrap();
+        let owned = store.count_owned(PROBE, owner(20), NOW).await.unwrap();
         assert_eq!(owned, usize::from(last.is_some()), "cut at {cut}");
     }
 }
@@ -60,8 +61,8 @@ async fn a_changed_bit_hides_no_record() {
     let path = directory.path().join("store");
     let written = table(open(&path), 7);
     for n in 0..RECORDS {
-        let value = format!("record {n}");
-        written.put(&n.to_be_bytes(), &value, LAST, &[("person", b"p")], NOW).await.unwrap();
+        let value = Probe(format!("record {n}"));
+        written.put(&n.to_be_bytes(), &value, LAST, &[("person", &b"p"[..]).into()], NOW).await.unwrap();
     }
     drop(written);
     let good = fs::read(&path).unwrap();
@@ -70,7 +71,7 @@ async fn a_changed_bit_hides_no_record() {
         let mut changed = good.clone();
         changed[place] ^= 1 << (place % 8);
         fs::write(&path, &changed).unwrap();
-        let store = match Sqlite::open(&path, |_| 1_000) {
+        let store = match Sqlite::open(&path, kinds(1_000)) {
             Ok(store) => std::sync::Arc::new(store),
             Err(OpenError::Damaged { .. } | OpenError::Newer { .. } | OpenError::Sqlite { .. }) => {
                 refused += 1;
@@ -81,7 +82,7 @@ async fn a_changed_bit_hides_no_record() {
         let read = table(store, 7);
         for n in 0..RECORDS {
             match read.read(&n.to_be_bytes(), NOW).await {
-                Ok(Some((value, _))) => assert_eq!(value, format!("record {n}"), "byte {place}"),
+                Ok(Some((value, _))) => assert_eq!(value.0, format!("record {n}"), "byte {place}"),
                 Ok(None) => panic!("byte {place} of {}: record {n} is passed over", good.len()),
                 Err(StoreError::Unreadable | StoreError::Backend(_)) => unreadable += 1,
                 Err(other) => panic!("byte {place}: {other}"),

@@ -28,8 +28,8 @@ use std::sync::Arc;
 use relais::clock::Timestamp;
 use relais::entropy::SystemEntropy;
 use relais::secret::Secret;
-use relais::store::contract::{self, CEILING};
-use relais::store::{Key, Kind, Memory, OpenError, Owner, Record, Sealer};
+use relais::store::contract::{self, CEILING, PROBE, Probe, kinds};
+use relais::store::{Entry, Key, Memory, OpenError, Owner, Sealer};
 use relais::store::{Spend, Sqlite, Store, StoreError, Table, Version};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -37,13 +37,13 @@ const LAST: Timestamp = Timestamp::from_seconds(1_800_000_600);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn memory_keeps_the_contract() {
-    contract::check(Arc::new(Memory::new(|_| CEILING)), 300).await.unwrap();
+    contract::check(Arc::new(Memory::new(kinds(CEILING))), 300).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sqlite_keeps_the_contract() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Sqlite::open(&directory.path().join("store"), |_| CEILING).unwrap();
+    let store = Sqlite::open(&directory.path().join("store"), kinds(CEILING)).unwrap();
     contract::check(Arc::new(store), 30).await.unwrap();
 }
 
@@ -53,9 +53,9 @@ async fn sqlite_survives_a_restart() {
     let path = directory.path().join("store");
     let table = table(open(&path), 7);
     let owner = ("person", &b"p"[..]);
-    table.put(b"kept", &"kept".into(), LAST, &[owner], NOW).await.unwrap();
-    table.put(b"spent", &"spent".into(), LAST, &[owner], NOW).await.unwrap();
-    table.put(b"taken", &"taken".into(), LAST, &[owner], NOW).await.unwrap();
+    table.put(b"kept", &"kept".into(), LAST, &[owner.into()], NOW).await.unwrap();
+    table.put(b"spent", &"spent".into(), LAST, &[owner.into()], NOW).await.unwrap();
+    table.put(b"taken", &"taken".into(), LAST, &[owner.into()], NOW).await.unwrap();
     table.spend(b"spent", NOW).await.unwrap();
     table.take(b"taken", NOW).await.unwrap();
     drop(table);
@@ -64,7 +64,7 @@ async fn sqlite_survives_a_restart() {
     let table = self::table(open(&path), 7);
     assert_eq!(table.count().await.unwrap(), 2);
     assert_eq!(table.count_owned(owner, NOW).await.unwrap(), 1);
-    assert_eq!(table.read(b"kept", LAST).await.unwrap().unwrap().0, "kept");
+    assert_eq!(table.read(b"kept", LAST).await.unwrap().unwrap().0, "kept".into());
     assert_eq!(table.spend(b"spent", LAST).await.unwrap(), Spend::Spent("spent".into()));
     assert_eq!(table.take(b"taken", NOW).await.unwrap(), None);
 }
@@ -78,7 +78,7 @@ async fn writes_until_it_is_killed() {
         let store = Arc::clone(&store);
         tokio::spawn(async move {
             for n in (writer..).step_by(16) {
-                assert!(store.insert_new(Kind::Probe, key(n), record(n), NOW).await.unwrap());
+                assert!(store.insert_new(PROBE, key(n), record(n), NOW).await.unwrap());
                 writeln!(std::io::stdout(), "acknowledged {n}").unwrap();
             }
         })
@@ -102,7 +102,7 @@ async fn a_killed_process_loses_nothing_acknowledged() {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let number = |line: String| line.split_once("acknowledged ")?.1.parse::<u64>().ok();
         let mut heard: Vec<u64> = lines.by_ref().filter_map(number).take(acknowledged).collect();
-        assert!(matches!(Sqlite::open(&path, |_| 10), Err(OpenError::InUse { .. })));
+        assert!(matches!(Sqlite::open(&path, kinds(10)), Err(OpenError::InUse { .. })));
         child.kill().unwrap();
         child.wait().unwrap();
         heard.extend(lines.filter_map(number));
@@ -110,9 +110,9 @@ async fn a_killed_process_loses_nothing_acknowledged() {
         assert!(heard.len() >= acknowledged);
         let store = open(&path);
         for n in &heard {
-            assert_eq!(store.read(Kind::Probe, key(*n), NOW).await.unwrap(), Some(record(*n)), "record {n}");
+            assert_eq!(store.read(PROBE, key(*n), NOW).await.unwrap(), Some(record(*n)), "record {n}");
         }
-        assert!(store.count(Kind::Probe).await.unwrap() >= heard.len());
+        assert!(store.count(PROBE).await.unwrap() >= heard.len());
     }
 }
 
@@ -120,7 +120,10 @@ async fn a_killed_process_loses_nothing_acknowledged() {
 async fn the_files_contain_nothing_readable_and_are_ours_alone() {
     let directory = tempfile::tempdir().unwrap();
     let table = table(open(&directory.path().join("store")), 7);
-    table.put(b"handle-9d2f", &"Angela".into(), LAST, &[("person", b"sub-71c3")], NOW).await.unwrap();
+    table
+        .put(b"handle-9d2f", &"Angela".into(), LAST, &[("person", &b"sub-71c3"[..]).into()], NOW)
+        .await
+        .unwrap();
     let mut files = 0;
     for file in std::fs::read_dir(directory.path()).unwrap().map(Result::unwrap) {
         let bytes = std::fs::read(file.path()).unwrap();
@@ -149,7 +152,7 @@ async fn a_later_schema_is_refused_and_left_alone() {
     drop(open(&path));
     let raw = rusqlite::Connection::open(&path).unwrap();
     raw.pragma_update(None, "user_version", 99).unwrap();
-    let refusal = Sqlite::open(&path, |_| 10).err().unwrap();
+    let refusal = Sqlite::open(&path, kinds(10)).err().unwrap();
     assert!(matches!(refusal, OpenError::Newer { found: 99, known: 1, .. }), "{refusal}");
     raw.pragma_update(None, "user_version", 1).unwrap();
     drop(open(&path));
@@ -161,18 +164,18 @@ async fn a_damaged_file_is_refused() {
     let path = directory.path().join("store");
     let store = open(&path);
     for n in 0..200 {
-        store.put(Kind::Probe, key(n), record(n), NOW).await.unwrap();
+        store.put(PROBE, key(n), record(n), NOW).await.unwrap();
     }
     drop(store);
     let mut bytes = std::fs::read(&path).unwrap();
     let middle = bytes.len() / 2 / 4096 * 4096;
     bytes[middle..middle + 64].fill(0xA5);
     std::fs::write(&path, &bytes).unwrap();
-    assert!(matches!(Sqlite::open(&path, |_| 10), Err(OpenError::Damaged { .. })));
+    assert!(matches!(Sqlite::open(&path, kinds(10)), Err(OpenError::Damaged { .. })));
     std::fs::write(&path, "not a store at all, but long enough to be looked at as one").unwrap();
-    assert!(matches!(Sqlite::open(&path, |_| 10), Err(OpenError::Damaged { .. })));
+    assert!(matches!(Sqlite::open(&path, kinds(10)), Err(OpenError::Damaged { .. })));
     let nowhere = directory.path().join("missing").join("store");
-    assert!(matches!(Sqlite::open(&nowhere, |_| 10), Err(OpenError::Io { .. })));
+    assert!(matches!(Sqlite::open(&nowhere, kinds(10)), Err(OpenError::Io { .. })));
 }
 
 /// Into the test's output.
@@ -183,20 +186,20 @@ fn say(line: &str) {
 
 #[expect(clippy::unwrap_used, reason = "a test's own store")]
 fn open(path: &Path) -> Arc<Sqlite> {
-    Arc::new(Sqlite::open(path, |_| 1_000_000).unwrap())
+    Arc::new(Sqlite::open(path, kinds(1_000_000)).unwrap())
 }
 
-fn table(store: Arc<dyn Store>, root: u8) -> Table<String> {
+fn table(store: Arc<dyn Store>, root: u8) -> Table<Probe> {
     let sealer = Sealer::new(&Secret::new([root; 32]), Arc::new(SystemEntropy::new()));
-    Table::new(store, sealer, Kind::Probe)
+    Table::new(store, sealer)
 }
 
 fn key(n: u64) -> Key {
     Key(relais::crypto::hash::sha256(&[&n.to_be_bytes()]))
 }
 
-fn record(n: u64) -> Record {
-    Record { value: vec![1; 600], version: Version([2; 16]), expires: LAST, owners: vec![owner(n)] }
+fn record(n: u64) -> Entry {
+    Entry { value: vec![1; 600], version: Version([2; 16]), expires: LAST, owners: vec![owner(n)] }
 }
 
 fn owner(n: u64) -> Owner {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use relais::clock::Timestamp;
-use relais::store::{Key, Kind, Memory, Owner, Record, Store, Version};
+use relais::store::contract::{OTHER, PROBE, Probe, kinds};
+use relais::store::{Entry, Key, Memory, Owner, Store, Version};
 
 use super::servers::{postgres, redis};
 use super::{LAST, NOW, key, open, record, say, table};
@@ -13,7 +14,7 @@ use super::{LAST, NOW, key, open, record, say, table};
 #[ignore = "a measurement"]
 async fn measure() {
     const N: u32 = 20_000;
-    let memory = Memory::new(|_| 1_000_000);
+    let memory = Memory::new(kinds(1_000_000));
     let keys: Vec<Key> = (0..u64::from(N)).map(key).collect();
     let mut report = Vec::new();
     macro_rules! time {
@@ -26,28 +27,25 @@ async fn measure() {
         };
     }
     let (k, one) = (|n: u64| keys[usize::try_from(n).unwrap()], Owner([9; 32]));
-    let owned_by_one = |n: u64| Record { owners: vec![one], ..record(n) };
-    time!("memory insert_new", N, |n| memory.insert_new(Kind::Probe, k(n), record(n), NOW));
-    time!("memory put over", N, |n| memory.put(Kind::Probe, k(n), record(n), NOW));
-    time!("memory read", N, |n| memory.read(Kind::Probe, k(n), NOW));
-    time!("memory replace_if", N, |n| {
-        memory.replace_if(Kind::Probe, k(n), Version([2; 16]), record(n), NOW)
-    });
-    time!("memory spend", N, |n| memory.spend(Kind::Probe, k(n), NOW));
-    time!("memory forget", N, |n| memory.forget(Kind::Probe, k(n)));
+    let owned_by_one = |n: u64| Entry { owners: vec![one], ..record(n) };
+    time!("memory insert_new", N, |n| memory.insert_new(PROBE, k(n), record(n), NOW));
+    time!("memory put over", N, |n| memory.put(PROBE, k(n), record(n), NOW));
+    time!("memory read", N, |n| memory.read(PROBE, k(n), NOW));
+    time!("memory replace_if", N, |n| { memory.replace_if(PROBE, k(n), Version([2; 16]), record(n), NOW) });
+    time!("memory spend", N, |n| memory.spend(PROBE, k(n), NOW));
+    time!("memory forget", N, |n| memory.forget(PROBE, k(n)));
     time!("memory insert, 10 000 of one owner", 10_000_u32, |n| {
-        memory.insert_new(Kind::Answer, k(n), owned_by_one(n), NOW)
+        memory.insert_new(OTHER, k(n), owned_by_one(n), NOW)
     });
-    time!("memory count_owned of 10 000", N, |_| memory.count_owned(Kind::Answer, one, NOW));
-    time!("memory take, 10 000 of one owner", 10_000_u32, |n| memory.take(Kind::Answer, k(n), NOW));
-    time!("memory insert_new again", N, |n| memory.insert_new(Kind::Probe, k(n), record(n), NOW));
-    time!("memory take", N, |n| memory.take(Kind::Probe, k(n), NOW));
-    time!("memory insert_new again", N, |n| memory.insert_new(Kind::Probe, k(n), record(n), NOW));
-    time!("memory sweep of 20 000", 1_u32, |_| memory
-        .sweep(Kind::Probe, Timestamp::from_seconds(9_000_000_000)));
+    time!("memory count_owned of 10 000", N, |_| memory.count_owned(OTHER, one, NOW));
+    time!("memory take, 10 000 of one owner", 10_000_u32, |n| memory.take(OTHER, k(n), NOW));
+    time!("memory insert_new again", N, |n| memory.insert_new(PROBE, k(n), record(n), NOW));
+    time!("memory take", N, |n| memory.take(PROBE, k(n), NOW));
+    time!("memory insert_new again", N, |n| memory.insert_new(PROBE, k(n), record(n), NOW));
+    time!("memory sweep of 20 000", 1_u32, |_| memory.sweep(PROBE, Timestamp::from_seconds(9_000_000_000)));
     let table = table(Arc::new(memory), 7);
-    let value = "v".repeat(600);
-    let owners = [("app", &b"a"[..])];
+    let value = Probe("v".repeat(600));
+    let owners = [("app", &b"a"[..]).into()];
     time!("table insert_new, 600 bytes", N, |n: u64| {
         let (handle, table, value) = (n.to_be_bytes(), &table, &value);
         async move { table.insert_new(&handle, value, LAST, &owners, NOW).await }
@@ -63,7 +61,7 @@ async fn measure() {
 
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let sqlite = open(&directory.path().join("store"));
-    time!("sqlite put, alone", 200_u32, |n| sqlite.put(Kind::Answer, k(n), owned_by_one(n), NOW));
+    time!("sqlite put, alone", 200_u32, |n| sqlite.put(OTHER, k(n), owned_by_one(n), NOW));
     for writers in [32_u32, 256] {
         let began = Stopwatch::start();
         let tasks: Vec<_> = (0..writers)
@@ -72,8 +70,8 @@ async fn measure() {
                 tokio::spawn(async move {
                     for n in 0..10_000 / writers {
                         let n = u64::from(writers * 1_000_000 + writer * 10_000 + n);
-                        let record = Record { owners: vec![Owner([9; 32])], ..record(n) };
-                        sqlite.put(Kind::Probe, key(n), record, NOW).await.unwrap();
+                        let record = Entry { owners: vec![Owner([9; 32])], ..record(n) };
+                        sqlite.put(PROBE, key(n), record, NOW).await.unwrap();
                     }
                 })
             })
@@ -89,10 +87,9 @@ async fn measure() {
             1e6 / each
         ));
     }
-    time!("sqlite read", 10_000_u32, |n| sqlite.read(Kind::Answer, k(n % 200), NOW));
-    time!("sqlite count_owned of 20 000", 100_u32, |_| sqlite.count_owned(Kind::Probe, one, NOW));
-    time!("sqlite sweep of 20 000", 1_u32, |_| sqlite
-        .sweep(Kind::Probe, Timestamp::from_seconds(9_000_000_000)));
+    time!("sqlite read", 10_000_u32, |n| sqlite.read(OTHER, k(n % 200), NOW));
+    time!("sqlite count_owned of 20 000", 100_u32, |_| sqlite.count_owned(PROBE, one, NOW));
+    time!("sqlite sweep of 20 000", 1_u32, |_| sqlite.sweep(PROBE, Timestamp::from_seconds(9_000_000_000)));
     say(&report.join("\n"));
 }
 
@@ -114,7 +111,7 @@ impl Stopwatch {
 #[ignore = "a measurement"]
 async fn measure_all_backends() {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    rate("memory", Arc::new(Memory::new(|_| 1_000_000)), 200_000).await;
+    rate("memory", Arc::new(Memory::new(kinds(1_000_000))), 200_000).await;
     rate("sqlite", open(&directory.path().join("store")), 10_000).await;
     if let Some(server) = postgres() {
         let store = super::postgres::open(&server, 1_000_000).await;
@@ -137,9 +134,9 @@ async fn rate(name: &str, store: Arc<dyn Store>, records: u64) {
                 tokio::spawn(async move {
                     for n in (task..records).step_by(usize::try_from(TASKS).unwrap()) {
                         match verb {
-                            "put" => store.put(Kind::Probe, key(n), record(n), NOW).await.unwrap(),
-                            "read" => drop(store.read(Kind::Probe, key(n), NOW).await.unwrap().unwrap()),
-                            "take" => drop(store.take(Kind::Probe, key(n), NOW).await.unwrap().unwrap()),
+                            "put" => store.put(PROBE, key(n), record(n), NOW).await.unwrap(),
+                            "read" => drop(store.read(PROBE, key(n), NOW).await.unwrap().unwrap()),
+                            "take" => drop(store.take(PROBE, key(n), NOW).await.unwrap().unwrap()),
                             _ => return,
                         }
                     }
@@ -151,17 +148,37 @@ async fn rate(name: &str, store: Arc<dyn Store>, records: u64) {
         }
         if verb == "sweep" {
             let after = Timestamp::from_seconds(9_000_000_000);
-            assert_eq!(store.sweep(Kind::Probe, after).await.unwrap(), usize::try_from(records).unwrap());
+            assert_eq!(store.sweep(PROBE, after).await.unwrap(), usize::try_from(records).unwrap());
         }
         #[expect(clippy::cast_precision_loss, reason = "a rate")]
         let rate = records as f64 * 1e6 / began.micros();
         line = format!("{line}  {verb} {rate:.0}/s");
     }
     let one = key(1);
-    store.put(Kind::Probe, one, record(1), NOW).await.unwrap();
+    store.put(PROBE, one, record(1), NOW).await.unwrap();
     let began = Stopwatch::start();
     for _ in 0..500 {
-        store.put(Kind::Probe, one, record(1), NOW).await.unwrap();
+        store.put(PROBE, one, record(1), NOW).await.unwrap();
     }
     say(&format!("{line}  one put alone {:.0} us", began.micros() / 500.0));
+}
+
+/// What a record costs beside its 700 bytes: `cargo test --release --test store memory_of -- --ignored --nocapture`.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn memory_of_a_session() {
+    const SESSIONS: u64 = 100_000;
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    };
+    let memory = Memory::new(kinds(1_000_000));
+    let before = resident();
+    for n in 0..SESSIONS {
+        let owners = vec![Owner(key(n).0), Owner(key(n + SESSIONS).0)];
+        let session = Entry { value: vec![1; 700], owners, ..record(n) };
+        memory.insert_new(PROBE, key(n), session, NOW).await.unwrap();
+    }
+    say(&format!("{} bytes for a session of 700 with two owners", (resident() - before) / SESSIONS));
 }

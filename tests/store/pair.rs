@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use relais::clock::Timestamp;
-use relais::store::{Key, Kind, Owner, Record, Spend, Store, StoreError, Version};
+use relais::store::{Entry, Insert, Key, Kind, Owner, Spend, Store, StoreError, Version};
 
 pub struct Pair {
     pub nodes: [Arc<dyn Store>; 2],
@@ -24,15 +24,18 @@ impl Pair {
 
 #[async_trait]
 impl Store for Pair {
-    async fn insert_new(&self, k: Kind, key: Key, r: Record, now: Timestamp) -> Result<bool, StoreError> {
-        self.next().insert_new(k, key, r, now).await
+    async fn insert(
+        &self,
+        k: Kind,
+        key: Key,
+        r: Entry,
+        insert: Insert<'_>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.next().insert(k, key, r, insert, now).await
     }
 
-    async fn put(&self, k: Kind, key: Key, r: Record, now: Timestamp) -> Result<(), StoreError> {
-        self.next().put(k, key, r, now).await
-    }
-
-    async fn read(&self, k: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
+    async fn read(&self, k: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
         self.next().read(k, key, now).await
     }
 
@@ -41,17 +44,17 @@ impl Store for Pair {
         k: Kind,
         key: Key,
         version: Version,
-        r: Record,
+        r: Entry,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.next().replace_if(k, key, version, r, now).await
     }
 
-    async fn spend(&self, k: Kind, key: Key, now: Timestamp) -> Result<Spend<Record>, StoreError> {
+    async fn spend(&self, k: Kind, key: Key, now: Timestamp) -> Result<Spend<Entry>, StoreError> {
         self.next().spend(k, key, now).await
     }
 
-    async fn take(&self, k: Kind, key: Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
+    async fn take(&self, k: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
         self.next().take(k, key, now).await
     }
 
@@ -59,7 +62,7 @@ impl Store for Pair {
         self.next().forget(k, key).await
     }
 
-    async fn owned(&self, k: Kind, owner: Owner, now: Timestamp) -> Result<Vec<(Key, Record)>, StoreError> {
+    async fn owned(&self, k: Kind, owner: Owner, now: Timestamp) -> Result<Vec<(Key, Entry)>, StoreError> {
         self.next().owned(k, owner, now).await
     }
 

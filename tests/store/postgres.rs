@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use relais::clock::Timestamp;
 use relais::secret::Secret;
-use relais::store::contract::{self, CEILING};
-use relais::store::{Kind, Postgres, PostgresOpenError, PostgresSettings, Store, StoreError};
+use relais::store::contract::{self, CEILING, OTHER, PROBE, kinds};
+use relais::store::{Postgres, PostgresOpenError, PostgresSettings, Store, StoreError};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use super::faults::certificate;
@@ -21,7 +21,7 @@ pub(super) async fn open(server: &Server, ceiling: usize) -> Postgres {
 /// A server that has just begun may still say that it is starting up.
 async fn open_as(settings: &PostgresSettings, ceiling: usize) -> Postgres {
     for _ in 0..100 {
-        match Postgres::open(settings, |_| ceiling).await {
+        match Postgres::open(settings, kinds(ceiling)).await {
             Ok(store) => return store,
             Err(PostgresOpenError::Database(_)) => tokio::time::sleep(Duration::from_millis(100)).await,
             Err(other) => panic!("{other}"),
@@ -89,7 +89,7 @@ async fn a_silent_postgres_is_not_waited_for() {
 async fn a_read_only_postgres_is_not_ready_and_recovers() {
     let Some(server) = postgres() else { return };
     let store = open(&server, 10_000).await;
-    store.put(Kind::Probe, key(1), record(1), NOW).await.unwrap();
+    store.put(PROBE, key(1), record(1), NOW).await.unwrap();
     administer(&server, "ALTER SYSTEM SET default_transaction_read_only = on;SELECT pg_reload_conf()").await;
     let mut refused = false;
     for _ in 0..50 {
@@ -100,18 +100,15 @@ async fn a_read_only_postgres_is_not_ready_and_recovers() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(refused, "ready while nothing can be written");
-    assert!(matches!(store.take(Kind::Probe, key(1), NOW).await, Err(StoreError::Backend(_))));
-    assert!(matches!(
-        store.insert_new(Kind::Probe, key(2), record(2), NOW).await,
-        Err(StoreError::Backend(_))
-    ));
-    assert_eq!(store.read(Kind::Probe, key(1), NOW).await.unwrap(), Some(record(1)), "it can be read");
+    assert!(matches!(store.take(PROBE, key(1), NOW).await, Err(StoreError::Backend(_))));
+    assert!(matches!(store.insert_new(PROBE, key(2), record(2), NOW).await, Err(StoreError::Backend(_))));
+    assert_eq!(store.read(PROBE, key(1), NOW).await.unwrap(), Some(record(1)), "it can be read");
     let writable = "SET default_transaction_read_only = off;\
                     ALTER SYSTEM RESET default_transaction_read_only;SELECT pg_reload_conf()";
     administer(&server, writable).await;
     shared::resumed(&store).await;
-    assert_eq!(store.take(Kind::Probe, key(1), NOW).await.unwrap(), Some(record(1)));
-    assert_eq!(store.read(Kind::Probe, key(2), NOW).await.unwrap(), None);
+    assert_eq!(store.take(PROBE, key(1), NOW).await.unwrap(), Some(record(1)));
+    assert_eq!(store.read(PROBE, key(2), NOW).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -119,9 +116,9 @@ async fn a_later_schema_is_refused_and_left_alone() {
     let Some(server) = postgres() else { return };
     drop(open(&server, 10).await);
     administer(&server, "UPDATE relais.schema_version SET version = 99").await;
-    let refusal = Postgres::open(&settings(&server), |_| 10).await.err().unwrap();
-    assert!(matches!(refusal, PostgresOpenError::Newer { found: 99, known: 1 }), "{refusal}");
-    administer(&server, "UPDATE relais.schema_version SET version = 1").await;
+    let refusal = Postgres::open(&settings(&server), kinds(10)).await.err().unwrap();
+    assert!(matches!(refusal, PostgresOpenError::Newer { found: 99, known: 2 }), "{refusal}");
+    administer(&server, "UPDATE relais.schema_version SET version = 2").await;
     drop(open(&server, 10).await);
 }
 
@@ -131,9 +128,9 @@ async fn two_relays_share_a_database_in_schemas_of_their_own() {
     let (here, there) =
         (settings(&server), PostgresSettings { schema: "other".to_owned(), ..settings(&server) });
     let (here, there) = (open_as(&here, 10).await, open_as(&there, 10).await);
-    here.put(Kind::Probe, key(1), record(1), NOW).await.unwrap();
-    assert_eq!(there.read(Kind::Probe, key(1), NOW).await.unwrap(), None);
-    assert_eq!(there.count(Kind::Probe).await.unwrap(), 0);
+    here.put(PROBE, key(1), record(1), NOW).await.unwrap();
+    assert_eq!(there.read(PROBE, key(1), NOW).await.unwrap(), None);
+    assert_eq!(there.count(PROBE).await.unwrap(), 0);
 }
 
 /// Many writers at once pass a ceiling by one for each connection at most, and never wait for each other's end.
@@ -144,20 +141,20 @@ async fn a_ceiling_is_passed_by_writes_in_flight_at_most() {
     let tasks: Vec<_> = (0..400)
         .map(|n| {
             let node = Arc::clone(&nodes[usize::try_from(n % 2).unwrap()]);
-            tokio::spawn(async move { node.insert_new(Kind::Probe, key(n), record(n), NOW).await })
+            tokio::spawn(async move { node.insert_new(PROBE, key(n), record(n), NOW).await })
         })
         .collect();
     let (mut inserted, mut full) = (0, 0);
     for task in tasks {
         match task.await.unwrap() {
             Ok(true) => inserted += 1,
-            Err(StoreError::Full) => full += 1,
+            Err(StoreError::Full { .. }) => full += 1,
             other => panic!("{other:?}"),
         }
     }
     assert!((200..=232).contains(&inserted), "{inserted}");
     assert_eq!(inserted + full, 400);
-    assert_eq!(nodes[1].count(Kind::Probe).await.unwrap(), inserted);
+    assert_eq!(nodes[1].count(PROBE).await.unwrap(), inserted);
 }
 
 /// Statements were planned when the tables were empty; each still finds its rows by an index alone.
@@ -173,22 +170,20 @@ async fn a_verb_costs_the_same_when_the_tables_have_grown() {
                 let store = Arc::clone(&store);
                 tokio::spawn(async move {
                     for n in (task..RECORDS).step_by(16).map(|n| n + from) {
-                        assert!(store.insert_new(Kind::Probe, key(n), record(n), NOW).await.unwrap());
-                        store.put(Kind::Answer, key(n), record(n), NOW).await.unwrap();
-                        store.put(Kind::Answer, key(n), record(n), NOW).await.unwrap();
-                        assert!(store.read(Kind::Probe, key(n), NOW).await.unwrap().is_some());
+                        assert!(store.insert_new(PROBE, key(n), record(n), NOW).await.unwrap());
+                        store.put(OTHER, key(n), record(n), NOW).await.unwrap();
+                        store.put(OTHER, key(n), record(n), NOW).await.unwrap();
+                        assert!(store.read(PROBE, key(n), NOW).await.unwrap().is_some());
                         let version = record(n).version;
-                        assert!(
-                            store.replace_if(Kind::Probe, key(n), version, record(n), NOW).await.unwrap()
-                        );
+                        assert!(store.replace_if(PROBE, key(n), version, record(n), NOW).await.unwrap());
                         if n % 3 == 0 {
-                            store.spend(Kind::Probe, key(n), NOW).await.unwrap();
-                            store.take(Kind::Answer, key(n), NOW).await.unwrap();
+                            store.spend(PROBE, key(n), NOW).await.unwrap();
+                            store.take(OTHER, key(n), NOW).await.unwrap();
                         }
                         if n % 30 == 7 {
-                            store.owned(Kind::Probe, super::owner(n), NOW).await.unwrap();
-                            store.count_owned(Kind::Probe, super::owner(n), NOW).await.unwrap();
-                            store.forget_owned(Kind::Answer, super::owner(n)).await.unwrap();
+                            store.owned(PROBE, super::owner(n), NOW).await.unwrap();
+                            store.count_owned(PROBE, super::owner(n), NOW).await.unwrap();
+                            store.forget_owned(OTHER, super::owner(n)).await.unwrap();
                         }
                     }
                 })
@@ -217,7 +212,7 @@ async fn a_verb_costs_the_same_when_the_tables_have_grown() {
     assert!(both - first < 2 * first, "{first} rows of the indexes were read, then {}", both - first);
     assert_eq!(whole, before, "a table was read whole");
     let after = Timestamp::from_seconds(LAST.seconds() + 1);
-    assert!(store.sweep(Kind::Probe, after).await.unwrap() > 5_000);
+    assert!(store.sweep(PROBE, after).await.unwrap() > 5_000);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -243,13 +238,13 @@ async fn postgres_is_held_to_its_name_over_tls() {
         ..settings(&server)
     };
     let store = open_as(&at("localhost", &chain), 10).await;
-    store.put(Kind::Probe, super::key(1), record(1), NOW).await.unwrap();
+    store.put(PROBE, super::key(1), record(1), NOW).await.unwrap();
     let row = "SELECT bool_or(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
          WHERE application_name = 'relais'";
     let row = sqlx::query(row).fetch_one(&mut administrator(&server).await).await.unwrap();
     assert!(row.get::<bool, _>(0), "in plain text");
     let stranger = certificate(other.path()).0;
     for refused in [at("127.0.0.1", &chain), at("localhost", &stranger)] {
-        assert!(Postgres::open(&refused, |_| 10).await.is_err());
+        assert!(Postgres::open(&refused, kinds(10)).await.is_err());
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relais::secret::Secret;
-use relais::store::contract::{self, CEILING};
-use relais::store::{Kind, Redis, RedisSettings, Store, StoreError};
+use relais::store::contract::{self, CEILING, OTHER, PROBE, kinds};
+use relais::store::{Redis, RedisSettings, Store, StoreError};
 
 use super::faults::{certificate, tell_redis};
 use super::pair::Pair;
@@ -19,7 +19,7 @@ pub(super) async fn open(server: &Server, ceiling: usize) -> Redis {
 /// A server that has just begun may still say that it is loading.
 async fn open_as(settings: &RedisSettings, ceiling: usize) -> Redis {
     for _ in 0..100 {
-        if let Ok(store) = Redis::open(settings, |_| ceiling).await {
+        if let Ok(store) = Redis::open(settings, kinds(ceiling)).await {
             return store;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -67,31 +67,31 @@ async fn a_full_redis_refuses_what_is_new_and_keeps_what_is_alive() {
     let Some(server) = redis(&[]) else { return };
     let store = open(&server, 1_000_000).await;
     for n in 0..100 {
-        store.put(Kind::Probe, key(n), record(n), NOW).await.unwrap();
+        store.put(PROBE, key(n), record(n), NOW).await.unwrap();
     }
-    store.spend(Kind::Probe, key(0), NOW).await.unwrap();
+    store.spend(PROBE, key(0), NOW).await.unwrap();
     assert_eq!(tell_redis(&server, "CONFIG SET maxmemory 1mb"), "+OK\r\n");
     let refused = |outcome: Result<bool, StoreError>| matches!(outcome, Err(StoreError::Backend(_)));
-    assert!(refused(store.insert_new(Kind::Probe, key(1_000), record(1_000), NOW).await));
-    assert!(refused(store.put(Kind::Probe, key(1_001), record(1_001), NOW).await.map(|()| true)));
+    assert!(refused(store.insert_new(PROBE, key(1_000), record(1_000), NOW).await));
+    assert!(refused(store.put(PROBE, key(1_001), record(1_001), NOW).await.map(|()| true)));
     assert!(store.ready().await.is_err());
-    assert_eq!(store.count(Kind::Probe).await.unwrap(), 100, "a refused write leaves nothing behind");
-    assert!(refused(store.spend(Kind::Probe, key(1), NOW).await.map(|_| true)));
+    assert_eq!(store.count(PROBE).await.unwrap(), 100, "a refused write leaves nothing behind");
+    assert!(refused(store.spend(PROBE, key(1), NOW).await.map(|_| true)));
     // What ends something still goes.
-    assert_eq!(store.take(Kind::Probe, key(2), NOW).await.unwrap(), Some(record(2)));
-    assert_eq!(store.take(Kind::Probe, key(2), NOW).await.unwrap(), None);
+    assert_eq!(store.take(PROBE, key(2), NOW).await.unwrap(), Some(record(2)));
+    assert_eq!(store.take(PROBE, key(2), NOW).await.unwrap(), None);
     assert_eq!(tell_redis(&server, "CONFIG SET maxmemory 0"), "+OK\r\n");
     shared::resumed(&store).await;
     for n in (0..100).filter(|n| ![0, 2].contains(n)) {
-        assert_eq!(store.read(Kind::Probe, key(n), NOW).await.unwrap(), Some(record(n)), "{n}");
+        assert_eq!(store.read(PROBE, key(n), NOW).await.unwrap(), Some(record(n)), "{n}");
     }
-    assert!(store.insert_new(Kind::Probe, key(1_000), record(1_000), NOW).await.unwrap());
+    assert!(store.insert_new(PROBE, key(1_000), record(1_000), NOW).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_redis_that_evicts_is_refused() {
     let Some(server) = redis(&["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"]) else { return };
-    let refusal = Redis::open(&settings(&server), |_| 10).await.err().unwrap();
+    let refusal = Redis::open(&settings(&server), kinds(10)).await.err().unwrap();
     assert!(relais::outbound::chain(&refusal).contains("noeviction"), "{refusal}");
     tell_redis(&server, "CONFIG SET maxmemory-policy noeviction");
     let store = open(&server, 10).await;
@@ -104,7 +104,7 @@ async fn a_redis_that_evicts_is_refused() {
 async fn redis_itself_removes_only_what_was_left_over() {
     let Some(server) = redis(&[]) else { return };
     let table = table(Arc::new(open(&server, 10).await), 7);
-    table.put(b"h", &"v".into(), super::LAST, &[("a", b"b")], NOW).await.unwrap();
+    table.put(b"h", &"v".into(), super::LAST, &[("a", &b"b"[..]).into()], NOW).await.unwrap();
     let keys = tell_redis(&server, "KEYS *");
     let names: Vec<&str> = keys.split("\r\n").filter(|name| name.starts_with("relais:")).collect();
     assert!(keys.contains("relais:r:probe:"), "{keys}");
@@ -144,7 +144,7 @@ async fn lose(mut primary: Server, replica: &Server, wait_replicas: usize, cut_o
     }
     let store = Arc::new(open_as(&RedisSettings { wait_replicas, ..settings(&primary) }, 1_000_000).await);
     // From here on the replica takes part, or no longer.
-    while store.put(Kind::Answer, key(0), record(0), NOW).await.is_err() {}
+    while store.put(OTHER, key(0), record(0), NOW).await.is_err() {}
     if cut_off {
         assert_eq!(tell_redis(replica, "REPLICAOF NO ONE"), "+OK\r\n");
     }
@@ -154,7 +154,7 @@ async fn lose(mut primary: Server, replica: &Server, wait_replicas: usize, cut_o
             tokio::spawn(async move {
                 let mut acknowledged = Vec::new();
                 for n in (writer..).step_by(8) {
-                    match store.insert_new(Kind::Probe, key(n), record(n), NOW).await {
+                    match store.insert_new(PROBE, key(n), record(n), NOW).await {
                         Ok(_) => acknowledged.push(n),
                         Err(_) => return acknowledged,
                     }
@@ -176,7 +176,7 @@ async fn lose(mut primary: Server, replica: &Server, wait_replicas: usize, cut_o
     let promoted = open(replica, 1_000_000).await;
     let mut lost = 0;
     for n in &acknowledged {
-        lost += usize::from(promoted.read(Kind::Probe, key(*n), NOW).await.unwrap().is_none());
+        lost += usize::from(promoted.read(PROBE, key(*n), NOW).await.unwrap().is_none());
     }
     (acknowledged.len(), lost)
 }
@@ -206,9 +206,9 @@ async fn redis_is_held_to_its_name_over_tls() {
         ..settings(&server)
     };
     let store = open_as(&at("localhost", &chain), 10).await;
-    store.put(Kind::Probe, super::key(1), record(1), NOW).await.unwrap();
-    assert_eq!(store.take(Kind::Probe, super::key(1), NOW).await.unwrap(), Some(record(1)));
+    store.put(PROBE, super::key(1), record(1), NOW).await.unwrap();
+    assert_eq!(store.take(PROBE, super::key(1), NOW).await.unwrap(), Some(record(1)));
     for refused in [at("127.0.0.1", &chain), at("localhost", &stranger)] {
-        assert!(Redis::open(&refused, |_| 10).await.is_err());
+        assert!(Redis::open(&refused, kinds(10)).await.is_err());
     }
 }

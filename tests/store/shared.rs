@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use relais::clock::Timestamp;
-use relais::store::{Kind, Spend, Store, StoreError};
+use relais::store::contract::{OTHER, PROBE};
+use relais::store::{Spend, Store, StoreError};
 use tokio::time::{sleep, timeout};
 
 use super::servers::Server;
@@ -31,9 +32,9 @@ pub async fn resumed(store: &dyn Store) -> usize {
 pub async fn keeps(first: Arc<dyn Store>, second: Arc<dyn Store>, restart: impl FnOnce()) {
     let here = table(Arc::clone(&first), 7);
     let owner = ("person", &b"sub-71c3"[..]);
-    here.put(b"handle-9d2f", &"Angela".into(), LAST, &[owner], NOW).await.unwrap();
-    here.put(b"spent", &"spent".into(), LAST, &[owner], NOW).await.unwrap();
-    here.put(b"taken", &"taken".into(), LAST, &[owner], NOW).await.unwrap();
+    here.put(b"handle-9d2f", &"Angela".into(), LAST, &[owner.into()], NOW).await.unwrap();
+    here.put(b"spent", &"spent".into(), LAST, &[owner.into()], NOW).await.unwrap();
+    here.put(b"taken", &"taken".into(), LAST, &[owner.into()], NOW).await.unwrap();
     here.spend(b"spent", NOW).await.unwrap();
     here.take(b"taken", NOW).await.unwrap();
     let stranger = table(Arc::clone(&second), 8);
@@ -45,16 +46,16 @@ pub async fn keeps(first: Arc<dyn Store>, second: Arc<dyn Store>, restart: impl 
     let there = table(second, 7);
     assert_eq!(there.count().await.unwrap(), 2);
     assert_eq!(there.count_owned(owner, NOW).await.unwrap(), 1);
-    assert_eq!(there.read(b"handle-9d2f", LAST).await.unwrap().unwrap().0, "Angela");
+    assert_eq!(there.read(b"handle-9d2f", LAST).await.unwrap().unwrap().0, "Angela".into());
     assert_eq!(there.spend(b"spent", LAST).await.unwrap(), Spend::Spent("spent".into()));
     assert_eq!(there.take(b"taken", NOW).await.unwrap(), None);
     for n in 0..1_100 {
-        first.put(Kind::Answer, key(n), record(n), NOW).await.unwrap();
+        first.put(OTHER, key(n), record(n), NOW).await.unwrap();
     }
-    assert_eq!(first.sweep(Kind::Answer, LAST).await.unwrap(), 0);
+    assert_eq!(first.sweep(OTHER, LAST).await.unwrap(), 0);
     let after = Timestamp::from_seconds(LAST.seconds() + 1);
-    assert_eq!(first.sweep(Kind::Answer, after).await.unwrap(), 1_100, "in several batches");
-    assert_eq!(first.count(Kind::Answer).await.unwrap(), 0);
+    assert_eq!(first.sweep(OTHER, after).await.unwrap(), 1_100, "in several batches");
+    assert_eq!(first.count(OTHER).await.unwrap(), 0);
 }
 
 /// Nothing that a person or an application said stands in the server's files, which do hold the records.
@@ -92,7 +93,7 @@ fn collect(directory: &Path, files: &mut Vec<std::path::PathBuf>) {
 pub async fn survives_a_kill(nodes: [Arc<dyn Store>; 2], mut server: Server) -> Server {
     const PRIZES: u64 = 4_000;
     for n in 0..PRIZES {
-        nodes[0].put(Kind::Answer, key(n), record(n), NOW).await.unwrap();
+        nodes[0].put(OTHER, key(n), record(n), NOW).await.unwrap();
     }
     let (acknowledged, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut tasks = Vec::new();
@@ -103,10 +104,7 @@ pub async fn survives_a_kill(nodes: [Arc<dyn Store>; 2], mut server: Server) -> 
             let (mut inserted, mut won, mut failed) = (Vec::new(), Vec::new(), 0_usize);
             let mut n = worker;
             while stop.load(Ordering::Relaxed) == 0 {
-                match timeout(SOON, node.insert_new(Kind::Probe, key(n), record(n), NOW))
-                    .await
-                    .expect("it ends")
-                {
+                match timeout(SOON, node.insert_new(PROBE, key(n), record(n), NOW)).await.expect("it ends") {
                     Ok(true) => {
                         inserted.push(n);
                         acknowledged.fetch_add(1, Ordering::Relaxed);
@@ -120,9 +118,7 @@ pub async fn survives_a_kill(nodes: [Arc<dyn Store>; 2], mut server: Server) -> 
                 }
                 // The same prizes for all: each may be had once, before or after.
                 let prize = key((n / 16) % PRIZES);
-                if let Ok(Some(_)) =
-                    timeout(SOON, node.take(Kind::Answer, prize, NOW)).await.expect("it ends")
-                {
+                if let Ok(Some(_)) = timeout(SOON, node.take(OTHER, prize, NOW)).await.expect("it ends") {
                     won.push((n / 16) % PRIZES);
                 }
                 n += 16;
@@ -158,12 +154,12 @@ pub async fn survives_a_kill(nodes: [Arc<dyn Store>; 2], mut server: Server) -> 
     }
     assert!(failed > 0, "nobody noticed the kill");
     for n in &inserted {
-        assert_eq!(nodes[0].read(Kind::Probe, key(*n), NOW).await.unwrap(), Some(record(*n)), "record {n}");
+        assert_eq!(nodes[0].read(PROBE, key(*n), NOW).await.unwrap(), Some(record(*n)), "record {n}");
     }
     assert!(prizes.len() > 10, "{prizes:?}");
     assert!(prizes.values().all(|times| *times == 1), "had twice: {prizes:?}");
     for prize in prizes.keys() {
-        assert_eq!(nodes[1].take(Kind::Answer, key(*prize), NOW).await.unwrap(), None, "prize {prize}");
+        assert_eq!(nodes[1].take(OTHER, key(*prize), NOW).await.unwrap(), None, "prize {prize}");
     }
     server
 }
@@ -171,22 +167,20 @@ pub async fn survives_a_kill(nodes: [Arc<dyn Store>; 2], mut server: Server) -> 
 /// The server says nothing any more: calls end, readiness says no; then it goes on, and so does the store.
 pub async fn survives_silence(node: Arc<dyn Store>, server: &Server) {
     for n in 0..10 {
-        node.put(Kind::Probe, key(n), record(n), NOW).await.unwrap();
+        node.put(PROBE, key(n), record(n), NOW).await.unwrap();
     }
     server.freeze();
     let mut had = 0;
     let attempts = (0..10).map(|n| {
         let node = Arc::clone(&node);
-        tokio::spawn(
-            async move { timeout(SOON, node.take(Kind::Probe, key(n), NOW)).await.expect("it ends") },
-        )
+        tokio::spawn(async move { timeout(SOON, node.take(PROBE, key(n), NOW)).await.expect("it ends") })
     });
     for attempt in attempts.collect::<Vec<_>>() {
         assert!(matches!(attempt.await.unwrap(), Err(StoreError::Backend(_))), "answered by nobody");
     }
     assert!(timeout(SOON, node.ready()).await.expect("it ends").is_err());
     assert!(matches!(
-        timeout(SOON, node.read(Kind::Probe, key(0), NOW)).await.expect("it ends"),
+        timeout(SOON, node.read(PROBE, key(0), NOW)).await.expect("it ends"),
         Err(StoreError::Backend(_))
     ));
     server.thaw();
@@ -194,10 +188,10 @@ pub async fn survives_silence(node: Arc<dyn Store>, server: &Server) {
     // What was asked may have been done or not; no one may be told so twice.
     for _ in 0..2 {
         for n in 0..10 {
-            had += usize::from(node.take(Kind::Probe, key(n), NOW).await.unwrap().is_some());
+            had += usize::from(node.take(PROBE, key(n), NOW).await.unwrap().is_some());
         }
     }
     assert!(had <= 10, "{had}");
-    node.put(Kind::Probe, key(1), record(1), NOW).await.unwrap();
-    assert_eq!(node.take(Kind::Probe, key(1), NOW).await.unwrap(), Some(record(1)));
+    node.put(PROBE, key(1), record(1), NOW).await.unwrap();
+    assert_eq!(node.take(PROBE, key(1), NOW).await.unwrap(), Some(record(1)));
 }

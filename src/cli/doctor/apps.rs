@@ -24,17 +24,17 @@ impl Check for Apps {
 fn one(app: &App, now: Timestamp) -> Vec<Finding> {
     let area = format!("legacy.{}", app.service.id);
     let mut findings: Vec<_> = app.keys.iter().map(|key| of_key(&area, app, key, now)).collect();
-    if !app.enabled {
+    if !app.service.enabled {
         findings.push(Finding::warn(&area, "is disabled", "enabled = true serves it"));
     }
     if let Some(sunset) = app.sunset {
-        findings.push(of_sunset(&area, app.has_set(now), sunset.seconds(), now.seconds()));
+        findings.push(of_sunset(&area, app.is_past_sunset(now), sunset.seconds(), now.seconds()));
     }
     findings
 }
 
 fn of_key(area: &str, app: &App, key: &AppKey, now: Timestamp) -> Finding {
-    let fingerprint = hex::encode(key.fingerprint.0);
+    let fingerprint = key.fingerprint.0.to_string();
     let wire = app.wire.name();
     let sealed = key.keyed.seal(Direction::Request, now, &SystemEntropy::new(), b"relais doctor");
     let opened = key.keyed.open(Direction::Request, &sealed);
@@ -52,9 +52,9 @@ fn of_key(area: &str, app: &App, key: &AppKey, now: Timestamp) -> Finding {
     }
 }
 
-fn of_sunset(area: &str, has_set: bool, sunset: u64, now: u64) -> Finding {
+fn of_sunset(area: &str, is_past: bool, sunset: u64, now: u64) -> Finding {
     let days = sunset.abs_diff(now) / DAY;
-    if has_set {
+    if is_past {
         let what = format!("is not served any more: its sunset was {days} days ago");
         Finding::fail(area, what, "move it to another wire, or set a later sunset")
     } else if days < NEAR {

@@ -10,14 +10,14 @@ use crate::cli::environment;
 use crate::clock::{Clock as _, SystemClock, Timestamp};
 use crate::config::{Durable, SealKey};
 use crate::entropy::{Entropy, SystemEntropy};
-use crate::event::Events;
+use crate::event::{Events, Form};
+use crate::keys::{KeyRecord, State, Wanted, date_of};
 use crate::keys::{
     Keyring, KeyringError, Line, Listed, Policy, SealKeyError, SealKeySource, SecretFileError,
 };
-use crate::keys::{State, Wanted, date_of};
 use crate::outbound::chain;
 use crate::secret::Secret;
-use crate::store::{Key, Kind, Memory, Record, Sealer, Store as _, Table};
+use crate::store::{Entry, Key, Memory, Record as _, Sealer, Store as _, Table};
 
 pub(super) struct Keys;
 
@@ -107,12 +107,12 @@ fn other_key(keys: usize) -> Finding {
 }
 
 /// Our own keys as they lie in the durable store.
-async fn records(patient: &Patient) -> Option<&[(Key, Record)]> {
+async fn records(patient: &Patient) -> Option<&[(Key, Entry)]> {
     match patient.config.store.durable {
-        Durable::Postgres => Some(&patient.postgres().await?.as_ref().ok()?.keys),
+        Durable::Postgres => Some(&patient.postgres().await?.as_ref().ok()?.records),
         Durable::Sqlite => match patient.sqlite().await? {
             File::Missing => Some(&[]),
-            File::Found(facts) if facts.damage.is_none() => Some(&facts.keys),
+            File::Found(facts) if facts.damage.is_none() => Some(&facts.records),
             _ => None,
         },
     }
@@ -122,16 +122,16 @@ async fn records(patient: &Patient) -> Option<&[(Key, Record)]> {
 async fn list(
     patient: &Patient,
     sealer: Sealer,
-    records: &[(Key, Record)],
+    entries: &[(Key, Entry)],
     now: Timestamp,
 ) -> Result<Vec<Listed>, KeyringError> {
-    let copy = Arc::new(Memory::new(|_| usize::MAX));
-    for (key, record) in records {
-        copy.put(Kind::Key, *key, record.clone(), now).await?;
+    let copy = Arc::new(Memory::new([(KeyRecord::KIND, usize::MAX)]));
+    for (key, entry) in entries {
+        copy.put(KeyRecord::KIND, *key, entry.clone(), now).await?;
     }
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
-    let table = Table::new(copy, sealer, Kind::Key);
-    let keyring = Keyring::new(table, entropy, Events::log());
+    let table = Table::new(copy, sealer);
+    let keyring = Keyring::new(table, entropy, Events::log(Form::Human));
     keyring.aim(patient.config.wanted_keys(), patient.config.keys);
     keyring.list(now).await
 }

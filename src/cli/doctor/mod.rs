@@ -25,7 +25,8 @@ use tokio::time::timeout;
 use super::{Failure, environment, in_runtime, input, output};
 use crate::clock::SystemClock;
 use crate::config::{self, Backend, Config, Durable, Purpose};
-use crate::store::{OpenError, PostgresFacts, SqliteFacts, StoreError};
+use crate::keys::KeyRecord;
+use crate::store::{OpenError, PostgresFacts, Record as _, SqliteFacts, StoreError};
 
 /// Every check, in the order of the report.
 const CHECKS: &[&dyn Check] = &[
@@ -92,7 +93,11 @@ impl Patient {
     /// What the PostgreSQL database says, asked once; `None` where nothing is kept there.
     async fn postgres(&self) -> Option<&Result<PostgresFacts, StoreError>> {
         let settings = self.config.store.postgres.as_ref()?;
-        Some(self.postgres.get_or_init(|| PostgresFacts::gather(settings, PATIENCE, &SystemClock)).await)
+        Some(
+            self.postgres
+                .get_or_init(|| PostgresFacts::gather(settings, PATIENCE, &SystemClock, KeyRecord::KIND))
+                .await,
+        )
     }
 
     /// What is in the SQLite file, looked at once; `None` where nothing is kept there.
@@ -104,7 +109,7 @@ impl Patient {
         let look = || {
             let (path, (answer, looked)) = (store.path.clone(), oneshot::channel());
             // Not a task: the runtime would wait for its end.
-            std::thread::spawn(move || answer.send(SqliteFacts::gather(&path)));
+            std::thread::spawn(move || answer.send(SqliteFacts::gather(&path, KeyRecord::KIND)));
             async {
                 match timeout(PATIENCE, looked).await {
                     Ok(Ok(Ok(Some(facts)))) => File::Found(facts),

@@ -75,7 +75,8 @@ async fn one(settings: Settings, outbound: Outbound) -> Vec<Finding> {
         endpoint(&area, "token endpoint", Some(token), &outbound),
         endpoint(&area, "userinfo endpoint", userinfo.as_ref(), &outbound),
     );
-    findings.extend([keys, authorization, token, userinfo].into_iter().flatten());
+    findings.extend(keys);
+    findings.extend([authorization, token, userinfo].into_iter().flatten());
     findings
 }
 
@@ -121,17 +122,26 @@ async fn endpoint(area: &str, name: &str, url: Option<&Url>, outbound: &Outbound
     Some(finding)
 }
 
-async fn keys(area: &str, upstream: &Upstream, jwks: Option<&Url>, trace: &Trace) -> Option<Finding> {
-    let url = jwks?;
-    let finding = match upstream.key_algs(url, &SystemClock, trace).await? {
+async fn keys(area: &str, upstream: &Upstream, jwks: Option<&Url>, trace: &Trace) -> Vec<Finding> {
+    let Some(url) = jwks else { return Vec::new() };
+    let Some(keys) = upstream.remote_keys(url, &SystemClock, trace).await else { return Vec::new() };
+    let defects = keys.iter().flat_map(|keys| keys.unusable().defects()).map(|defect| {
+        let advice = "tell the provider; until then what it signs by this key is refused";
+        Finding::warn(area, format!("JWK Set {url}: {defect}"), advice)
+    });
+    let defects: Vec<_> = defects.collect();
+    let finding = match keys {
         Err(error) => match &*error {
             JwksError::Call(source) => no_answer(area, "JWK Set", url, source),
             JwksError::Status(status) => {
                 Finding::fail(area, format!("JWK Set {url} answers {status}"), "ask the provider")
             }
-            other => Finding::fail(area, format!("JWK Set {url}: {other}"), "ask the provider"),
+            other @ JwksError::Set(_) => {
+                Finding::fail(area, format!("JWK Set {url}: {other}"), "ask the provider")
+            }
         },
-        Ok(algs) => {
+        Ok(keys) => {
+            let algs = keys.algs();
             let names = algs.iter().map(|alg| alg.as_str()).collect::<Vec<_>>().join(", ");
             let usable = match &upstream.settings().signatures {
                 Signatures::Published(allowed) => allowed.iter().any(|alg| algs.contains(alg)),
@@ -145,7 +155,7 @@ async fn keys(area: &str, upstream: &Upstream, jwks: Option<&Url>, trace: &Trace
             }
         }
     };
-    Some(finding)
+    std::iter::once(finding).chain(defects).collect()
 }
 
 /// The upstream's clock against ours, by the `Date` of an answer, which has whole seconds.

@@ -16,12 +16,12 @@ use crate::cli::{Failure, environment, in_runtime, output};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Config, Durable, ListenerKind, Purpose};
 use crate::entropy::{Entropy, SystemEntropy};
-use crate::event::Events;
+use crate::event::{Events, Form};
 use crate::keys::{KeyUse, Keyring, KeyringError, Retirement, Rotation};
 use crate::outbound::{Answer, Outbound, OutboundError, OutboundSettings};
 use crate::process::durable;
 use crate::service::UpstreamName;
-use crate::store::{Kind, Table};
+use crate::store::Table;
 
 /// Show every key of the keyring and its dates, never its private half.
 #[derive(Debug, Args)]
@@ -188,7 +188,7 @@ async fn stopped(config: &Config, order: &Order) -> Result<Value, Failure> {
     }
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let (store, sealer) = durable(config, &entropy).await.map_err(|error| Failure::caused(&error))?;
-    let keyring = Keyring::new(Table::new(store, sealer, Kind::Key), entropy, Events::log());
+    let keyring = Keyring::new(Table::new(store, sealer), entropy, Events::log(Form::Human));
     keyring.aim(config.wanted_keys(), config.keys);
     let now = SystemClock.now();
     let keys = match order {

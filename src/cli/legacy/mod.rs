@@ -16,6 +16,7 @@ use super::{Failure, master_key};
 use crate::entropy::Entropy;
 use crate::legacy::wires::{FIXED_IV, Keyed, WIRES, Wire, find};
 use crate::legacy::{Direction, MasterKey};
+use crate::paths::{BadAppId, app_id};
 use crate::service::AppId;
 
 /// Seal, open, fetch and compare the messages of legacy applications.
@@ -117,8 +118,8 @@ impl Key {
     }
 }
 
-fn app(id: &str) -> Result<AppId, &'static str> {
-    AppId::try_from(id.to_owned())
+fn app(id: &str) -> Result<AppId, BadAppId> {
+    app_id(id)
 }
 
 fn default_wire() -> &'static str {

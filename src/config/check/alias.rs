@@ -6,6 +6,7 @@ use super::upstream::is_ours;
 use crate::config::Aliases;
 use crate::config::file::Section;
 use crate::config::value::{Raw, Wrong, text};
+use crate::paths;
 use crate::upstream::Settings;
 
 pub(super) fn aliases(section: Section<'_>) -> Aliases {
@@ -33,7 +34,8 @@ pub(super) fn check(
     for (key, path) in [("logout", &aliases.logout), ("error", &aliases.error)] {
         let Some(path) = path else { continue };
         if public_url.is_some_and(|url| is_ours(path, url)) {
-            let right = "choose a path beside /, /idp, /logout and /static".to_owned();
+            let ours: Vec<_> = paths::first_segments().map(|segment| format!("/{segment}")).collect();
+            let right = format!("choose a path beside {}", ours.join(", "));
             section.fault(key, Wrong { wrong: format!("is a path of our own pages, {path}"), right });
         }
         let theirs = |settings: &&Settings| {

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::secrets::{self, Names};
 use crate::config::file::{Element, Section};
 use crate::config::value::{Raw, Wrong, choice, text, texts};
+use crate::crypto::alg::HS256;
 use crate::crypto::jwe::DecryptionKey;
-use crate::crypto::jws::hs256::{HS256, MIN_SECRET};
+use crate::crypto::jws::hs256::MIN_SECRET;
 use crate::crypto::jws::sign::SigningKey;
 use crate::keys::KeyAlg;
 use crate::secret::Secret;
@@ -148,7 +149,7 @@ fn signer(section: &Section<'_>, profile: Option<&'static Profile>) -> Option<Ch
 }
 
 fn alg(raw: &Raw<'_>) -> Result<Alg, Wrong> {
-    choice(&Alg::ALL.map(|alg| (alg.as_str(), alg)))(raw)
+    choice(&Alg::NAMES)(raw)
 }
 
 /// Where the client secret signs it must be a key, and the operator knows that it is one.
@@ -167,9 +168,6 @@ fn check_secret_signs(section: &Section<'_>, profile: Option<&Profile>, secret: 
     }
 }
 
-const DECRYPTION_ALGS: [(&str, KeyAlg); 2] =
-    [("ECDH-ES", KeyAlg::EcdhEs), ("RSA-OAEP-256", KeyAlg::RsaOaep256)];
-
 /// The keys that decrypt `id_token`s and userinfo: those that are listed, else the keyring's where they are encrypted.
 pub(super) fn decryption_keys(
     section: &Section<'_>,
@@ -179,7 +177,11 @@ pub(super) fn decryption_keys(
 ) -> Option<DecryptionKeys> {
     let elements = section.elements("decryption_keys").unwrap_or_default();
     let asked = section.has("decryption_alg");
-    let alg = section.or("decryption_alg", KeyAlg::EcdhEs, choice(&DECRYPTION_ALGS));
+    let alg = section.or(
+        "decryption_alg",
+        KeyAlg::EcdhEs,
+        choice(&[KeyAlg::EcdhEs, KeyAlg::RsaOaep256].map(|alg| (alg.as_str(), alg))),
+    );
     let encrypted = profile.is_some_and(|profile| profile.encrypted);
     if elements.is_empty() && (encrypted || asked || userinfo == Some(UserinfoKind::EncryptedJwt)) {
         return Some(DecryptionKeys::Keyring(alg));
@@ -227,7 +229,7 @@ fn key(section: &Section<'_>, element: Element<'_>, base: &Path) -> Option<Decry
 #[cfg(test)]
 mod tests {
     use crate::config::tests::{faults, place, read, secret};
-    use crate::upstream::{Credentials, Signatures};
+    use crate::upstream::{Alg, Credentials, Signatures};
 
     /// The commented file with another section for its registration.
     fn with(lines: &str) -> String {
@@ -269,6 +271,15 @@ mod tests {
         );
         secret(dir.path(), "fc.client.pem", "no key");
         assert!(fault(&format!("{generic}\n{key}")).contains("no PKCS#8 private key in PEM"));
+    }
+
+    #[test]
+    fn ed25519_has_two_names() {
+        let dir = place();
+        let line = "profile = \"generic\"\nclient_secret_file = \"fc.secret\"\nsigning_algs = [\"Ed25519\", \"ES256\"]";
+        let config = read(&with(line), dir.path(), &[]).unwrap_or_else(|faults| panic!("{faults}"));
+        let signatures = &config.upstreams[0].signatures;
+        assert!(matches!(signatures, Signatures::Published(algs) if algs[..] == [Alg::EdDsa, Alg::Es256]));
     }
 
     #[test]

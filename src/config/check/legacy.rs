@@ -12,6 +12,7 @@ use crate::config::file::{Element, Section};
 use crate::config::value::{Raw, Wrong, boolean, choice, instant, text, texts, web_url, whole};
 use crate::identity::{Acr, AcrAsk, AcrMode, AcrPolicy};
 use crate::legacy::{App, AppKey, CallbackRule, Delivery, MasterKey};
+use crate::paths::{self, BadAppId};
 use crate::service::{AppId, Service, Sso, UpstreamName};
 use crate::upstream::Profile;
 
@@ -47,11 +48,19 @@ pub(super) fn apps<'d>(sections: Vec<(&'d str, Section<'d>)>, around: &Around<'_
 }
 
 fn one(name: &str, section: &Section<'_>, around: &Around<'_>, keys: &mut Keys) -> Option<App> {
-    let id = AppId::parse(name);
-    if id.is_none() {
-        let right = "name it [a-z0-9][a-z0-9_-]{0,63}, and not \"claim\"";
-        section.fault("", Wrong::new("is no name for an application", right));
-    }
+    let id = match paths::app_id(name) {
+        Ok(id) => Some(id),
+        Err(BadAppId::Grammar) => {
+            section
+                .fault("", Wrong::new("is no name for an application", "name it [a-z0-9][a-z0-9_-]{0,63}"));
+            None
+        }
+        Err(BadAppId::Reserved { path, .. }) => {
+            let wrong = format!("is a word of our own path {path}");
+            section.fault("", Wrong { wrong, right: "name the application otherwise".to_owned() });
+            None
+        }
+    };
     let current = keys.read(section, &KEY, true, around);
     let previous = previous(section, keys, around);
     let callbacks = callbacks(section, around.on_loopback);
@@ -69,12 +78,14 @@ fn one(name: &str, section: &Section<'_>, around: &Around<'_>, keys: &mut Keys) 
     for (key, until) in &previous {
         keys.push(derived(key, Some(*until))?);
     }
+    let (callbacks, mut service) = (callbacks?, service?);
+    service.enabled = enabled;
+    service.origins = callbacks.iter().map(CallbackRule::origin).collect();
     Some(App {
-        service: service?,
-        enabled,
+        service,
         wire,
         keys,
-        callbacks: callbacks?,
+        callbacks,
         delivery,
         request_max_age: Duration::from_secs(request_max_age),
         max_answer_query,
@@ -99,6 +110,7 @@ fn service(name: &str, section: &Section<'_>, around: &Around<'_>) -> Option<Ser
     let max_age = section.optional("max_age", whole(0..=31_536_000));
     Some(Service {
         id: AppId::parse(name)?,
+        enabled: true,
         name: label?,
         upstreams: upstreams?,
         scopes: scopes?,
@@ -106,6 +118,7 @@ fn service(name: &str, section: &Section<'_>, around: &Around<'_>) -> Option<Ser
         acr,
         sso,
         home_url: home_url?,
+        origins: Vec::new(),
         max_age,
     })
 }
@@ -266,7 +279,7 @@ fn previous(
 
 /// The keys of all applications: none may be used twice.
 #[derive(Default)]
-struct Keys(Vec<(String, crate::request::KeyFingerprint)>);
+struct Keys(Vec<(String, crate::legacy::KeyFingerprint)>);
 
 impl Keys {
     fn read(
@@ -303,5 +316,31 @@ impl Keys {
         }
         self.0.push((path, fingerprint));
         Some(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::{faults, place, read};
+
+    const SAMPLE: &str = include_str!("../../../config/relais.toml");
+
+    /// A8: an endpoint of ours would stand where the application's should.
+    #[test]
+    fn words_of_our_own_paths_are_no_applications() {
+        let dir = place();
+        for (word, path) in
+            [("claim", "/idp/claim"), ("confirm", "/idp/confirm"), ("return", "/logout/return/{upstream}")]
+        {
+            let text = SAMPLE.replace("[legacy.compta]", &format!("[legacy.{word}]"));
+            assert_eq!(
+                faults(&text, dir.path(), &[]),
+                format!("legacy.{word}: is a word of our own path {path}; name the application otherwise")
+            );
+        }
+        for free in ["idp", "logout", "static", "callback"] {
+            let text = SAMPLE.replace("[legacy.compta]", &format!("[legacy.{free}]"));
+            assert!(read(&text, dir.path(), &[]).is_ok(), "{free}");
+        }
     }
 }

@@ -223,13 +223,14 @@ pub(super) fn limits(section: Section<'_>) -> Limits {
         share
     };
     let (logins_per_app, logins_per_address) =
-        (share("logins_per_app", 5_000), share("logins_per_address", 1_000));
+        (share("logins_per_app", 100), share("logins_per_address", 32));
     let limits = Limits {
         head_bytes: section.or("head_bytes", 32_768, whole(8_192..=1_048_576)),
         headers: section.or("headers", 100, whole(16..=1_000)),
         head: seconds(section.or("head_seconds", 10, whole(1..=300))),
         body_bytes: section.or("body_bytes", 65_536, whole(4_096..=16_777_216)),
         body: seconds(section.or("body_seconds", 10, whole(1..=300))),
+        write: seconds(section.or("write_seconds", 10, whole(1..=300))),
         connections: section.or("connections", 4_096, whole(1..=1_000_000)),
         connections_per_address: section.or("connections_per_address", 256, whole(1..=1_000_000)),
         in_flight: section.or("in_flight", 2_048, whole(1..=1_000_000)),
@@ -239,8 +240,10 @@ pub(super) fn limits(section: Section<'_>) -> Limits {
         logins_in_flight: logins,
         logins_per_app,
         logins_per_address,
+        large_networks: section.or("large_networks", Vec::new(), networks),
         login: minutes(section.or("login_minutes", 15, whole(1..=60))),
         sessions: section.or("sessions", 100_000, whole(1..=100_000_000)),
+        sessions_per_person: section.or("sessions_per_person", 20, whole(1..=10_000)),
     };
     section.finish();
     limits
@@ -262,8 +265,9 @@ pub(super) fn event(section: Section<'_>) -> EventConfig {
     let one = |(name, area)| Some((area, areas.optional(name, choice(&LEVELS))?));
     let levels = AREAS.into_iter().filter_map(one).collect();
     areas.finish();
+    let burst_per_minute = section.or("burst_per_minute", 60, whole(0..=1_000_000));
     section.finish();
-    EventConfig { format, level, levels }
+    EventConfig { format, level, levels, burst_per_minute }
 }
 
 fn seconds(count: u64) -> Duration {

@@ -9,6 +9,7 @@ use super::credentials::{credentials, decryption_keys};
 use super::one_of;
 use crate::config::file::Section;
 use crate::config::value::{Raw, Wrong, boolean, choice, plain_url, text, texts, web_url, whole};
+use crate::paths;
 use crate::service::{AppId, UpstreamName};
 use crate::upstream::{Endpoints, LEEWAY, PROFILES, Profile, Settings, Signatures, Signer, UserinfoKind};
 
@@ -28,13 +29,13 @@ pub(super) fn upstreams<'d>(
     public_url: Option<&Url>,
 ) -> Upstreams<'d> {
     let mut all = Upstreams { known: Vec::new(), settings: Vec::new(), labels: BTreeMap::new() };
-    let mut paths = BTreeMap::new();
+    let mut taken = BTreeMap::new();
     for (name, section) in sections {
         let profile = section.required("profile", &one_of("write one of", names()), profile);
         all.known.push((name, profile));
         let label = section.optional("name", text).unwrap_or_else(|| name.to_owned());
         all.labels.insert(UpstreamName(name.to_owned()), label);
-        all.settings.extend(one(name, &section, profile, base, public_url, &mut paths));
+        all.settings.extend(one(name, &section, profile, base, public_url, &mut taken));
         section.finish();
     }
     all
@@ -55,10 +56,10 @@ fn one(
     profile: Option<&'static Profile>,
     base: &Path,
     public_url: Option<&Url>,
-    paths: &mut BTreeMap<String, String>,
+    taken: &mut BTreeMap<String, String>,
 ) -> Option<Settings> {
     if AppId::parse(name).is_none() {
-        let right = "name it [a-z0-9][a-z0-9_-]{0,63}, and not \"claim\"";
+        let right = "name it [a-z0-9][a-z0-9_-]{0,63}";
         section.fault("", Wrong::new("is no name for an upstream", right));
     }
     // A default of the profile is asked for in any case, so that the key is known.
@@ -74,17 +75,25 @@ fn one(
     let decryption_keys = decryption_keys(section, profile, userinfo, base);
     let require_iss = section.or("require_iss", false, boolean);
     let leeway = section.or("leeway_seconds", LEEWAY, whole(0..=300));
+    let subject_namespace = section.or("subject_namespace", name.to_owned(), text);
     let redirect_uri = section.optional("redirect_uri", plain_url);
-    let redirect_uri = redirect_uri.or_else(|| below(public_url?, &["callback", name]));
+    let redirect_uri = redirect_uri.or_else(|| below(public_url?, paths::CALLBACK, name));
     let after_logout = section.optional("post_logout_redirect_uri", plain_url);
-    let after_logout = after_logout.or_else(|| below(public_url?, &["logout", "return", name]));
+    let after_logout = after_logout.or_else(|| below(public_url?, paths::LOGOUT_RETURN, name));
     if let (Some(uri), Some(public_url)) = (&redirect_uri, public_url) {
         check_redirect(section, uri, public_url);
-        if let Some(other) = paths.insert(uri.path().to_owned(), section.path_of("")) {
+        if let Some(other) = taken.insert(uri.path().to_owned(), section.path_of("")) {
             let wrong = format!("has the path of {other}, {}", uri.path());
             let right = "register another: the path tells which provider answers".to_owned();
             section.fault("redirect_uri", Wrong { wrong, right });
         }
+    }
+    if let (Some(uri), Some(public_url)) = (&after_logout, public_url)
+        && stands_at_ours(uri.path(), public_url)
+    {
+        let wrong = format!("is a path of our own pages, {}", uri.path());
+        let right = "choose another, such as /logout/return/…".to_owned();
+        section.fault("post_logout_redirect_uri", Wrong { wrong, right });
     }
     let wants_userinfo = userinfo != Some(UserinfoKind::Off);
     let endpoints = section.has("endpoints");
@@ -109,6 +118,7 @@ fn one(
         userinfo: userinfo?,
         require_iss,
         leeway,
+        subject_namespace,
     })
 }
 
@@ -164,21 +174,28 @@ fn endpoints_of(
     Some(Endpoints { authorization: authorization?, token: token?, userinfo, jwks, end_session })
 }
 
-/// `url` with more segments.
-fn below(url: &Url, segments: &[&str]) -> Option<Url> {
+/// `url` with the path `pattern` below it, of the upstream `name`.
+fn below(url: &Url, pattern: &str, name: &str) -> Option<Url> {
     let mut url = url.clone();
-    url.path_segments_mut().ok()?.pop_if_empty().extend(segments);
+    let segments = pattern.split('/').skip(1);
+    let named = segments.map(|segment| if segment.starts_with('{') { name } else { segment });
+    url.path_segments_mut().ok()?.pop_if_empty().extend(named);
     Some(url)
 }
 
-/// The first segments of our own pages, at which nothing else may stand.
-const OURS: [&str; 5] = ["", "idp", "logout", "static", "upstream"];
-
-/// Whether a path belongs to our own pages.
+/// Whether a path begins like one of our own pages.
 pub(super) fn is_ours(path: &str, public_url: &Url) -> bool {
-    let base = public_url.path().trim_end_matches('/');
-    let own = path.strip_prefix(base).unwrap_or(path).trim_start_matches('/');
-    OURS.contains(&own.split('/').next().unwrap_or_default())
+    let own = below_ours(path, public_url).trim_start_matches('/');
+    paths::first_segments().any(|ours| own.split('/').next() == Some(ours))
+}
+
+/// Whether a page of ours stands at the very path.
+fn stands_at_ours(path: &str, public_url: &Url) -> bool {
+    paths::has(below_ours(path, public_url))
+}
+
+fn below_ours<'p>(path: &'p str, public_url: &Url) -> &'p str {
+    path.strip_prefix(public_url.path().trim_end_matches('/')).unwrap_or(path)
 }
 
 fn check_redirect(section: &Section<'_>, uri: &Url, public_url: &Url) {
@@ -238,5 +255,21 @@ mod tests {
         assert!(warned.is_some_and(|warning| warning.text.contains("retired")));
         let settings = config.upstreams.iter().find(|settings| settings.name.as_str() == "v1").unwrap();
         assert_eq!(settings.endpoints.as_ref().unwrap().jwks, None);
+    }
+
+    #[test]
+    fn an_upstream_does_not_send_browsers_to_a_page_of_ours() {
+        let sample = include_str!("../../../config/relais.toml");
+        let dir = place();
+        let with = |key: &str, path: &str| {
+            let more = format!("[upstream.fc]\n{key} = \"https://relais.example{path}\"");
+            faults(&sample.replacen("[upstream.fc]", &more, 1), dir.path(), &[])
+        };
+        for path in ["/", "/idp", "/idp/x", "/static/x", "/upstream/fc/jwks"] {
+            assert!(with("redirect_uri", path).contains("has a path of our own pages"), "{path}");
+        }
+        for path in ["/", "/idp", "/idp/claim", "/idp/x", "/logout/compta", "/upstream/fc/jwks"] {
+            assert!(with("post_logout_redirect_uri", path).contains("is a path of our own pages"), "{path}");
+        }
     }
 }

@@ -4,12 +4,9 @@
 use std::fmt;
 
 use aws_lc_rs::hmac;
-use serde_json::{Map, Value};
 
-use super::{JwsError, Parts, object};
-
-/// The name on the wire.
-pub const HS256: &str = "HS256";
+use super::Jws;
+use crate::crypto::alg::SignedBy;
 
 /// The shortest secret, in bytes: a key at least as long as the hash (RFC 7518, section 3.2).
 pub const MIN_SECRET: usize = 32;
@@ -28,17 +25,6 @@ impl fmt::Debug for SharedKey {
 #[error("the secret is too short for HS256")]
 pub struct TooShort;
 
-/// Why a text is not a JWS under the shared secret.
-#[derive(Debug, thiserror::Error)]
-pub enum NotShared {
-    /// No JWS that may be verified.
-    #[error(transparent)]
-    Jws(#[from] JwsError),
-    /// The signature is not the secret's.
-    #[error("the signature is wrong")]
-    Signature,
-}
-
 impl SharedKey {
     /// The bytes of `secret` as they are.
     pub fn new(secret: &[u8]) -> Result<Self, TooShort> {
@@ -48,19 +34,10 @@ impl SharedKey {
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, secret)))
     }
 
-    /// The payload of a compact JWS whose `alg` is HS256, byte for byte, and whose signature is this secret's.
-    pub fn claims(&self, compact: &str) -> Result<Map<String, Value>, NotShared> {
-        let parts = Parts::read(compact)?;
-        match parts.header.get("alg") {
-            Some(Value::String(alg)) if alg == HS256 => {}
-            Some(Value::String(alg)) => return Err(JwsError::alg(alg).into()),
-            _ => return Err(JwsError::Alg(None).into()),
-        }
-        parts.check_header()?;
-        let signature = parts.signature()?;
+    /// Whether the signature is this secret's. What a key pair signed never is.
+    pub fn verifies(&self, jws: &Jws<'_>) -> bool {
         // Compares in constant time, and the length with it.
-        hmac::verify(&self.0, parts.signed.as_bytes(), &signature).map_err(|_| NotShared::Signature)?;
-        Ok(object(parts.payload)?)
+        jws.signed_by == SignedBy::Secret && hmac::verify(&self.0, jws.signed, &jws.signature).is_ok()
     }
 }
 
@@ -70,8 +47,9 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     use super::super::testing::{TestKey, hs256};
-    use super::super::{Alg, Jws};
+    use super::super::{JwsError, Signers, VerifyingKey};
     use super::*;
+    use crate::crypto::alg::{Alg, HS256};
 
     const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
     const HEADER: &str = r#"{"typ":"JWT","alg":"HS256"}"#;
@@ -80,16 +58,21 @@ mod tests {
         SharedKey::new(SECRET).unwrap()
     }
 
+    fn verified(key: &SharedKey, compact: &str) -> Result<bool, JwsError> {
+        Jws::parse(compact, Signers::Secret).map(|jws| key.verifies(&jws))
+    }
+
     #[test]
     fn the_example_of_rfc_7515_verifies() {
         // Appendix A.1.
         let secret = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
         let key = SharedKey::new(&URL_SAFE_NO_PAD.decode(secret).unwrap()).unwrap();
-        let jwt = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.\
+        let jws = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.\
                    eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.\
                    dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-        assert_eq!(key.claims(jwt).unwrap()["iss"], "joe");
-        assert!(matches!(super::SharedKey::claims(&self::key(), jwt), Err(NotShared::Signature)));
+        assert!(verified(&key, jws).unwrap());
+        assert_eq!(Jws::parse(jws, Signers::Secret).unwrap().claims().unwrap()["iss"], "joe");
+        assert!(!verified(&self::key(), jws).unwrap());
     }
 
     #[test]
@@ -100,29 +83,23 @@ mod tests {
 
     #[test]
     fn another_secret_text_or_signature_is_refused() {
-        let jwt = hs256(SECRET, HEADER, r#"{"sub":"1"}"#);
-        assert_eq!(key().claims(&jwt).unwrap()["sub"], "1");
-        let (text, signature) = jwt.rsplit_once('.').unwrap();
-        let (_, other) = hs256(SECRET, HEADER, r#"{"sub":"2"}"#).rsplit_once('.').map(owned).unwrap();
+        let jws = hs256(SECRET, HEADER, r#"{"sub":"1"}"#);
+        assert!(verified(&key(), &jws).unwrap());
+        let (text, signature) = jws.rsplit_once('.').unwrap();
+        let other = hs256(SECRET, HEADER, r#"{"sub":"2"}"#);
+        let (_, other) = other.rsplit_once('.').unwrap();
         let longer = URL_SAFE_NO_PAD.encode([URL_SAFE_NO_PAD.decode(signature).unwrap(), vec![0]].concat());
         for wrong in [
             hs256(b"another secret of thirty-two byt", HEADER, r#"{"sub":"1"}"#),
             format!("{text}.{other}"),
             format!("{text}."),
-            format!("{text}.{}", &signature[..42]),
+            format!("{text}.{}", &signature[..40]),
             format!("{text}.{longer}"),
         ] {
-            assert!(key().claims(&wrong).is_err(), "{wrong}");
+            assert!(!verified(&key(), &wrong).unwrap(), "{wrong}");
         }
-        let hex = hex::encode(SECRET);
-        assert!(
-            SharedKey::new(hex.as_bytes()).unwrap().claims(&jwt).is_err(),
-            "the raw bytes, not their hex"
-        );
-    }
-
-    fn owned((a, b): (&str, &str)) -> (String, String) {
-        (a.to_owned(), b.to_owned())
+        let hex = SharedKey::new(hex::encode(SECRET).as_bytes()).unwrap();
+        assert!(!verified(&hex, &jws).unwrap(), "the raw bytes, not their hex");
     }
 
     #[test]
@@ -130,25 +107,20 @@ mod tests {
         for alg in
             ["none", "None", "hs256", "HS384", "HS512", "RS256", "ES256", "PS256", "EdDSA", "HS256 ", ""]
         {
-            let jwt = hs256(SECRET, &format!(r#"{{"alg":"{alg}"}}"#), "{}");
-            assert!(matches!(key().claims(&jwt), Err(NotShared::Jws(JwsError::Alg(Some(_))))), "{alg}");
+            let jws = hs256(SECRET, &format!(r#"{{"alg":"{alg}"}}"#), "{}");
+            assert!(matches!(verified(&key(), &jws), Err(JwsError::Alg(Some(_)))), "{alg}");
         }
         for header in ["{}", r#"{"alg":null}"#, r#"{"alg":["HS256"]}"#, r#"{"Alg":"HS256"}"#] {
-            let jwt = hs256(SECRET, header, "{}");
-            assert!(matches!(key().claims(&jwt), Err(NotShared::Jws(JwsError::Alg(None)))), "{header}");
+            let jws = hs256(SECRET, header, "{}");
+            assert!(matches!(verified(&key(), &jws), Err(JwsError::Alg(None))), "{header}");
         }
-        for more in [r#""crit":["exp"]"#, r#""typ":"at+jwt""#, r#""typ":1"#] {
-            let jwt = hs256(SECRET, &format!(r#"{{"alg":"HS256",{more}}}"#), "{}");
-            assert!(matches!(key().claims(&jwt), Err(NotShared::Jws(JwsError::Header))), "{more}");
-        }
+        let critical = hs256(SECRET, r#"{"alg":"HS256","crit":["exp"]}"#, "{}");
+        assert!(matches!(verified(&key(), &critical), Err(JwsError::Critical)));
         for malformed in ["", "..", "a.b", "a.b.c.d", r#"{"alg":"HS256"}.{}.x"#] {
-            assert!(
-                matches!(key().claims(malformed), Err(NotShared::Jws(JwsError::Malformed))),
-                "{malformed}"
-            );
+            assert!(matches!(verified(&key(), malformed), Err(JwsError::Malformed)), "{malformed}");
         }
         let twice = hs256(SECRET, r#"{"alg":"HS256","alg":"HS256"}"#, "{}");
-        assert!(matches!(key().claims(&twice), Err(NotShared::Jws(JwsError::Malformed))));
+        assert!(matches!(verified(&key(), &twice), Err(JwsError::Malformed)));
     }
 
     /// CVE-2015-9235 and its many sisters: a public key used as a shared secret.
@@ -157,11 +129,17 @@ mod tests {
         let rsa = TestKey::generate(Alg::Rs256);
         let public = rsa.jwk(&serde_json::json!({}))["n"].as_str().unwrap().to_owned();
         let confused = hs256(public.as_bytes(), HEADER, "{}");
-        assert!(matches!(Jws::parse(&confused, &Alg::ALL), Err(JwsError::Alg(Some(_)))));
+        let keys = Signers::Keys(&Alg::ALL);
+        assert!(matches!(Jws::parse(&confused, keys), Err(JwsError::Alg(Some(_)))));
         assert!(Alg::parse(HS256).is_none());
         let signed = rsa.sign(Alg::Rs256, r#"{"alg":"RS256"}"#, "{}");
-        assert!(matches!(key().claims(&signed), Err(NotShared::Jws(JwsError::Alg(Some(_))))));
+        assert!(matches!(verified(&key(), &signed), Err(JwsError::Alg(Some(_)))));
         let relabelled = rsa.sign(Alg::Rs256, HEADER, "{}");
-        assert!(matches!(key().claims(&relabelled), Err(NotShared::Signature)));
+        assert!(!verified(&key(), &relabelled).unwrap());
+        // Whoever asks the wrong one is told no.
+        let shared = hs256(SECRET, HEADER, "{}");
+        let public = VerifyingKey::new(Alg::Rs256, &rsa.public()).unwrap();
+        assert!(!Jws::parse(&shared, Signers::Secret).unwrap().verified_by(&public));
+        assert!(!key().verifies(&Jws::parse(&signed, keys).unwrap()));
     }
 }

@@ -7,10 +7,12 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value, json};
+use jsonwebtoken::jwk::PublicKeyUse;
+use jsonwebtoken::{Algorithm, Header};
+use serde_json::{Map, Value};
 
-use super::Alg;
-use crate::crypto::jwk::Jwk;
+use crate::crypto::alg::Alg;
+use crate::crypto::jwk::{Curve, PublicKey, PublishedKey, UnusableKey};
 use crate::crypto::pem::{self, NotPkcs8};
 use crate::secret::Secret;
 
@@ -19,7 +21,7 @@ pub struct SigningKey {
     kid: String,
     alg: Alg,
     pair: Pair,
-    jwk: Jwk,
+    public: PublicKey,
     random: SystemRandom,
 }
 
@@ -62,8 +64,8 @@ impl SigningKey {
         let (alg, pair) = found.ok_or(alg.map_or(NotASigningKey::Unknown, NotASigningKey::Kind))?;
         #[expect(clippy::disallowed_methods, reason = "a signature's own chance is the library's affair")]
         let random = SystemRandom::new();
-        let jwk = pair.jwk();
-        Ok(Self { kid: kid.unwrap_or_else(|| jwk.thumbprint()), alg, pair, jwk, random })
+        let public = pair.public().map_err(|_| NotASigningKey::Kind(alg))?;
+        Ok(Self { kid: kid.unwrap_or_else(|| public.thumbprint()), alg, pair, public, random })
     }
 
     /// Its id.
@@ -72,13 +74,18 @@ impl SigningKey {
     }
 
     /// Its public half, for our JWK Set.
-    pub fn published(&self) -> Value {
-        self.jwk.member(&self.kid, "sig", self.alg.as_str())
+    pub fn published(&self) -> PublishedKey {
+        self.public.published(&self.kid, PublicKeyUse::Signature, self.alg.as_str())
     }
 
-    /// A compact JWS of `claims`.
-    pub fn sign(&self, claims: &Map<String, Value>) -> Result<Secret<String>, CannotSign> {
-        let header = json!({"alg": self.alg.as_str(), "kid": self.kid, "typ": "JWT"}).to_string();
+    /// A compact JWS of `claims`, whose `typ` names its kind.
+    pub fn sign(&self, typ: &str, claims: &Map<String, Value>) -> Result<Secret<String>, CannotSign> {
+        let header = Header {
+            typ: Some(typ.to_owned()),
+            kid: Some(self.kid.clone()),
+            ..Header::new(algorithm(self.alg))
+        };
+        let header = serde_json::to_vec(&header).map_err(|_| CannotSign)?;
         let claims = serde_json::to_vec(claims).map_err(|_| CannotSign)?;
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         let signature = match &self.pair {
@@ -98,15 +105,26 @@ impl SigningKey {
 }
 
 impl Pair {
-    fn jwk(&self) -> Jwk {
+    fn public(&self) -> Result<PublicKey, UnusableKey> {
         match self {
-            Self::Rsa(pair, _) => Jwk::of_rsa(pair),
+            Self::Rsa(pair, _) => PublicKey::of_rsa(pair),
             Self::Ec(pair) => {
                 let point = pair.public_key().as_ref();
-                Jwk::ec(if point.len() == 65 { "P-256" } else { "P-384" }, point)
+                PublicKey::of_point(if point.len() == 65 { Curve::P256 } else { Curve::P384 }, point)
             }
-            Self::Ed(pair) => Jwk::ed25519(pair.public_key().as_ref()),
+            Self::Ed(pair) => Ok(PublicKey::Ed25519 { x: pair.public_key().as_ref().to_vec() }),
         }
+    }
+}
+
+/// The library's name of an algorithm.
+pub(super) fn algorithm(alg: Alg) -> Algorithm {
+    match alg {
+        Alg::Rs256 => Algorithm::RS256,
+        Alg::Ps256 => Algorithm::PS256,
+        Alg::Es256 => Algorithm::ES256,
+        Alg::Es384 => Algorithm::ES384,
+        Alg::EdDsa => Algorithm::EdDSA,
     }
 }
 

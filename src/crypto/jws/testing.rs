@@ -9,7 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::Alg;
+use crate::crypto::alg::Alg;
+use crate::crypto::jwk::PublicKey;
 
 /// A key pair made for one test.
 pub(crate) enum TestKey {
@@ -54,6 +55,11 @@ impl TestKey {
         jwk
     }
 
+    /// The public key.
+    pub(crate) fn public(&self) -> PublicKey {
+        PublicKey::parse(self.jwk(&json!({})).as_object().unwrap()).unwrap()
+    }
+
     /// A compact JWS; the signature is made by `alg`, whatever the header says.
     pub(crate) fn sign(&self, alg: Alg, header: &str, payload: &str) -> String {
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
@@ -82,4 +88,20 @@ pub(crate) fn hs256(secret: &[u8], header: &str, payload: &str) -> String {
     let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
     let tag = crate::crypto::hash::hmac_sha256(secret, signed.as_bytes());
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
+}
+
+/// Somebody else's reading of what `issuer` signed by ES256, whatever its audience; the times are off, for they are
+/// the system's.
+#[expect(clippy::disallowed_methods, reason = "the library is the other reader")]
+pub(crate) fn decoded_by_the_library(
+    compact: &str,
+    point: &[u8],
+    issuer: &str,
+) -> jsonwebtoken::TokenData<Value> {
+    let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::ES256);
+    (validation.validate_exp, validation.validate_aud) = (false, false);
+    validation.set_required_spec_claims(&["iss", "sub", "aud", "exp"]);
+    validation.set_issuer(&[issuer]);
+    validation.sub = Some(issuer.to_owned());
+    jsonwebtoken::decode(compact, &jsonwebtoken::DecodingKey::from_ec_der(point), &validation).unwrap()
 }

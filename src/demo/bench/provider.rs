@@ -4,11 +4,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use stub_upstream::Stub;
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::sync::oneshot;
+
+use super::BenchError;
+use super::cpu::cpu;
 
 /// Serves until it is dropped.
 pub(super) struct Provider {
@@ -37,8 +41,8 @@ impl Provider {
         Ok(Self { stat: Path::new("/proc").join(own).join("stat"), _until: until })
     }
 
-    /// Where its CPU time can be read.
-    pub(super) fn stat(&self) -> &Path {
-        &self.stat
+    /// Its CPU time so far.
+    pub(super) fn cpu(&self) -> Result<Duration, BenchError> {
+        cpu(&self.stat)
     }
 }

@@ -1,7 +1,6 @@
 //! Why something failed: the closed list, one file per area.
 //!
-//! Each row has a stable code and slug, a level, the cause in French and English, what the operator can do,
-//! and the sentence that KIF writes for the same cause, where it has one.
+//! Each row has a stable code and slug, a level, the cause in French and English, and what the operator can do.
 
 pub mod broker;
 pub mod legacy;
@@ -25,8 +24,6 @@ pub struct Row {
     pub en: &'static str,
     /// What to do about it, in English.
     pub advice: &'static str,
-    /// What KIF writes for it after `accès à /idp: `, or as the text of its exception; empty where KIF has no such case.
-    pub kif: &'static str,
 }
 
 /// A reason from the list.
@@ -70,10 +67,10 @@ pub fn all() -> impl Iterator<Item = Reason> {
 
 /// Writes one area's rows and its list.
 macro_rules! reasons {
-    ($($name:ident = $code:literal, $slug:literal, $level:ident, $fr:literal, $en:literal, $advice:literal, $kif:literal;)*) => {
+    ($($name:ident = $code:literal, $slug:literal, $level:ident, $fr:literal, $en:literal, $advice:literal;)*) => {
         $(
             #[doc = $en]
-            pub const $name: $crate::event::Reason = $crate::event::reasons::Reason($crate::event::reasons::row!($code, $slug, $level, $fr, $en, $advice, $kif));
+            pub const $name: $crate::event::Reason = $crate::event::reasons::Reason($crate::event::reasons::row!($code, $slug, $level, $fr, $en, $advice));
         )*
         /// The reasons of this area.
         pub const ALL: &[$crate::event::Reason] = &[$($name),*];
@@ -81,7 +78,7 @@ macro_rules! reasons {
 }
 
 macro_rules! row {
-    ($code:literal, $slug:literal, $level:ident, $fr:literal, $en:literal, $advice:literal, $kif:literal) => {
+    ($code:literal, $slug:literal, $level:ident, $fr:literal, $en:literal, $advice:literal) => {
         &$crate::event::reasons::Row {
             code: $code,
             slug: $slug,
@@ -89,7 +86,6 @@ macro_rules! row {
             fr: $fr,
             en: $en,
             advice: $advice,
-            kif: $kif,
         }
     };
 }

@@ -7,8 +7,8 @@ use crate::crypto::jws::json;
 use crate::event::Reason;
 use crate::event::reasons::{legacy as because, upstream};
 use crate::identity::{Acr, Identity, PROTOCOL_CLAIMS, Retention, Subject};
+use crate::legacy::LegacyRequest;
 use crate::legacy::{App, Direction, Return, Unanswerable, answer};
-use crate::request::LegacyRequest;
 
 /// What KIF delivered.
 pub(super) struct Kif<'a> {

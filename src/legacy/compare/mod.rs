@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::entropy::Entropy;
 use crate::event::Reason;
 use crate::event::reasons::{legacy as because, server};
-use crate::request::LegacyRequest;
+use crate::legacy::LegacyRequest;
 use crate::service::AppId;
 
 pub use rules::RULES;
@@ -218,10 +218,10 @@ impl Relay<'_> {
         seen: &mut HashSet<[u8; 32]>,
         marks: &mut Marks,
     ) -> Vec<Finding> {
-        if app.has_set(self.now) {
+        if app.is_past_sunset(self.now) {
             return refused(exchange, &because::SUNSET.into(), b"");
         }
-        let request = match open(app, self.issuer, query, None, self.now) {
+        let request = match open(app, self.issuer, query, None, self.now).map(|opened| opened.request) {
             Ok(request) => request,
             Err(why) => return refused(exchange, &why, &self.plaintext(app, query)),
         };
@@ -235,7 +235,7 @@ impl Relay<'_> {
             Kif::Refused(said) => vec![accepted(*said, &self.plaintext(app, query), &request)],
             Kif::Delivered { info, location } => {
                 let mut findings = Vec::new();
-                if !seen.insert(request.mark) {
+                if !seen.insert(request.mark.0) {
                     findings.extend(refused(exchange, &because::REPLAYED.into(), b""));
                 }
                 let kif = answered::Kif { info, location: location.as_deref() };

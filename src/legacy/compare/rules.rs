@@ -1,6 +1,6 @@
 //! The differences from KIF that are on purpose, by their rows in `docs/kif-differences.md`.
 
-use crate::event::Reason;
+use crate::event::kif;
 use crate::event::reasons::{legacy as because, server, upstream};
 use crate::legacy::Refused;
 
@@ -92,7 +92,7 @@ pub(super) fn origin(address: &str) -> &str {
 /// The sentence of KIF's traces that `text` holds, from the closed list: the longest, but any before the one that
 /// KIF writes around others. Never `text` itself.
 pub(super) fn sentence(text: &str) -> Option<&'static str> {
-    let known = crate::event::reasons::all().map(|reason: Reason| reason.row().kif);
-    let found = known.filter(|kif| !kif.is_empty() && text.contains(kif));
-    found.max_by_key(|kif| (*kif != because::MSG_MISSING.row().kif, kif.len()))
+    let known = kif::sentences().map(|(reason, sentence)| (reason != because::MSG_MISSING, sentence.text()));
+    let found = known.filter(|(_, kif)| text.contains(kif));
+    found.max_by_key(|(is_whole, kif)| (*is_whole, kif.len())).map(|(_, kif)| kif)
 }

@@ -3,6 +3,7 @@
 
 use super::{Dialect, FIXED_IV, Keyed, Opened, Wire};
 use crate::clock::Timestamp;
+use crate::crypto::alg::ContentEncryption;
 use crate::crypto::seal::{IV, SealKey, TAG};
 use crate::entropy::Entropy;
 use crate::event::Reason;
@@ -35,7 +36,7 @@ impl Wire for Aes256Gcm {
     }
 
     fn jwk_alg(&self) -> &'static str {
-        "A256GCM"
+        ContentEncryption::A256Gcm.as_str()
     }
 
     fn keyed(&self, key: &MasterKey, app: &AppId, _: Option<[u8; FIXED_IV]>) -> Option<Box<dyn Keyed>> {

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Dialect, FIXED_IV, Keyed, Opened, Wire};
 use crate::clock::Timestamp;
+use crate::crypto::alg::ContentEncryption;
 use crate::crypto::cbc::{BLOCK, CbcKey};
 use crate::crypto::hash::hmac_sha512;
 use crate::entropy::Entropy;
@@ -17,6 +18,8 @@ use crate::service::AppId;
 
 /// The wire.
 pub(super) struct Jwe;
+
+const ENC: ContentEncryption = ContentEncryption::A256CbcHs512;
 
 /// The length of a tag: the first half of HMAC-SHA-512.
 const TAG: usize = 32;
@@ -39,7 +42,7 @@ impl Wire for Jwe {
     }
 
     fn jwk_alg(&self) -> &'static str {
-        "A256CBC-HS512"
+        ENC.as_str()
     }
 
     fn keyed(&self, key: &MasterKey, app: &AppId, _: Option<[u8; FIXED_IV]>) -> Option<Box<dyn Keyed>> {
@@ -63,9 +66,9 @@ fn halves(derived: &[u8; 64]) -> (Secret<[u8; 32]>, Secret<[u8; 32]>) {
 
 /// The protected header, encoded. The id of an application needs no escaping in JSON.
 fn header(direction: Direction, app: &AppId) -> String {
-    let typ = direction.as_str();
+    let (typ, enc) = (direction.as_str(), ENC.as_str());
     URL_SAFE_NO_PAD.encode(format!(
-        "{{\"alg\":\"dir\",\"enc\":\"A256CBC-HS512\",\"kid\":\"{app}\",\"typ\":\"relais-{typ}+jwt\"}}"
+        "{{\"alg\":\"dir\",\"enc\":\"{enc}\",\"kid\":\"{app}\",\"typ\":\"relais-{typ}+jwt\"}}"
     ))
 }
 

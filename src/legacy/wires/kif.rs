@@ -5,6 +5,7 @@
 
 use super::{Dialect, FIXED_IV, Keyed, Opened, Wire};
 use crate::clock::Timestamp;
+use crate::crypto::alg::ContentEncryption;
 use crate::crypto::cbc::CbcKey;
 use crate::crypto::seal::{LongIvKey, TAG};
 use crate::entropy::Entropy;
@@ -15,12 +16,20 @@ use crate::secret::Secret;
 use crate::service::AppId;
 
 /// The wire `kif-gcm`: ciphertext and tag.
-pub(super) const GCM: Kif =
-    Kif { name: "kif-gcm", jwk_alg: "A256GCM", cipher: |key| Box::new(LongIvKey::new(key)) };
+pub(super) const GCM: Kif = Kif {
+    name: "kif-gcm",
+    jwk_alg: ContentEncryption::A256Gcm.as_str(),
+    is_authenticated: true,
+    cipher: |key| Box::new(LongIvKey::new(key)),
+};
 
 /// The wire `kif-cbc`.
-pub(super) const CBC: Kif =
-    Kif { name: "kif-cbc", jwk_alg: "A256CBC", cipher: |key| Box::new(CbcKey::new(key)) };
+pub(super) const CBC: Kif = Kif {
+    name: "kif-cbc",
+    jwk_alg: "A256CBC",
+    is_authenticated: false,
+    cipher: |key| Box::new(CbcKey::new(key)),
+};
 
 /// One key and one IV for both.
 const DIRECTIONS: &[Direction] = &[Direction::Request, Direction::Response];
@@ -29,6 +38,7 @@ const DIRECTIONS: &[Direction] = &[Direction::Request, Direction::Response];
 pub(super) struct Kif {
     name: &'static str,
     jwk_alg: &'static str,
+    is_authenticated: bool,
     cipher: fn(&[u8; 32]) -> Box<dyn Cipher>,
 }
 
@@ -39,6 +49,10 @@ impl Wire for Kif {
 
     fn dialect(&self) -> Dialect {
         Dialect::Kif
+    }
+
+    fn is_authenticated(&self) -> bool {
+        self.is_authenticated
     }
 
     fn iv_length(&self) -> usize {

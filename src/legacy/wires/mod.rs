@@ -30,6 +30,11 @@ pub trait Wire: Send + Sync {
     /// What its messages say, and what applications expect back.
     fn dialect(&self) -> Dialect;
 
+    /// Whether only whoever has the key can make a message that opens.
+    fn is_authenticated(&self) -> bool {
+        true
+    }
+
     /// The length of its IV, in bytes.
     fn iv_length(&self) -> usize;
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use sqlx::{Row as _, query};
 
-use super::lines::Lines;
-use super::{PostgresSettings, options, record, schema};
+use super::pool::Pool;
+use super::{PostgresSettings, entry, options, schema};
 use crate::clock::{Clock, Timestamp};
-use crate::store::{Key, Kind, Record, StoreError, ahead};
+use crate::store::{Entry, Key, Kind, StoreError, ahead};
 
 const FACTS: &str = "SELECT current_setting('server_version'), current_setting('server_version_num')::int, \
      pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', current_setting('fsync') = 'on', \
@@ -18,7 +18,7 @@ const FACTS: &str = "SELECT current_setting('server_version'), current_setting('
      CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = $1) THEN has_schema_privilege($1, 'CREATE') \
          ELSE has_database_privilege(current_database(), 'CREATE') END";
 const VERSION: &str = "SELECT version FROM schema_version";
-const KEYS: &str = "SELECT value, version, expires, owners, key FROM record WHERE kind = $1";
+const ALL: &str = "SELECT value, version, expires, owners, key FROM record WHERE kind = $1";
 
 /// What was found.
 pub struct PostgresFacts {
@@ -46,33 +46,34 @@ pub struct PostgresFacts {
     pub known: usize,
     /// Whether we may make tables.
     pub may_make: bool,
-    /// The records of our own keys.
-    pub keys: Vec<(Key, Record)>,
+    /// The records of the kind that was asked for.
+    pub records: Vec<(Key, Entry)>,
 }
 
 impl PostgresFacts {
-    /// Asks the server; ends within `patience`.
+    /// Asks the server, for what it has of `kind` too; ends within `patience`.
     pub async fn gather(
         settings: &PostgresSettings,
         patience: Duration,
         clock: &dyn Clock,
+        kind: Kind,
     ) -> Result<Self, StoreError> {
         let options = options(settings).map_err(|error| StoreError::Backend(Box::new(error)))?;
-        let lines = Lines::new(options, settings.schema.clone(), patience, 1);
-        let (facts, asked, answered, schema, keys) = lines
-            .with(async |line| {
+        let pool = Pool::new(options, settings.schema.clone(), patience, 1);
+        let (facts, asked, answered, schema, records) = pool
+            .with(async |connection| {
                 let asked = clock.now();
-                let facts = query(FACTS).bind(&settings.schema).fetch_one(&mut *line).await?;
+                let facts = query(FACTS).bind(&settings.schema).fetch_one(&mut *connection).await?;
                 let answered = clock.now();
                 if !facts.try_get::<bool, _>(9)? {
                     return Ok((facts, asked, answered, None, Vec::new()));
                 }
-                let schema = query(VERSION).fetch_one(&mut *line).await?.try_get(0)?;
-                let keys = match schema {
+                let schema = query(VERSION).fetch_one(&mut *connection).await?.try_get(0)?;
+                let records = match schema {
                     0 => Vec::new(),
-                    _ => query(KEYS).bind(Kind::Key.name()).fetch_all(&mut *line).await?,
+                    _ => query(ALL).bind(kind.name).fetch_all(&mut *connection).await?,
                 };
-                Ok((facts, asked, answered, Some(schema), keys))
+                Ok((facts, asked, answered, Some(schema), records))
             })
             .await?;
         Ok(Self {
@@ -88,9 +89,9 @@ impl PostgresFacts {
             schema,
             known: schema::MIGRATIONS.len(),
             may_make: facts.try_get(10)?,
-            keys: keys
+            records: records
                 .iter()
-                .map(|row| Ok((Key(row.try_get(4)?), record(row)?)))
+                .map(|row| Ok((Key(row.try_get(4)?), entry(row)?)))
                 .collect::<Result<_, StoreError>>()?,
         })
     }

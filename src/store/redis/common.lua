@@ -2,7 +2,7 @@
 -- A record is a hash; beside it stand `x` (every key of the kind by expiry: what is counted and swept) and,
 -- for each owner, `o` (unspent) and `s` (spent), by expiry too. Numbers travel as text: Lua would round them.
 local prefix, kind, now = ARGV[1], ARGV[2], ARGV[3]
-local shelf = prefix .. 'x:' .. kind
+local index = prefix .. 'x:' .. kind
 -- What no relay swept, because none runs any longer, Redis itself removes a day after its end.
 local LEFTOVER = 86400000
 
@@ -47,7 +47,7 @@ end
 
 local function remove(key, record)
   if record then unlink(key, record) end
-  redis.call('ZREM', shelf, key)
+  redis.call('ZREM', index, key)
   redis.call('DEL', place(key))
 end
 
@@ -58,24 +58,56 @@ local function write(key, record)
     'owners', record.owners, 'age', record.age, 'spent', record.spent and '1' or '0')
   redis.call('PERSIST', place(key))
   keep(place(key), record.expires)
-  redis.call('ZADD', shelf, record.expires, key)
+  redis.call('ZADD', index, record.expires, key)
   link(key, record)
 end
 
 local function clear(most)
-  local keys = redis.call('ZRANGEBYSCORE', shelf, '-inf', '(' .. now, 'LIMIT', 0, most)
+  local keys = redis.call('ZRANGEBYSCORE', index, '-inf', '(' .. now, 'LIMIT', 0, most)
   for _, key in ipairs(keys) do remove(key, read(key)) end
   return #keys
 end
 
--- 1 if there was room, else -1.
-local function insert(key, record, ceiling)
+-- Shares, from the argument `at` on: owner, what is always allowed, the divisor of what is left (0 if nothing is added),
+-- and whether the oldest goes. Returns what goes for one more record, or nothing and the number of who refuses.
+local function dropped(at, ceiling)
+  local used, keys, seen = redis.call('ZCARD', index), {}, {}
+  for n = 1, (#ARGV - at + 1) / 4 do
+    local owner, allowed, divisor, drops = unpack(ARGV, at + 4 * (n - 1), at + 4 * n - 1)
+    local living = redis.call('ZRANGEBYSCORE', belongings(owner, false), now, '+inf')
+    allowed = tonumber(allowed)
+    if tonumber(divisor) > 0 then
+      allowed = math.max(allowed, math.floor((tonumber(ceiling) - used) / tonumber(divisor)))
+    end
+    if drops == '1' then allowed = math.max(allowed, 1) end
+    if #living >= allowed then
+      if drops == '0' then return nil, n end
+      local by_age = {}
+      for n, key in ipairs(living) do
+        by_age[n] = { key, tonumber(redis.call('HGET', place(key), 'age') or 0) }
+      end
+      table.sort(by_age, function(a, b) return a[2] < b[2] end)
+      for old = 1, #living + 1 - allowed do
+        local key = by_age[old][1]
+        if not seen[key] then keys[#keys + 1], seen[key] = key, true end
+      end
+    end
+  end
+  return keys
+end
+
+-- 1 if it was written, -1 if there is no room, -1 - n if the nth share refuses. Shares bind what replaces nothing.
+local function insert(key, record, ceiling, shares, replaced)
+  local drop, refused = {}, nil
+  if not replaced then drop, refused = dropped(shares, ceiling) end
+  if refused then return -1 - refused end
   local function full()
-    return redis.call('ZCARD', shelf) >= tonumber(ceiling) and not redis.call('ZSCORE', shelf, key)
+    return redis.call('ZCARD', index) - #drop >= tonumber(ceiling) and not redis.call('ZSCORE', index, key)
   end
   if full() then clear(100) end
   if full() then return -1 end
   record.age = redis.call('INCR', prefix .. 'age')
   write(key, record)
+  for _, old in ipairs(drop) do remove(old, read(old)) end
   return 1
 end

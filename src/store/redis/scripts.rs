@@ -20,4 +20,4 @@ macro_rules! scripts {
     };
 }
 
-scripts! { insert_new put replace_if spend take forget owned forget_owned sweep }
+scripts! { insert replace_if spend take forget owned forget_owned sweep }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::InfoDict;
 
-use super::line::Line;
+use super::connection::Connection;
 use super::{RedisSettings, client};
 use crate::clock::{Clock, Timestamp};
 use crate::store::{StoreError, ahead};
@@ -39,16 +39,16 @@ impl RedisFacts {
         clock: &dyn Clock,
     ) -> Result<Self, StoreError> {
         let client = client(settings).await.map_err(|error| StoreError::Backend(Box::new(error)))?;
-        let line = Line::new(client, patience);
-        let (info, time, asked, answered, fsync) = line
-            .with(async |line| {
-                let info: InfoDict = redis::cmd("INFO").query_async(line).await?;
+        let connection = Connection::new(client, patience);
+        let (info, time, asked, answered, fsync) = connection
+            .with(async |connection| {
+                let info: InfoDict = redis::cmd("INFO").query_async(connection).await?;
                 let asked = clock.now();
-                let time: Option<(u64, u64)> = redis::cmd("TIME").query_async(line).await.ok();
+                let time: Option<(u64, u64)> = redis::cmd("TIME").query_async(connection).await.ok();
                 let answered = clock.now();
                 let mut config = redis::cmd("CONFIG");
                 let fsync: Option<(String, String)> =
-                    config.arg("GET").arg("appendfsync").query_async(line).await.ok();
+                    config.arg("GET").arg("appendfsync").query_async(connection).await.ok();
                 Ok((info, time, asked, answered, fsync))
             })
             .await?;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::desk::number;
 use super::file::{OpenError, open_to_read, private, sync_directory};
+use super::writer::number;
 use crate::entropy::Entropy;
 
 /// What was copied.

@@ -149,7 +149,7 @@ pub(super) fn damage(connection: &Connection, path: &Path) -> Result<(), OpenErr
 
 /// The version of the schema; 0 in a new file.
 pub(super) fn schema(connection: &Connection) -> rusqlite::Result<usize> {
-    connection.query_row("PRAGMA user_version", [], super::desk::number)
+    connection.query_row("PRAGMA user_version", [], super::writer::number)
 }
 
 /// The path of what goes with a store.

@@ -8,9 +8,9 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 use url::Url;
 
-use super::desk;
 use super::file::{MIGRATIONS, OpenError, beside, damage, open_to_read, schema};
-use crate::store::{Key, Record};
+use super::writer;
+use crate::store::{Entry, Key, Kind};
 
 /// What was found.
 pub struct SqliteFacts {
@@ -26,13 +26,13 @@ pub struct SqliteFacts {
     pub damage: Option<String>,
     /// Room on its disk for us, in bytes.
     pub free: u64,
-    /// The records of our own keys.
-    pub keys: Vec<(Key, Record)>,
+    /// The records of the kind that was asked for.
+    pub records: Vec<(Key, Entry)>,
 }
 
 impl SqliteFacts {
-    /// Reads the whole file; `None` where there is none. Blocks.
-    pub fn gather(path: &Path) -> Result<Option<Self>, OpenError> {
+    /// Reads the whole file, and what it has of `kind`; `None` where there is none. Blocks.
+    pub fn gather(path: &Path, kind: Kind) -> Result<Option<Self>, OpenError> {
         let io = |source| OpenError::Io { path: path.to_owned(), source };
         let mode = match File::open(path).and_then(|file| file.metadata()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -46,22 +46,22 @@ impl SqliteFacts {
             known: MIGRATIONS.len(),
             damage: None,
             free: space.f_bavail.saturating_mul(space.f_frsize),
-            keys: Vec::new(),
+            records: Vec::new(),
         };
-        match facts.read(path) {
+        match facts.read(path, kind) {
             Err(OpenError::Damaged { fault, .. }) => facts.damage = Some(fault),
             done => done?,
         }
         Ok(Some(facts))
     }
 
-    fn read(&mut self, path: &Path) -> Result<(), OpenError> {
+    fn read(&mut self, path: &Path, kind: Kind) -> Result<(), OpenError> {
         let sqlite = |source| OpenError::sqlite(path, source);
         let connection = connect(path)?;
         damage(&connection, path)?;
         self.schema = schema(&connection).map_err(sqlite)?;
         if (1..=self.known).contains(&self.schema) {
-            self.keys = desk::keys(&connection).map_err(sqlite)?;
+            self.records = writer::all(&connection, kind).map_err(sqlite)?;
         }
         Ok(())
     }

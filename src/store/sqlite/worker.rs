@@ -4,7 +4,7 @@ use std::thread::{Builder, JoinHandle};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::desk::Desk;
+use super::writer::Writer;
 use crate::store::StoreError;
 
 /// Writes that share one commit.
@@ -55,7 +55,7 @@ pub(super) fn stopped<E>(_: E) -> StoreError {
 /// A write that waits.
 pub(super) trait Write: Send {
     /// Does its part of a transaction. An error spoils the whole transaction.
-    fn run(&mut self, desk: &mut Desk) -> Result<(), StoreError>;
+    fn run(&mut self, writer: &mut Writer) -> Result<(), StoreError>;
 
     /// Tells what came of it, after the commit or after the failure to.
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
@@ -68,15 +68,15 @@ pub(super) struct Job<T, F> {
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T: Send + 'static, F: Fn(&mut Desk) -> Result<T, StoreError> + Send + 'static> Job<T, F> {
+impl<T: Send + 'static, F: Fn(&mut Writer) -> Result<T, StoreError> + Send + 'static> Job<T, F> {
     pub(super) fn boxed(act: F, answer: oneshot::Sender<Result<T, StoreError>>) -> Box<dyn Write> {
         Box::new(Self { act, result: None, answer })
     }
 }
 
-impl<T: Send, F: Fn(&mut Desk) -> Result<T, StoreError> + Send> Write for Job<T, F> {
-    fn run(&mut self, desk: &mut Desk) -> Result<(), StoreError> {
-        match (self.act)(desk) {
+impl<T: Send, F: Fn(&mut Writer) -> Result<T, StoreError> + Send> Write for Job<T, F> {
+    fn run(&mut self, writer: &mut Writer) -> Result<(), StoreError> {
+        match (self.act)(writer) {
             Err(error @ StoreError::Backend(_)) => Err(error),
             decided => {
                 self.result = Some(decided);
@@ -94,22 +94,22 @@ impl<T: Send, F: Fn(&mut Desk) -> Result<T, StoreError> + Send> Write for Job<T,
 
 /// The writer's life: takes what waits, commits it together, tells everyone. `committed` is called before.
 pub(super) fn write_all(
-    mut desk: Desk,
+    mut writer: Writer,
     mut queue: mpsc::Receiver<Box<dyn Write>>,
-    committed: impl Fn(&Desk),
+    committed: impl Fn(&Writer),
 ) {
     let mut batch = Vec::with_capacity(BATCH);
     while queue.blocking_recv_many(&mut batch, BATCH) > 0 {
-        let together = desk.transact(|desk| batch.iter_mut().try_for_each(|write| write.run(desk)));
+        let together = writer.transact(|writer| batch.iter_mut().try_for_each(|write| write.run(writer)));
         if together.is_err() && batch.len() > 1 {
             for mut write in batch.drain(..) {
-                let alone = desk.transact(|desk| write.run(desk));
-                committed(&desk);
+                let alone = writer.transact(|writer| write.run(writer));
+                committed(&writer);
                 write.answer(alone);
             }
             continue;
         }
-        committed(&desk);
+        committed(&writer);
         // After a failure that the loop above did not meet, one write at most is left, and the failure its own.
         let mut outcome = Some(together);
         for write in batch.drain(..) {

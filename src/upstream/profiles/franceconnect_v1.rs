@@ -2,14 +2,14 @@
 //! client secret (HS256), userinfo as JSON, logout without `state`. For stubs of pre-production.
 
 use super::super::{AssertionAudience, ClientAuth, UserinfoKind};
-use super::{Profile, Signer, as_they_are};
+use super::{Profile, Signer, as_they_are, hex64};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "franceconnect_v1",
     about: "FranceConnect v1, retired: for stubs and tests",
     // Its session answers without a page.
     always_asks: false,
-    handle: |entropy| entropy.hex64(),
+    spelling: hex64,
     pkce: false,
     authorize_parameters: Some(&[
         "client_id",

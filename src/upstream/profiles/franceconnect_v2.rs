@@ -7,13 +7,13 @@
 use crate::service::Prompt;
 
 use super::super::{Alg, AssertionAudience, ClientAuth, UserinfoKind};
-use super::{ErrorMeaning, Profile, Signer, as_they_are};
+use super::{ErrorMeaning, Profile, Signer, as_they_are, hex64};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "franceconnect_v2",
     about: "FranceConnect v2",
     always_asks: true,
-    handle: |entropy| entropy.hex64(),
+    spelling: hex64,
     pkce: false,
     authorize_parameters: Some(&[
         "client_id",

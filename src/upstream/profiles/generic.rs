@@ -3,13 +3,13 @@
 use crate::service::Prompt;
 
 use super::super::{Alg, AssertionAudience, ClientAuth, UserinfoKind};
-use super::{Profile, Signer, as_they_are};
+use super::{Profile, Signer, as_they_are, base64url};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "generic",
     about: "A provider that keeps to OpenID Connect Core",
     always_asks: false,
-    handle: |entropy| entropy.handle(),
+    spelling: base64url,
     pkce: true,
     authorize_parameters: None,
     prompts: &[Prompt::None, Prompt::Login, Prompt::Consent],

@@ -8,8 +8,9 @@ mod proconnect;
 
 use serde_json::{Map, Value};
 
-use crate::entropy::Entropy;
 use crate::service::Prompt;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Alg, AssertionAudience, ClientAuth, UserinfoKind};
 
@@ -21,6 +22,16 @@ pub const PROFILES: &[&Profile] = &[
     &proconnect::PROFILE,
     &franceconnect_v1::PROFILE,
 ];
+
+/// 64 hexadecimal digits, the only form that every national provider accepts for `state` and `nonce`.
+fn hex64(bytes: &[u8; 32]) -> String {
+    hex::encode(bytes)
+}
+
+/// 43 base64url characters (RFC 4648, section 5, no padding).
+fn base64url(bytes: &[u8; 32]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
 
 /// The claims as they are: nothing to bring to the standard's names.
 fn as_they_are(claims: Map<String, Value>) -> Map<String, Value> {
@@ -36,8 +47,8 @@ pub struct Profile {
     pub about: &'static str,
     /// Whether the provider shows the person a page of its own on every login.
     pub always_asks: bool,
-    /// How `state` and `nonce` are drawn: providers differ in the lengths that they take.
-    pub handle: fn(&dyn Entropy) -> String,
+    /// How `state` and `nonce`, of 256 bits each, are spelled: providers differ in the lengths that they take.
+    pub spelling: fn(&[u8; 32]) -> String,
     /// Whether PKCE is sent (RFC 7636, S256).
     pub pkce: bool,
     /// The only parameters that may be sent to the authorization endpoint; `None` where unknown ones are

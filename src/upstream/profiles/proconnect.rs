@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 use crate::service::Prompt;
 
 use super::super::{Alg, AssertionAudience, ClientAuth, UserinfoKind};
-use super::{ErrorMeaning, Profile, Signer, generic};
+use super::{ErrorMeaning, Profile, Signer, generic, hex64};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "proconnect",
     about: "ProConnect, for agents of the administration",
     always_asks: false,
     // Its documentation wants 32 characters at least.
-    handle: |entropy| entropy.hex64(),
+    spelling: hex64,
     pkce: true,
     authorize_parameters: Some(&[
         "client_id",

@@ -1,6 +1,7 @@
 //! Answers of token, userinfo and key endpoints that must not be taken.
 
 use super::*;
+use crate::crypto::alg::SignedBy;
 
 #[tokio::test]
 async fn token_answers_that_are_none() {
@@ -126,7 +127,7 @@ async fn id_tokens_that_do_not_pass() {
         ("iat", json!(1_790_000_000.5)),
         ("aud", json!(["client id"])),
         ("azp", json!("client id")),
-        ("at_hash", json!(Alg::Es256.left_half_hash(b"at"))),
+        ("at_hash", json!(SignedBy::Key(Alg::Es256).left_half_hash(b"at"))),
         ("amr", json!(null)),
         ("amr", json!("pwd")),
         ("auth_time", json!(NOW + 3600)),
@@ -157,6 +158,7 @@ async fn signatures_and_headers_that_do_not_pass() {
         (r#"{"alg":"ES256","kid":"other"}"#, R::KEY_UNKNOWN),
         (r#"{"alg":"ES256","kid":"k","crit":["b64"],"b64":false}"#, R::JWT_HEADER),
         (r#"{"alg":"ES256","kid":"k","typ":"logout+jwt"}"#, R::JWT_HEADER),
+        (r#"{"alg":"ES256","kid":"k","typ":1}"#, R::JWT_HEADER),
     ] {
         let got = told(provider.login(|script| script.header = header.to_owned()).await);
         assert_eq!(got.0.slug(), reason.slug(), "{header}");

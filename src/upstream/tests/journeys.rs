@@ -15,7 +15,7 @@ fn a_login_can_be_spawned() {
         ));
     };
     let _ = |upstream: &Upstream, ask: &Ask<'_>, entropy: &SystemEntropy, trace: &Trace| {
-        is_send(upstream.begin(ask, entropy, &crate::clock::SystemClock, trace));
+        is_send(upstream.begin(ask, &[7; 32], entropy, &crate::clock::SystemClock, trace));
     };
 }
 

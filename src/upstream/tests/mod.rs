@@ -155,6 +155,7 @@ impl Provider {
             userinfo: UserinfoKind::Json,
             require_iss: false,
             leeway: LEEWAY,
+            subject_namespace: "provider".to_owned(),
         };
         change(&mut settings);
         if settings.profile.name.starts_with("franceconnect") {
@@ -194,7 +195,7 @@ impl Provider {
     async fn begin(&self, ask: &Ask<'_>) -> Result<(Url, Handshake), UpstreamError> {
         let entropy = SystemEntropy::new();
         let Begun { step: Step::Redirect(url), handshake } =
-            self.upstream.begin(ask, &entropy, &self.clock, &self.trace).await?;
+            self.upstream.begin(ask, &[7; 32], &entropy, &self.clock, &self.trace).await?;
         // A provider in good order, from here on.
         let now = self.clock.now().seconds();
         let mut script = self.script.lock().unwrap();

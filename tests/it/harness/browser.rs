@@ -81,13 +81,21 @@ pub struct Browser<'w> {
     world: &'w World,
     pub cookies: BTreeMap<String, String>,
     pub address: SocketAddr,
+    /// A `Cookie` field sent as it is, in place of the cookies.
+    pub raw_cookie: Option<Vec<u8>>,
     /// Header fields sent with every request.
     pub fields: Vec<(String, String)>,
 }
 
 impl<'w> Browser<'w> {
     pub fn new(world: &'w World) -> Self {
-        Self { world, cookies: BTreeMap::new(), address: ([192, 0, 2, 7], 40_000).into(), fields: Vec::new() }
+        Self {
+            world,
+            cookies: BTreeMap::new(),
+            address: ([192, 0, 2, 7], 40_000).into(),
+            raw_cookie: None,
+            fields: Vec::new(),
+        }
     }
 
     pub fn at(mut self, address: &str) -> Self {
@@ -98,6 +106,12 @@ impl<'w> Browser<'w> {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.fields.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The same browser with these header fields and no others.
+    pub fn raw_fields(&self, fields: &[(&str, &str)]) -> Self {
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { fields, ..self.clone() }
     }
 
     /// One GET, no redirect followed.
@@ -165,7 +179,9 @@ impl<'w> Browser<'w> {
         let target =
             url.split_once("://").unwrap().1.split_once('/').map_or("/".to_owned(), |(_, p)| format!("/{p}"));
         let mut request = Request::builder().method(method).uri(target).header(header::HOST, host);
-        if !self.cookies.is_empty() {
+        if let Some(cookie) = &self.raw_cookie {
+            request = request.header(header::COOKIE, cookie.as_slice());
+        } else if !self.cookies.is_empty() {
             let pairs: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request = request.header(header::COOKIE, pairs.join("; "));
         }

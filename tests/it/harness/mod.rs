@@ -2,6 +2,7 @@
 //! that keep cookies and follow redirects, and applications that know nothing but the wire.
 
 mod browser;
+mod failing;
 mod legacy_app;
 pub mod providers;
 
@@ -14,10 +15,10 @@ use std::time::Duration;
 
 use axum::Router;
 use relais::app::{App, Parts};
-use relais::clock::{Clock, HandClock, Timestamp};
+use relais::clock::{Clock, HandClock, SystemClock, Timestamp};
 use relais::config::{self, Config, Purpose};
 use relais::entropy::{Entropy, SystemEntropy};
-use relais::event::{Event, Events, Recorder, Step};
+use relais::event::{Event, Events, Form, Layout, Recorder, SpanFields, Step};
 use relais::secret::Secret;
 use relais::service::AppId;
 use relais::store::{Ephemeral, Memory, Sealer, Sqlite, Store};
@@ -25,6 +26,7 @@ use relais::web;
 use stub_upstream::Stub;
 
 pub use browser::{Browser, Page};
+pub use failing::Failing;
 pub use legacy_app::{Attempt, LegacyApp, parameter, random};
 
 /// Where browsers find the relay.
@@ -75,6 +77,8 @@ pub struct Setup {
     pub server: String,
     /// More keys of one application's section.
     pub app: HashMap<&'static str, String>,
+    /// Other callbacks of an application, as TOML.
+    pub callbacks: HashMap<&'static str, String>,
     /// Another upstream of an application.
     pub upstream: HashMap<&'static str, &'static str>,
     /// Keep the ephemeral class in SQLite.
@@ -185,7 +189,7 @@ impl World {
 
     /// An application that knows only the wire.
     pub fn legacy(&self, id: &'static str) -> LegacyApp {
-        assert!(self.app.rules().legacy(&AppId::parse(id).unwrap()).is_some(), "{id} is not configured");
+        assert!(self.app.rules().legacy.app(&AppId::parse(id).unwrap()).is_some(), "{id} is not configured");
         LegacyApp::new(id)
     }
 
@@ -249,7 +253,7 @@ pub async fn cancel(browser: &mut Browser<'_>, page: Page) -> Page {
 
 fn relay(config: Config, recorder: &Recorder, clock: &HandClock, dir: &Path, setup: &Setup) -> App {
     let limits = config.limits.clone();
-    let ceilings = move |kind| relais::process::ceiling(&limits, kind);
+    let ceilings = relais::process::ceilings(&limits);
     let durable: Arc<dyn Store> = match &setup.store {
         Some(store) => store.clone(),
         None => Arc::new(Sqlite::open(&dir.join("relais.sqlite"), ceilings).unwrap()),
@@ -270,7 +274,7 @@ fn node(
 ) -> App {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let limits = config.limits.clone();
-    let ceilings = move |kind| relais::process::ceiling(&limits, kind);
+    let ceilings = relais::process::ceilings(&limits);
     let store: Arc<dyn Store> = if survives { durable.clone() } else { Arc::new(Memory::new(ceilings)) };
     let sealer = Sealer::new(&Secret::new([seal; 32]), entropy.clone());
     let parts = Parts {
@@ -326,6 +330,9 @@ client_secret_file = "fc.secret"
             Some(upstream) => section.replace("upstream = \"oidc\"", &format!("upstream = \"{upstream}\"")),
             None => (*section).to_owned(),
         };
+        let callbacks = setup.callbacks.get(id).cloned().unwrap_or_else(|| {
+            format!("callbacks = [{{ url = \"{callback}\", query_keys = [\"vue\", \"dossier\"] }}]")
+        });
         let more = setup.app.get(id).map(String::as_str).unwrap_or_default();
         write!(
             text,
@@ -333,7 +340,7 @@ client_secret_file = "fc.secret"
 [legacy.{id}]
 name = "Application {id}"
 key_file = "{id}.key"
-callbacks = [{{ url = "{callback}", query_keys = ["vue", "dossier"] }}]
+{callbacks}
 home_url = "https://{id}.example/accueil"
 scopes = {scopes}
 claims = ["given_name", "family_name", "birthdate", "gender", "birthplace", "birthcountry", "email"]
@@ -365,7 +372,8 @@ fn init_log() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         tracing_subscriber::fmt()
-            .json()
+            .fmt_fields(SpanFields)
+            .event_format(Layout::new(Form::Human, SystemClock))
             .with_writer(std::io::sink)
             .with_max_level(tracing::Level::TRACE)
             .init();

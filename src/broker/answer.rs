@@ -1,0 +1,59 @@
+//! The end of a login: its front answers, and for a minute the same browser may have the same answer again.
+
+use super::login::{Answered, REPEAT, SignIn};
+use super::requirements::Standing;
+use super::{Answer, Failure, Journey, Next, Outcome, Progress};
+use crate::event::reasons;
+use crate::login::LoginId;
+use crate::message::PublicMessage;
+use crate::outcome::Declined;
+use crate::service::AppId;
+use crate::store::StoreError;
+
+/// Hands the outcome to the front. What leaves, leaves once: of two clicks at the same moment both have the address of
+/// the one that was kept.
+pub(super) async fn answer(
+    cx: &mut Journey<'_>,
+    at: Standing<'_>,
+    result: Result<SignIn, Declined>,
+) -> Result<Progress, Box<Failure>> {
+    let Standing { login, confirmed, handle, .. } = at;
+    let (id, browser, service) = (login.id, login.browser, login.service);
+    let front = cx.registry.front(&login.front).ok_or_else(|| Failure::gone(&service))?;
+    let outcome = Outcome { login: id, browser, service: service.clone(), payload: login.payload, result };
+    let Answer { reply, receipt } = front.answer(cx, outcome).await?;
+    let location = reply.as_ref().ok().cloned();
+    let answered = Answered { front: login.front, service, browser, handle: confirmed, location, receipt };
+    let (now, networks) = (cx.now(), cx.networks());
+    let owners: Vec<_> = cx.shares(&networks).collect();
+    match cx.records.answered.insert_new(id.as_bytes(), &answered, now.plus(REPEAT), &owners, now).await {
+        // The other click was faster, and what it was sent is the answer.
+        Ok(false) => return other_click(cx, id, &answered.service).await,
+        // No room for a convenience: then the login itself decides which of two clicks was first.
+        Err(StoreError::Full { .. }) if confirmed.is_some() => {
+            if cx.records.logins.take(id.as_bytes(), now).await?.is_none() {
+                return other_click(cx, id, &answered.service).await;
+            }
+        }
+        Ok(true) | Err(StoreError::Full { .. }) => cx.records.logins.forget(id.as_bytes()).await?,
+        Err(error) => return Err(error.into()),
+    }
+    reply.map(|location| Progress { next: Next::Redirect(location), session: handle })
+}
+
+/// What the faster one of two clicks was sent.
+async fn other_click(cx: &mut Journey<'_>, id: LoginId, service: &AppId) -> Result<Progress, Box<Failure>> {
+    again(cx, id).await?.map(Progress::redirect).ok_or_else(|| {
+        Failure::new(PublicMessage::AlreadyAnswered, Some(service), reasons::broker::CONFIRMATION_SPENT)
+    })
+}
+
+/// The address that `login` sent its browser to within the last minute, where it may be sent there again.
+pub async fn again(cx: &Journey<'_>, login: LoginId) -> Result<Option<String>, Box<Failure>> {
+    let Some((answered, _)) = cx.records.answered.read(login.as_bytes(), cx.now()).await? else {
+        return Ok(None);
+    };
+    let Some(front) = cx.registry.front(&answered.front) else { return Ok(None) };
+    let good = front.is_good(cx, login, &answered.receipt).await?;
+    Ok(answered.location.filter(|_| good))
+}

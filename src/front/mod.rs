@@ -1,0 +1,3 @@
+//! The fronts: each joins one application protocol to the broker. They never name each other.
+
+pub mod legacy;

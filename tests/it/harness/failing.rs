@@ -1,0 +1,105 @@
+//! A store that fails at the worst moment.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use relais::clock::Timestamp;
+use relais::records;
+use relais::store::{Entry, Insert, Key, Kind, Memory, Owner, Spend, Store, StoreError, Version};
+
+/// A store in memory whose next write of one kind fails, once it is armed.
+pub struct Failing {
+    inner: Memory,
+    kind: Kind,
+    armed: AtomicBool,
+}
+
+impl Failing {
+    pub fn at(kind: Kind) -> Arc<Self> {
+        Arc::new(Self {
+            inner: Memory::new(records::ALL.map(|kind| (kind, 1_000))),
+            kind,
+            armed: AtomicBool::new(false),
+        })
+    }
+
+    /// The next write of the kind fails.
+    pub fn arm(&self) {
+        self.armed.store(true, Ordering::SeqCst);
+    }
+
+    fn write(&self, kind: Kind) -> Result<(), StoreError> {
+        if kind == self.kind && self.armed.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::Backend("the test took it away".into()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for Failing {
+    async fn insert(
+        &self,
+        kind: Kind,
+        key: Key,
+        record: Entry,
+        insert: Insert<'_>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(kind)?;
+        self.inner.insert(kind, key, record, insert, now).await
+    }
+
+    async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+        self.inner.read(kind, key, now).await
+    }
+
+    async fn replace_if(
+        &self,
+        kind: Kind,
+        key: Key,
+        version: Version,
+        record: Entry,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(kind)?;
+        self.inner.replace_if(kind, key, version, record, now).await
+    }
+
+    async fn spend(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Spend<Entry>, StoreError> {
+        self.inner.spend(kind, key, now).await
+    }
+
+    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+        self.inner.take(kind, key, now).await
+    }
+
+    async fn forget(&self, kind: Kind, key: Key) -> Result<(), StoreError> {
+        self.inner.forget(kind, key).await
+    }
+
+    async fn owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<Vec<(Key, Entry)>, StoreError> {
+        self.inner.owned(kind, owner, now).await
+    }
+
+    async fn count_owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<usize, StoreError> {
+        self.inner.count_owned(kind, owner, now).await
+    }
+
+    async fn forget_owned(&self, kind: Kind, owner: Owner) -> Result<usize, StoreError> {
+        self.inner.forget_owned(kind, owner).await
+    }
+
+    async fn count(&self, kind: Kind) -> Result<usize, StoreError> {
+        self.inner.count(kind).await
+    }
+
+    async fn sweep(&self, kind: Kind, now: Timestamp) -> Result<usize, StoreError> {
+        self.inner.sweep(kind, now).await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
