@@ -78,7 +78,8 @@ pub async fn ask(
     browser: BrowserId,
 ) -> Result<String, Box<Failure>> {
     let now = cx.now();
-    let handle = Handle::new(login_of(cx, session), cx.entropy);
+    // The same page in two tabs has the same token, and either is good.
+    let handle = Handle::for_page(login_of(cx, session), browser, cx.handle_key);
     let before = cx.records.logouts.read(browser.as_bytes(), now).await?;
     let logout = Logout {
         service: service.clone(),
@@ -108,13 +109,16 @@ pub async fn confirmed(
     let forged = || Failure::new(PublicMessage::Csrf, Some(service), reasons::broker::CSRF);
     let handle = Handle::parse(token).ok_or_else(forged)?;
     let found = cx.records.logouts.read(browser.as_bytes(), cx.now()).await?;
-    let (logout, _) = found.ok_or_else(forged)?;
+    let (mut logout, _) = found.ok_or_else(forged)?;
     let known = logout.asked.ok_or_else(forged)?;
-    let made = Binding { browser: Some(browser), party: Some(logout.service.as_str()) };
-    let brought = Binding { browser: Some(browser), party: Some(service.as_str()) };
-    made.admits(&known, &handle, &brought).map_err(|_| forged())?;
+    // It ends this browser's session, whichever application's page asked; that one has the button at the end.
+    let binding = || Binding { browser: Some(browser), party: None };
+    binding().admits(&known, &handle, &binding()).map_err(|_| forged())?;
     match logout.stage {
-        Stage::Asking(session) => end(cx, logout, session, browser).await,
+        Stage::Asking(session) => {
+            logout.service = service.clone();
+            end(cx, logout, session, browser).await
+        }
         Stage::AtUpstream { location, .. } => Ok(Away::Redirect(location)),
         Stage::Done => Ok(Away::SignedOut(logout.service)),
     }
