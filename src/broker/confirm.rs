@@ -30,9 +30,6 @@ pub async fn confirm(
     let forged = || Failure::new(PublicMessage::Csrf, None, reasons::broker::CSRF);
     let handle = Handle::parse(token).ok_or_else(forged)?;
     let Some((mut login, version)) = cx.records.logins.read(handle.id().as_bytes(), cx.now()).await? else {
-        if !handle.is_made_for(browser, cx.handle_key) {
-            return Err(forged());
-        }
         return sent_before(cx, &handle, browser).await;
     };
     let Stage::Confirming { handle: known, sign_in } = login.stage else { return Err(forged()) };
@@ -81,7 +78,8 @@ async fn sent_before(
             }
             Some(answered.service)
         }
-        _ => None,
+        _ if handle.is_made_for(browser, cx.handle_key) => None,
+        _ => return Err(Failure::new(PublicMessage::Csrf, None, reasons::broker::CSRF)),
     };
     Err(Failure::new(PublicMessage::AlreadyAnswered, app.as_ref(), reasons::broker::CONFIRMATION_SPENT))
 }

@@ -19,8 +19,8 @@ pub struct Logout {
     service: AppId,
     /// A login of the session, for the events.
     login: LoginId,
-    /// The handle in the form of the page that asked, if one did.
-    asked: Option<HandleDigest>,
+    /// The handle in the form of the page that asked, if one did; itself, so that the same page in a second tab has it too.
+    asked: Option<String>,
     /// Upstreams still to be told, with the `id_token` that each wants as a hint.
     remaining: Vec<(UpstreamName, Option<String>)>,
     /// Where it stands.
@@ -78,20 +78,36 @@ pub async fn ask(
     browser: BrowserId,
 ) -> Result<String, Box<Failure>> {
     let now = cx.now();
-    // The same page in two tabs has the same token, and either is good.
-    let handle = Handle::for_page(login_of(cx, session), browser, cx.handle_key);
-    let before = cx.records.logouts.read(browser.as_bytes(), now).await?;
+    let before = cx.records.logouts.read(browser.as_bytes(), now).await?.map(|(before, _)| before);
+    let same = |before: &&Logout| matches!(before.stage, Stage::Asking(asked) if asked == session.id);
+    let token = before.as_ref().filter(same).and_then(|before| before.asked.clone());
+    let login = login_of(cx, session);
+    let token = token.unwrap_or_else(|| Handle::new(login, cx.entropy).base64url());
     let logout = Logout {
         service: service.clone(),
-        login: handle.id(),
-        asked: Some(handle.digest()),
-        // What a logout before this one had still to tell is told by this one.
-        remaining: before.map(|(before, _)| nameless(before.remaining)).unwrap_or_default(),
+        login,
+        asked: Some(token.clone()),
+        // What a logout before this one had still to tell is told by this one. And should we be killed once the session
+        // has ended, the upstreams are told all the same.
+        remaining: with(before.map(|before| nameless(before.remaining)).unwrap_or_default(), session),
         stage: Stage::Asking(session.id),
     };
     keep(cx, browser, &logout).await?;
     cx.trace.step(Step::LogoutRequested, Facts::default());
-    Ok(handle.base64url())
+    Ok(token)
+}
+
+/// The upstreams still to be told, those of `session` last and so first to be told.
+fn with(
+    mut remaining: Vec<(UpstreamName, Option<String>)>,
+    session: &Session,
+) -> Vec<(UpstreamName, Option<String>)> {
+    remaining.retain(|(name, _)| !session.sign_ins.contains_key(name) && !session.former.contains(name));
+    // No hint of a former person passes through this browser: it may be a shared computer.
+    remaining.extend(session.former.iter().map(|name| (name.clone(), None)));
+    let own = session.sign_ins.iter();
+    remaining.extend(own.map(|(name, vouched)| (name.clone(), Some(vouched.id_token.clone()))));
+    remaining
 }
 
 /// Those upstreams without their hints, which may be another person's.
@@ -110,7 +126,7 @@ pub async fn confirmed(
     let handle = Handle::parse(token).ok_or_else(forged)?;
     let found = cx.records.logouts.read(browser.as_bytes(), cx.now()).await?;
     let (mut logout, _) = found.ok_or_else(forged)?;
-    let known = logout.asked.ok_or_else(forged)?;
+    let known = logout.asked.as_deref().and_then(Handle::parse).ok_or_else(forged)?.digest();
     // It ends this browser's session, whichever application's page asked; that one has the button at the end.
     let binding = || Binding { browser: Some(browser), party: None };
     binding().admits(&known, &handle, &binding()).map_err(|_| forged())?;
@@ -158,11 +174,12 @@ async fn end(
     let ended = session::end(cx, browser, session).await?;
     cx.trace.set_login(logout.login);
     cx.trace.step(Step::LogoutClosed, Facts::default());
-    if let Some(Session { sign_ins, former, .. }) = ended {
-        // No hint of a former person passes through this browser: it may be a shared computer.
-        logout.remaining.extend(former.into_iter().map(|name| (name, None)));
-        logout.remaining.extend(sign_ins.into_iter().map(|(name, vouched)| (name, Some(vouched.id_token))));
-    }
+    logout.remaining = match ended {
+        Some(ended) => with(logout.remaining, &ended),
+        // It ended before: in a step that was cut off, or because somebody else is here now.
+        None if cx.records.sessions.read(browser.as_bytes(), cx.now()).await?.is_none() => logout.remaining,
+        None => nameless(logout.remaining),
+    };
     next(cx, logout, browser).await
 }
 

@@ -241,6 +241,7 @@ logins_per_app = 10000
 logins_per_address = 10000
 [event]
 format = "json"
+burst_per_minute = 0
 [upstream.provider]
 profile = "generic"
 issuer = "http://127.0.0.1:{provider}/generic"
