@@ -1,6 +1,7 @@
 //! Two sites, of which one has the stores: the line between them is cut and heals. And replicas that a write must
 //! reach, beyond a cut.
 
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use relais::clock::{Clock as _, SystemClock, Timestamp};
@@ -155,6 +156,15 @@ fn a_write_that_no_standby_has_is_refused() {
     nothing_on_one_side_only("synchronous standby cut off", &site, &node, || set("absent"), mend);
 }
 
+/// Whether a replica follows the Redis server on `port`.
+fn has_replica(port: u16) -> bool {
+    let mut server = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    server.write_all(b"INFO replication\r\nQUIT\r\n").unwrap();
+    let mut told = String::new();
+    server.read_to_string(&mut told).unwrap();
+    told.contains("state=online")
+}
+
 #[test]
 fn a_write_that_no_replica_has_is_refused() {
     let servers = Servers::with(redis(&["--repl-diskless-sync-delay", "0"]));
@@ -162,6 +172,10 @@ fn a_write_that_no_replica_has_is_refused() {
     let primary = servers.redis.as_ref().unwrap().port;
     let replica = redis(&["--replicaof", "127.0.0.1", &primary.to_string()]).unwrap();
     let store = impatient(&site.store).replace("[store.redis]", "[store.redis]\nwait_replicas = 1");
+    // A node does not start before the replica has what the primary has.
+    while !has_replica(primary) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let node = site.node_on(&store);
     let cut = || signal("-STOP", &replica.family());
     let mend = || signal("-CONT", &replica.family());
