@@ -1,4 +1,4 @@
-//! Every kind of record that the stores keep: a line for each type that implements [`Record`].
+//! Every kind of record that the stores keep: a line for each type that implements `Record`.
 
 use crate::broker::{Answered, Login, Logout, Session};
 use crate::front::legacy::{Reference, RefusedMessage, SeenIv, SpentMessage, SpentTimeless};

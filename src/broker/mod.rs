@@ -1,6 +1,6 @@
 //! The broker carries a login between an application's front and an upstream. It knows no application protocol.
 //!
-//! 1. [`begin`]: a front's [`Ask`] becomes a [`Login`]; what is demanded of it stands in [`requirements`], and the first
+//! 1. [`begin`]: a front's [`Ask`] becomes a [`Login`]; what is demanded of it stands in `requirements`, and the first
 //!    that is unmet decides what the browser sees.
 //! 2. [`complete`]: the browser is back from the upstream, whose answer becomes an identity.
 //! 3. [`confirm`]: where nobody may be signed in against their will, the person says yes.

@@ -1,4 +1,4 @@
-//! The public listener: every request becomes a [`Visit`], finds its [`Route`], and gets a page, a redirect or a
+//! The public listener: every request becomes a `Visit`, finds its [`Route`], and gets a page, a redirect or a
 //! refusal. `routes.rs` lists the endpoints.
 
 mod next;
