@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::handle::{Binding, Handle, HandleDigest};
-use super::session::{self, SessionId};
+use super::session::{self, SessionId, TRIES};
 use super::{Failure, Journey, Session};
 use crate::event::{Facts, Step, reasons};
 use crate::login::{BrowserId, LoginId};
 use crate::message::PublicMessage;
 use crate::secret::Secret;
 use crate::service::{AppId, UpstreamName};
-use crate::store::{Ceiling, Class, Kind, Record, Spec, fields_of};
+use crate::store::{Ceiling, Class, Kind, Record, Spec, StoreError, Version, fields_of};
 
 /// A browser's logout under way: one at a time. No `Debug`: hints are inside.
 #[derive(Clone, Serialize, Deserialize)]
@@ -77,24 +77,27 @@ pub async fn ask(
     session: &Session,
     browser: BrowserId,
 ) -> Result<String, Box<Failure>> {
-    let now = cx.now();
-    let before = cx.records.logouts.read(browser.as_bytes(), now).await?.map(|(before, _)| before);
-    let same = |before: &&Logout| matches!(before.stage, Stage::Asking(asked) if asked == session.id);
-    let token = before.as_ref().filter(same).and_then(|before| before.asked.clone());
     let login = login_of(cx, session);
-    let token = token.unwrap_or_else(|| Handle::new(login, cx.entropy).base64url());
-    let logout = Logout {
-        service: service.clone(),
-        login,
-        asked: Some(token.clone()),
-        // What a logout before this one had still to tell is told by this one. And should we be killed once the session
-        // has ended, the upstreams are told all the same.
-        remaining: with(before.map(|before| nameless(before.remaining)).unwrap_or_default(), session),
-        stage: Stage::Asking(session.id),
-    };
-    keep(cx, browser, &logout).await?;
-    cx.trace.step(Step::LogoutRequested, Facts::default());
-    Ok(token)
+    for _ in 0..TRIES {
+        let (before, version) = read(cx, browser).await?.unzip();
+        let same = |before: &&Logout| matches!(before.stage, Stage::Asking(asked) if asked == session.id);
+        let token = before.as_ref().filter(same).and_then(|before| before.asked.clone());
+        let token = token.unwrap_or_else(|| Handle::new(login, cx.entropy).base64url());
+        let logout = Logout {
+            service: service.clone(),
+            login,
+            asked: Some(token.clone()),
+            // What a logout before this one had still to tell is told by this one. And should we be killed once the
+            // session has ended, the upstreams are told all the same.
+            remaining: with(of_before(before), session),
+            stage: Stage::Asking(session.id),
+        };
+        if keep(cx, browser, version, &logout).await? {
+            cx.trace.step(Step::LogoutRequested, Facts::default());
+            return Ok(token);
+        }
+    }
+    Err(contended(service))
 }
 
 /// The upstreams still to be told, those of `session` last and so first to be told.
@@ -115,6 +118,11 @@ fn nameless(remaining: Vec<(UpstreamName, Option<String>)>) -> Vec<(UpstreamName
     remaining.into_iter().map(|(name, _)| (name, None)).collect()
 }
 
+/// What the browser's logout before this one had still to tell.
+fn of_before(before: Option<Logout>) -> Vec<(UpstreamName, Option<String>)> {
+    before.map(|before| nameless(before.remaining)).unwrap_or_default()
+}
+
 /// Takes the form's `token`: the person said yes. A second click leads to the same place.
 pub async fn confirmed(
     cx: &mut Journey<'_>,
@@ -124,8 +132,7 @@ pub async fn confirmed(
 ) -> Result<Away, Box<Failure>> {
     let forged = || Failure::new(PublicMessage::Csrf, Some(service), reasons::broker::CSRF);
     let handle = Handle::parse(token).ok_or_else(forged)?;
-    let found = cx.records.logouts.read(browser.as_bytes(), cx.now()).await?;
-    let (mut logout, _) = found.ok_or_else(forged)?;
+    let (mut logout, version) = read(cx, browser).await?.ok_or_else(forged)?;
     let known = logout.asked.as_deref().and_then(Handle::parse).ok_or_else(forged)?.digest();
     // It ends this browser's session, whichever application's page asked; that one has the button at the end.
     let binding = || Binding { browser: Some(browser), party: None };
@@ -133,7 +140,7 @@ pub async fn confirmed(
     match logout.stage {
         Stage::Asking(session) => {
             logout.service = service.clone();
-            end(cx, logout, session, browser).await
+            end(cx, logout, Some(version), session, browser).await
         }
         Stage::AtUpstream { location, .. } => Ok(Away::Redirect(location)),
         Stage::Done => Ok(Away::SignedOut(logout.service)),
@@ -148,15 +155,15 @@ pub async fn close(
     browser: BrowserId,
 ) -> Result<Away, Box<Failure>> {
     cx.trace.step(Step::LogoutRequested, Facts::default());
-    let login = login_of(cx, session);
+    let (before, version) = read(cx, browser).await?.unzip();
     let logout = Logout {
         service: service.clone(),
-        login,
+        login: login_of(cx, session),
         asked: None,
-        remaining: Vec::new(),
+        remaining: of_before(before),
         stage: Stage::Asking(session.id),
     };
-    end(cx, logout, session.id, browser).await
+    end(cx, logout, version, session.id, browser).await
 }
 
 fn login_of(cx: &Journey<'_>, session: &Session) -> LoginId {
@@ -168,6 +175,7 @@ fn login_of(cx: &Journey<'_>, session: &Session) -> LoginId {
 async fn end(
     cx: &mut Journey<'_>,
     mut logout: Logout,
+    version: Option<Version>,
     session: SessionId,
     browser: BrowserId,
 ) -> Result<Away, Box<Failure>> {
@@ -180,7 +188,7 @@ async fn end(
         None if cx.records.sessions.read(browser.as_bytes(), cx.now()).await?.is_none() => logout.remaining,
         None => nameless(logout.remaining),
     };
-    next(cx, logout, browser).await
+    next(cx, logout, version, browser).await
 }
 
 /// The browser is back from the logout of `upstream` with `state`; `None` where that leads nowhere.
@@ -190,7 +198,7 @@ pub async fn returned(
     state: Option<&str>,
     browser: Option<BrowserId>,
 ) -> Result<Option<Away>, Box<Failure>> {
-    let Some((logout, browser)) = known(cx, upstream, state, browser).await? else {
+    let Some((logout, version, browser)) = known(cx, upstream, state, browser).await? else {
         // Some upstreams drop the state; our session is closed all the same.
         cx.trace.because(Step::LogoutReturned, reasons::server::LOGOUT_STATE, None, Facts::default());
         return Ok(None);
@@ -198,7 +206,7 @@ pub async fn returned(
     cx.trace.set_login(logout.login);
     cx.trace.app = Some(logout.service.clone());
     cx.trace.step(Step::LogoutReturned, Facts::default());
-    next(cx, logout, browser).await.map(Some)
+    next(cx, logout, Some(version), browser).await.map(Some)
 }
 
 /// The logout for which `browser` was sent to `upstream` with this `state`.
@@ -207,18 +215,52 @@ async fn known(
     upstream: &UpstreamName,
     state: Option<&str>,
     browser: Option<BrowserId>,
-) -> Result<Option<(Logout, BrowserId)>, Box<Failure>> {
+) -> Result<Option<(Logout, Version, BrowserId)>, Box<Failure>> {
     let (Some(handle), Some(browser)) = (state.and_then(Handle::parse), browser) else { return Ok(None) };
-    let found = cx.records.logouts.read(browser.as_bytes(), cx.now()).await?;
-    Ok(found.and_then(|(logout, _)| {
+    Ok(read(cx, browser).await?.and_then(|(logout, version)| {
         let Stage::AtUpstream { handle: known, upstream: asked, .. } = &logout.stage else { return None };
         let made = Binding { browser: Some(browser), party: Some(asked.as_str()) };
         let brought = Binding { browser: Some(browser), party: Some(upstream.as_str()) };
-        made.admits(known, &handle, &brought).is_ok().then_some((logout, browser))
+        made.admits(known, &handle, &brought).is_ok().then_some((logout, version, browser))
     }))
 }
 
-async fn next(cx: &mut Journey<'_>, mut logout: Logout, browser: BrowserId) -> Result<Away, Box<Failure>> {
+/// To the next upstream, or to the end. Of two requests at once, one leads there, and the other follows.
+async fn next(
+    cx: &mut Journey<'_>,
+    mut logout: Logout,
+    mut version: Option<Version>,
+    browser: BrowserId,
+) -> Result<Away, Box<Failure>> {
+    let away = to_upstream(cx, &mut logout).await;
+    if away.is_none() {
+        logout.stage = Stage::Done;
+        // Only a second click on the page that asked would look for it.
+        if version.is_none() {
+            return Ok(Away::SignedOut(logout.service));
+        }
+    }
+    for _ in 0..TRIES {
+        if keep(cx, browser, version, &logout).await? {
+            let Some(location) = away else { return Ok(Away::SignedOut(logout.service)) };
+            cx.trace.step(Step::LogoutUpstream, Facts::default());
+            return Ok(Away::Redirect(location));
+        }
+        let found = read(cx, browser).await?;
+        match found.as_ref().map(|(found, _)| &found.stage) {
+            Some(Stage::AtUpstream { location, .. }) => return Ok(Away::Redirect(location.clone())),
+            Some(Stage::Done) => return Ok(Away::SignedOut(logout.service)),
+            // Another page asked meanwhile: its button leads here too.
+            Some(Stage::Asking(_)) | None => {}
+        }
+        version = found.as_ref().map(|(_, version)| *version);
+        logout.asked = found.and_then(|(found, _)| found.asked);
+    }
+    Err(contended(&logout.service))
+}
+
+/// The logout of the next upstream that has one.
+async fn to_upstream(cx: &mut Journey<'_>, logout: &mut Logout) -> Option<String> {
     let registry = cx.registry;
     while let Some((name, id_token)) = logout.remaining.pop() {
         let Some(upstream) = registry.upstream(&name) else { continue };
@@ -229,21 +271,34 @@ async fn next(cx: &mut Journey<'_>, mut logout: Logout, browser: BrowserId) -> R
             let location = String::from(url);
             logout.stage =
                 Stage::AtUpstream { handle: handle.digest(), upstream: name, location: location.clone() };
-            keep(cx, browser, &logout).await?;
-            cx.trace.step(Step::LogoutUpstream, Facts::default());
-            return Ok(Away::Redirect(location));
+            return Some(location);
         }
     }
-    let service = logout.service.clone();
-    // Only a second click on the page that asked would look for it.
-    if logout.asked.is_some() {
-        logout.stage = Stage::Done;
-        keep(cx, browser, &logout).await?;
-    }
-    Ok(Away::SignedOut(service))
+    None
 }
 
-async fn keep(cx: &Journey<'_>, browser: BrowserId, logout: &Logout) -> Result<(), Box<Failure>> {
-    let now = cx.now();
-    Ok(cx.records.logouts.put(browser.as_bytes(), logout, now.plus(cx.limits.login), &[], now).await?)
+async fn read(cx: &Journey<'_>, browser: BrowserId) -> Result<Option<(Logout, Version)>, StoreError> {
+    cx.records.logouts.read(browser.as_bytes(), cx.now()).await
+}
+
+/// Keeps `logout` in place of what was read as `version`, or where nothing was; tells whether it did.
+async fn keep(
+    cx: &Journey<'_>,
+    browser: BrowserId,
+    version: Option<Version>,
+    logout: &Logout,
+) -> Result<bool, StoreError> {
+    let (key, now) = (browser.as_bytes(), cx.now());
+    let (table, expires) = (&cx.records.logouts, now.plus(cx.limits.login));
+    match version {
+        Some(version) => Ok(table.replace_if(key, version, logout, expires, now).await?.is_some()),
+        None => table.insert_new(key, logout, expires, &[], now).await,
+    }
+}
+
+/// This browser does nothing but log out, in many tabs at once.
+fn contended(service: &AppId) -> Box<Failure> {
+    let mut failure = Failure::new(PublicMessage::Unavailable, Some(service), reasons::server::STORE_FAILED);
+    failure.facts.cause = Some("this browser's logout changed while it was written".to_owned());
+    failure
 }

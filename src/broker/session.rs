@@ -28,7 +28,7 @@ use crate::store::{
 /// Use within this time does not rewrite the record.
 const TOUCH: Duration = Duration::from_mins(1);
 /// How often a change is tried again when another request changed the record first.
-const TRIES: usize = 8;
+pub(super) const TRIES: usize = 8;
 
 /// One browser's session, by browser. No `Debug`: identities are inside.
 #[derive(Clone, Serialize, Deserialize)]

@@ -42,6 +42,8 @@ mod metrics;
 #[cfg(test)]
 mod one_answer;
 #[cfg(test)]
+mod one_logout;
+#[cfg(test)]
 mod providers;
 #[cfg(test)]
 mod sessions;

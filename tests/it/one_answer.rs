@@ -19,7 +19,7 @@ const PEOPLE: [&str; 4] = ["angela", "corse", "angela", "corse"];
 const BROWSERS: usize = 16;
 
 /// Room for a thousand records of each kind.
-fn room() -> [(Kind, usize); records::ALL.len()] {
+pub fn room() -> [(Kind, usize); records::ALL.len()] {
     records::ALL.map(|kind| (kind, 1_000))
 }
 
@@ -63,26 +63,31 @@ fn informed(answers: &[Page]) -> Vec<String> {
     sent.filter(|to| parameter(to, "info").is_some()).map(str::to_owned).collect()
 }
 
-/// Each browser says yes so many times, all in the same moment, from threads of their own.
+/// Each browser says yes so many times, all in the same moment.
 fn all_at_once(asked: &[(Browser<'_>, Page)], clicks: usize) -> Vec<Vec<Page>> {
+    let mut answers = at_once(asked.len() * clicks, async |n| {
+        let (browser, page) = &asked[n / clicks];
+        browser.clone().click(page, ("decision", "yes")).await
+    })
+    .into_iter();
+    asked.iter().map(|_| answers.by_ref().take(clicks).collect()).collect()
+}
+
+/// What `act` returns for each number below `count`, all begun in the same moment, in threads of their own.
+pub fn at_once<T: Send>(count: usize, act: impl AsyncFn(usize) -> T + Sync) -> Vec<T> {
     let runtime = tokio::runtime::Handle::current();
-    let start = std::sync::Barrier::new(asked.len() * clicks);
+    let start = std::sync::Barrier::new(count);
     tokio::task::block_in_place(|| {
         std::thread::scope(|scope| {
-            let of_each = asked.iter().map(|(browser, page)| {
-                let clicks = (0..clicks).map(|_| {
-                    let (mut browser, runtime, start) = (browser.clone(), runtime.clone(), &start);
-                    scope.spawn(move || {
-                        start.wait();
-                        runtime.block_on(browser.click(page, ("decision", "yes")))
-                    })
-                });
-                clicks.collect::<Vec<_>>()
+            let begun = (0..count).map(|n| {
+                let (runtime, start, act) = (runtime.clone(), &start, &act);
+                scope.spawn(move || {
+                    start.wait();
+                    runtime.block_on(act(n))
+                })
             });
-            let of_each: Vec<_> = of_each.collect();
-            let joined =
-                of_each.into_iter().map(|clicks| clicks.into_iter().map(|c| c.join().unwrap()).collect());
-            joined.collect()
+            let begun: Vec<_> = begun.collect();
+            begun.into_iter().map(|one| one.join().unwrap()).collect()
         })
     })
 }

@@ -1,0 +1,73 @@
+//! A browser's logout goes one way, however many of its tabs ask, say yes and come back at once.
+
+use std::sync::Arc;
+
+use relais::store::{Memory, Postgres, Sqlite, Store};
+
+use crate::harness::{Page, RELAY, Setup, World, choose, parameter};
+use crate::one_answer::{at_once, room};
+use crate::shared_store::opened;
+use crate::shared_store::servers::{postgres, postgres_settings};
+
+/// How many tabs.
+const TABS: usize = 6;
+
+/// The one address to which all were sent.
+fn one_address(pages: &[Page]) -> String {
+    let to = pages[0].location().expect("a redirect").to_owned();
+    for page in pages {
+        assert_eq!(page.location(), Some(to.as_str()), "{}", page.body);
+    }
+    to
+}
+
+async fn one_way_out(store: Arc<dyn Store>, rounds: usize) {
+    let world = World::with(Setup { store: Some(store), ..Setup::default() }).await;
+    let (silent, there) = (world.legacy("silencieuse"), world.legacy("compta"));
+    for _ in 0..rounds {
+        let mut browser = world.browser();
+        let page = browser.open(&silent.start(world.now()).1).await;
+        choose(&mut browser, page, "angela").await;
+        let page = browser.open(&there.start(world.now()).1).await;
+        choose(&mut browser, page, "angela").await;
+        let url = format!("{RELAY}/logout/compta");
+        let asked = at_once(TABS, async |_| browser.clone().get(&url).await);
+        let clicked = at_once(TABS, async |n| browser.clone().click(&asked[n], ("decision", "yes")).await);
+        let to = one_address(&clicked);
+        assert!(to.starts_with(&world.stub_base), "{to}");
+        // There it ends its own session, and sends the browser back.
+        let back = browser.get(&to).await.location().expect("back here").to_owned();
+        assert!(parameter(&back, "state").is_some(), "{back}");
+        let returned = at_once(TABS, async |_| browser.clone().get(&back).await);
+        let signed_out =
+            |page: &Page| page.status == 200 && page.button() == "https://compta.example/accueil";
+        assert!(
+            returned.iter().all(|page| signed_out(page) || page.location().is_some()),
+            "each of them is at the end, or at the upstream that is next"
+        );
+        // Late, and once too often.
+        let late = browser.get(&back).await;
+        assert!(signed_out(&late), "{} {}", late.status, late.body);
+        let again = browser.clone().click(&asked[0], ("decision", "yes")).await;
+        assert!(signed_out(&again) || again.location().is_some(), "{}", again.body);
+        world.advance(61);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_tabs_in_memory() {
+    one_way_out(Arc::new(Memory::new(room())), 30).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_tabs_on_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    one_way_out(Arc::new(Sqlite::open(&directory.path().join("store"), room()).unwrap()), 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_tabs_on_postgres() {
+    let Some(server) = postgres() else { return };
+    let settings = postgres_settings(&server);
+    one_way_out(opened(async || Postgres::open(&settings, room()).await).await, 20).await;
+}
