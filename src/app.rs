@@ -304,11 +304,6 @@ impl Rules {
         }
     }
 
-    /// A service of the configuration, enabled or not: for the button of a page.
-    pub fn configured(&self, id: &AppId) -> Option<&Arc<Service>> {
-        self.services.get(id)
-    }
-
     /// The path under which the relay stands, without a trailing slash; empty at the root.
     pub fn base(&self) -> &str {
         self.public_url.path().trim_end_matches('/')

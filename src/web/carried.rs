@@ -46,7 +46,10 @@ pub(super) async fn with_session(route: &'static Route, visit: Visit, body: Body
     let Ok(mut response) = layer.layer(inner).oneshot(request).await;
     if response.extensions_mut().remove::<Ours>().is_none() {
         let carried = held.lock().unwrap_or_else(PoisonError::into_inner).take();
-        return carried.map_or_else(|| empty(500), |carried| Refusal::session_lost().respond(&carried.visit));
+        return match carried {
+            Some(carried) => Refusal::session_lost().respond(&carried.visit).await,
+            None => empty(500),
+        };
     }
     if https {
         secured(&mut response);

@@ -28,16 +28,11 @@ pub const ROUTE: Route = Route {
     cross_origin: CrossOrigin::Any,
     caching: Caching::Never,
     listener: ListenerKind::Public,
-    serve: |visit, body| Box::pin(async move { Ok(claim(visit, body).await) }),
+    serve: |visit, body| Box::pin(claim(visit, body)),
 };
 
 /// Serves a claim.
-pub(super) async fn claim(visit: &mut Visit, body: Body) -> Response {
-    let served = exchange(visit, body).await;
-    served.unwrap_or_else(|refusal| refusal.respond(visit))
-}
-
-async fn exchange(visit: &mut Visit, body: Body) -> Result<Response, Refusal> {
+pub(super) async fn claim(visit: &mut Visit, body: Body) -> Result<Response, Refusal> {
     let (legacy, now) = (visit.rules.legacy.clone(), visit.now());
     let authorization = visit.header(&header::AUTHORIZATION);
     let (app, key) = legacy.authenticate(authorization, visit.peer.prefix(), now).map_err(refused)?;

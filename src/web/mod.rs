@@ -51,7 +51,10 @@ pub fn router(app: Arc<App>) -> Router {
 async fn run(route: &'static Route, visit: &mut Visit, body: Body) -> Response {
     let span = visit.trace.span();
     let served = unless_it_panics((route.serve)(visit, body)).instrument(span).await;
-    served.unwrap_or_else(|refusal| refusal.respond(visit))
+    match served {
+        Ok(response) => response,
+        Err(refusal) => refusal.respond(visit).await,
+    }
 }
 
 /// A defect of ours costs the request that hit it, and is said.

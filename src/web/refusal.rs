@@ -8,7 +8,7 @@ use maud::Markup;
 use super::reply::Reply;
 use super::routes::Audience;
 use super::visit::Visit;
-use crate::broker::Failure;
+use crate::broker::{Failure, Registry as _};
 use crate::event::{Facts, Reason, Step, reasons};
 use crate::message::{PublicMessage, SupportCode};
 use crate::pages;
@@ -91,14 +91,14 @@ impl Refusal {
     }
 
     /// Says the event and makes the response.
-    pub(super) fn respond(self, visit: &Visit) -> Response {
+    pub(super) async fn respond(self, visit: &Visit) -> Response {
         let code = SupportCode::new(visit.app.means.entropy.bytes());
         let mut trace = visit.trace.clone();
         trace.app = trace.app.or_else(|| self.app.clone());
         trace.because(self.step, self.reason, Some(code), self.facts.clone());
         let mut response = match (self.message, visit.audience) {
             (Some(message), Audience::Browser | Audience::Anyone) => {
-                let markup = self.page(message, code, visit);
+                let markup = self.page(message, code, visit).await;
                 Reply::Page { visit, status: self.status, markup: &markup, form_targets: &[] }.into_response()
             }
             (None, _) | (_, Audience::ClientServer) => Reply::Bare(self.status).into_response(),
@@ -110,12 +110,16 @@ impl Refusal {
     }
 
     /// The page, with one button: back to the application, or to the relay's own page.
-    fn page(&self, message: PublicMessage, code: SupportCode, visit: &Visit) -> Markup {
+    async fn page(&self, message: PublicMessage, code: SupportCode, visit: &Visit) -> Markup {
         let last = visit.browser.as_ref().and_then(|browser| browser.last_app.as_ref());
-        let app =
-            self.app.as_ref().or(visit.trace.app.as_ref()).or(last).and_then(|id| visit.rules.configured(id));
-        let button =
-            app.map(|service| pages::Button { app_name: &service.name, href: service.home_url.as_str() });
+        let service = match self.app.as_ref().or(visit.trace.app.as_ref()).or(last) {
+            // Where even the store fails, the page has no button.
+            Some(id) => visit.rules.service(id).await.ok().flatten(),
+            None => None,
+        };
+        let button = service
+            .as_ref()
+            .map(|service| pages::Button { app_name: &service.name, href: service.home_url.as_str() });
         let view = pages::ErrorView {
             site: visit.site(),
             message,

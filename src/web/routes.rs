@@ -211,11 +211,11 @@ async fn serve(visiting: Visiting, request: Request) -> Response {
     match guard::check(&visit) {
         Ok(()) => {}
         Err(guard::Stop::Redirect(response)) => return response,
-        Err(guard::Stop::Refuse(refusal)) => return refusal.respond(&visit),
+        Err(guard::Stop::Refuse(refusal)) => return refusal.respond(&visit).await,
     }
-    let Some(route) = route else { return Refusal::not_found().respond(&visit) };
+    let Some(route) = route else { return Refusal::not_found().respond(&visit).await };
     if let Err(refusal) = admit(route, &visit) {
-        return refusal.respond(&visit);
+        return refusal.respond(&visit).await;
     }
     let body = if route.body == BodyKind::Form { body } else { Body::empty() };
     let mut response = match route.audience {
