@@ -120,6 +120,7 @@ faults! {
     TokenInvalidGrant "token_invalid_grant" Token "400 `invalid_grant`" => "Fail, do not retry";
     TokenInvalidClient "token_invalid_client" Token "401 `invalid_client`" => "Fail, and tell the operator: the secret is wrong";
     TokenTypeWrong "token_type_wrong" Token "`token_type` is not Bearer" => "Refuse types that you do not know (RFC 6749, section 7.1)";
+    ScopeFewer "scope_fewer" Token "`scope` is openid alone, fewer than were asked; to be accepted" => "Serve this login, and count on what was granted alone (RFC 6749, section 5.1)";
     NoIdToken "no_id_token" Token "The answer lacks `id_token`" => "Refuse: nobody is identified";
     NoAccessToken "no_access_token" Token "The answer lacks `access_token`" => "Refuse: userinfo cannot be asked";
     IdTokenGarbled "id_token_garbled" IdToken "`id_token` is no JWT" => "Refuse what cannot be parsed";

@@ -1,6 +1,7 @@
 //! Section A of the faults found in use: who is signed in, row by row, with the browsers that showed them.
 
 use relais::event::Step;
+use stub_upstream::Fault;
 
 use crate::harness::{Browser, LegacyApp, Page, RELAY, Setup, World, choose, parameter};
 use crate::idp_inputs::sign_in;
@@ -193,4 +194,22 @@ async fn a5_a_callback_that_was_withdrawn_gets_no_answer() {
     browser.cookies = cookies.0;
     let page = browser.get(&cookies.1).await;
     assert_eq!((page.status, page.code().as_str(), page.location()), (400, "CLIENT_DISABLED", None));
+}
+
+#[tokio::test]
+async fn a6_a_session_covers_what_was_granted() {
+    let world = World::new().await;
+    let (silent, other) = (world.legacy("silencieuse"), world.legacy("paie"));
+    for (fault, is_covered) in [(Some(Fault::ScopeFewer), false), (None, true)] {
+        world.stub.set_fault(fault);
+        let mut browser = world.browser();
+        let (attempt, url) = silent.start(world.now());
+        let page = browser.open(&url).await;
+        let back = choose(&mut browser, page, "angela").await;
+        assert!(silent.identity(&back.url, &attempt)["sub"].is_string(), "this login is served");
+        assert_eq!(is_served(&world, &browser, &silent).await, is_covered, "{fault:?}: from the session");
+        let page = browser.get(&other.start(world.now()).1).await;
+        let left = page.location().is_some_and(|to| to.starts_with(&world.stub_base));
+        assert_eq!(left, !is_covered, "{fault:?}: another application");
+    }
 }

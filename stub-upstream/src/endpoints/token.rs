@@ -189,7 +189,11 @@ impl Realm {
         if let Some(token) = refresh_token {
             body.insert("refresh_token".to_owned(), json!(token));
         }
-        body.insert("scope".to_owned(), json!(grant.request.scopes.join(" ")));
+        let scopes = grant.request.scopes.join(" ");
+        body.insert(
+            "scope".to_owned(),
+            json!(if fault == Some(Fault::ScopeFewer) { "openid" } else { &scopes }),
+        );
         body.insert("token_type".to_owned(), json!(token_type));
         let mut response = json(StatusCode::OK, &body);
         if let Some(inner) = inner {

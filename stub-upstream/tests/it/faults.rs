@@ -82,6 +82,7 @@ async fn broken_token_responses() {
     let answer = token(Fault::TokenInvalidClient).await;
     assert_eq!((answer.status, &answer.json()["error"]), (401, &json!("invalid_client")));
     assert_eq!(token(Fault::TokenTypeWrong).await.json()["token_type"], "mac");
+    assert_eq!(token(Fault::ScopeFewer).await.json()["scope"], "openid");
     assert_eq!(token(Fault::NoIdToken).await.json().get("id_token"), None);
 }
 
