@@ -138,11 +138,17 @@ pub fn display_name(claims: &Map<String, Value>) -> String {
 /// the beginning of their `sub`.
 pub fn person(identity: &Identity, upstream_name: &str) -> String {
     let name = display_name(&identity.claims);
-    if name.chars().any(char::is_alphanumeric) {
+    if name.chars().any(can_be_read) {
         return name;
     }
     let sub: String = identity.subject.as_str().chars().take(8).collect();
     format!("{upstream_name} · {sub}…")
+}
+
+/// A letter or digit that has a shape: the fillers of Hangul are letters and show nothing (UAX 44,
+/// `Default_Ignorable_Code_Point`).
+fn can_be_read(letter: char) -> bool {
+    letter.is_alphanumeric() && !matches!(letter, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}')
 }
 
 /// The address of the relay's own first page.

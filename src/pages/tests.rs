@@ -225,3 +225,32 @@ fn a_person_has_a_name() {
     }
     assert_eq!(when(Timestamp::from_seconds(1_790_791_514)), "2026-09-30 18:05:14");
 }
+
+/// A7: a name of characters that nobody sees is none.
+#[test]
+fn a_name_that_cannot_be_seen_is_replaced() {
+    let named = |name: &str| {
+        let identity = json!({
+            "issuer": "https://fc.example", "subject": { "issued": "0123456789abcdef" },
+            "claims": { "given_name": name }, "acr": null, "auth_time": 0, "auth_time_told": false,
+            "retention": "session",
+        });
+        person(&serde_json::from_value::<Identity>(identity).unwrap(), "Corse")
+    };
+    for unseen in [
+        "",
+        " ",
+        "\u{200b}",
+        "\u{2060}\u{fe0f}",
+        "\u{3164}",
+        "\u{115f}\u{1160}\u{ffa0}",
+        "\u{202e}",
+        "--",
+        "💩",
+    ] {
+        assert_eq!(named(unseen), "Corse · 01234567…", "{unseen:?}");
+    }
+    for seen in ["Zoé", "李", "R2-D2"] {
+        assert_eq!(named(seen), seen);
+    }
+}

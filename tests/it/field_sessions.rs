@@ -213,3 +213,23 @@ async fn a6_a_session_covers_what_was_granted() {
         assert_eq!(left, !is_covered, "{fault:?}: another application");
     }
 }
+
+#[tokio::test]
+async fn a7_the_question_tells_people_apart_whatever_they_are_called() {
+    let world = World::new().await;
+    let app = world.legacy("paie");
+    for fault in [Fault::ClaimsMissing, Fault::ClaimsEmpty, Fault::ClaimsNull] {
+        world.stub.set_fault(Some(fault));
+        let mut browser = world.browser();
+        let (attempt, url) = app.start(world.now());
+        let page = browser.open(&url).await;
+        let page = choose(&mut browser, page, "angela").await;
+        let back = browser.confirm(&page).await;
+        let sub =
+            app.identity(back.location().unwrap_or(&back.url), &attempt)["sub"].as_str().unwrap().to_owned();
+        let page = browser.open(&app.start(world.now()).1).await;
+        let title = page.body.split("<h1>").nth(1).unwrap().split("</h1>").next().unwrap();
+        assert!(title.contains(&sub[..8]), "{}: {title}", fault.name());
+        assert!(!title.contains("<bdi></bdi>"), "{}: {title}", fault.name());
+    }
+}
