@@ -141,7 +141,7 @@ impl App {
         let means = Means {
             keyring: Arc::new(Keyring::new(keys, entropy.clone(), events.clone())),
             records: broker::Records::new(&stores),
-            handle_key: HandleKey(sealer.derived(b"relais page handles")),
+            handle_key: HandleKey::new(&sealer.derived(b"relais page handles")),
             legacy: Arc::new(legacy),
             stores: if Arc::ptr_eq(&store, &durable) { vec![durable] } else { vec![store, durable] },
             draining: AtomicBool::new(false),

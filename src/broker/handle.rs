@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::crypto::hash::{hmac_sha256, sha256};
+use crate::crypto::hash::{HmacKey, sha256};
 use crate::entropy::Entropy;
 use crate::login::{BrowserId, Hex, LoginId};
 use crate::secret::{Secret, same};
@@ -18,7 +18,15 @@ pub struct Handle {
 }
 
 /// What the handles of pages are made with; derived from the root seal key, so that all nodes have the same.
-pub struct HandleKey(pub Secret<[u8; 32]>);
+#[derive(Clone)]
+pub struct HandleKey(HmacKey);
+
+impl HandleKey {
+    /// From its bytes.
+    pub fn new(key: &Secret<[u8; 32]>) -> Self {
+        Self(HmacKey::new(key.expose()))
+    }
+}
 
 /// The digest of a handle, by which its record knows it again.
 pub type HandleDigest = Hex<32>;
@@ -31,8 +39,7 @@ impl Handle {
 
     /// The handle of a page of `browser` about the record `id`. It can be told from a forged one when the record is gone.
     pub fn for_page(id: LoginId, browser: BrowserId, key: &HandleKey) -> Self {
-        let tag =
-            hmac_sha256(key.0.expose(), &[b"page\0", id.as_bytes().as_slice(), browser.as_bytes()].concat());
+        let tag = key.0.sha256(&[b"page\0", id.as_bytes().as_slice(), browser.as_bytes()]);
         Self { id, secret: tag.first_chunk().copied().unwrap_or_default() }
     }
 

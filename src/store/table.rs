@@ -14,7 +14,7 @@ use super::{
     Claim, Entry, Ephemeral, Insert, Key, Kind, Owner, Record, Share, Spend, Store, StoreError, Version,
 };
 use crate::clock::Timestamp;
-use crate::crypto::hash::{hmac_sha256, sha256};
+use crate::crypto::hash::{HmacKey, hmac_sha256, sha256};
 use crate::crypto::seal::{IV, SealKey};
 use crate::entropy::Entropy;
 use crate::secret::Secret;
@@ -265,8 +265,8 @@ pub struct Sealer {
 /// The keys of one root key.
 struct Root {
     id: [u8; KEY_ID],
-    seal: Secret<[u8; 32]>,
-    owner: Secret<[u8; 32]>,
+    seal: HmacKey,
+    owner: HmacKey,
 }
 
 impl Sealer {
@@ -283,7 +283,7 @@ impl Sealer {
 
     /// A key for another purpose, derived from the root key.
     pub fn derived(&self, purpose: &[u8]) -> Secret<[u8; 32]> {
-        Secret::new(hmac_sha256(self.root.owner.expose(), purpose))
+        Secret::new(self.root.owner.sha256(&[purpose]))
     }
 
     /// The names of an owner, the present one first.
@@ -329,19 +329,19 @@ impl Root {
         let [a, b, c, d, ..] = derive(b"relais store key id");
         Self {
             id: [a, b, c, d],
-            seal: Secret::new(derive(b"relais store seal")),
-            owner: Secret::new(derive(b"relais store owner")),
+            seal: HmacKey::new(&*Zeroizing::new(derive(b"relais store seal"))),
+            owner: HmacKey::new(&*Zeroizing::new(derive(b"relais store owner"))),
         }
     }
 
     fn owner(&self, OwnerRef { tag, id, .. }: OwnerRef<'_>) -> Owner {
-        Owner(hmac_sha256(self.owner.expose(), &[tag.as_bytes(), &[0], id].concat()))
+        Owner(self.owner.sha256(&[tag.as_bytes(), &[0], id]))
     }
 
     /// Each place has a key of its own: with random nonces one key may seal 2^32 texts (NIST SP 800-38D,
     /// section 8.3), and a busy relay would write as many in a season.
     fn cipher(&self, place: &[u8]) -> SealKey {
-        SealKey::new(&Zeroizing::new(hmac_sha256(self.seal.expose(), place)))
+        SealKey::new(&Zeroizing::new(self.seal.sha256(&[place])))
     }
 }
 
