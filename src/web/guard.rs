@@ -62,6 +62,9 @@ pub(super) fn too_large(announced: Option<u64>) -> Refusal {
 /// cookies of `localhost` and `127.0.0.1` do not meet.
 fn host(visit: &Visit) -> Result<(), Stop> {
     let public = &visit.rules.public_url;
+    if visit.host.as_deref().is_some_and(|host| is_spelled(public, host)) {
+        return Ok(());
+    }
     let asked =
         visit.host.as_deref().and_then(|host| Url::parse(&format!("{}://{host}/", public.scheme())).ok());
     if asked.as_ref().is_some_and(|asked| asked.origin() == public.origin()) {
@@ -76,6 +79,15 @@ fn host(visit: &Visit) -> Result<(), Stop> {
         return Err(Stop::Redirect(see_other(&location)));
     }
     Err(Refusal::new(PublicMessage::Misdirected, Step::RequestRefused, reasons::server::MISDIRECTED).into())
+}
+
+/// Whether `host` is that of `public` as it is spelled there, which needs no parsing: nearly always.
+fn is_spelled(public: &Url, host: &str) -> bool {
+    let port = public.host_str().and_then(|name| host.strip_prefix(name));
+    port.is_some_and(|rest| match public.port() {
+        Some(port) => rest.strip_prefix(':').is_some_and(|digits| digits == port.to_string()),
+        None => rest.is_empty(),
+    })
 }
 
 fn is_loopback(url: &Url) -> bool {
