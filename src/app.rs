@@ -21,7 +21,7 @@ use crate::keys::{Keyring, KeyringError};
 use crate::message::Lang;
 use crate::outbound::{CannotCall, Outbound, chain};
 use crate::records;
-use crate::service::{AppId, Service, UpstreamName};
+use crate::service::{Service, ServiceId, UpstreamName};
 use crate::store::{CLOCK_ERROR, Ephemeral, Record as _, Sealer, Store, StoreError, Stores, Table};
 use crate::upstream::Upstream;
 
@@ -100,7 +100,7 @@ pub struct Rules {
     /// The door of the legacy applications.
     pub legacy: Arc<Legacy>,
     fronts: Vec<Arc<dyn Front>>,
-    services: HashMap<AppId, Arc<Service>>,
+    services: HashMap<ServiceId, Arc<Service>>,
     upstreams: HashMap<UpstreamName, Upstream>,
 }
 
@@ -273,7 +273,7 @@ impl Rules {
             sessions_per_person: config.limits.sessions_per_person,
             large_networks: config.limits.large_networks.clone(),
         };
-        means.keyring.aim(config.wanted_keys(), config.keys);
+        means.keyring.configure(config.wanted_keys(), config.keys);
         let services = config.apps.iter().map(|app| (app.service.id.clone(), Arc::new(app.service.clone())));
         let services = services.collect();
         let means_of_legacy = means.legacy.clone();
@@ -322,7 +322,7 @@ impl Rules {
 
 #[async_trait]
 impl Registry for Rules {
-    async fn service(&self, id: &AppId) -> Result<Option<Arc<Service>>, StoreError> {
+    async fn service(&self, id: &ServiceId) -> Result<Option<Arc<Service>>, StoreError> {
         Ok(self.services.get(id).cloned())
     }
 

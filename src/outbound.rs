@@ -70,7 +70,7 @@ pub struct Answer {
     pub date: Option<HeaderValue>,
 }
 
-/// Why no answer was had.
+/// Why no answer came.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
     /// Plain `http` to another machine, or no http at all.

@@ -1,7 +1,7 @@
 //! The paths of our endpoints, below that of `public_url` and in the router's spelling, each written once: routes,
 //! reserved ids and the check of configured paths share them.
 
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 macro_rules! paths {
     ($($(#[$about:meta])* $name:ident = $path:literal;)*) => {
@@ -52,10 +52,10 @@ pub enum BadAppId {
 }
 
 /// Takes `id` for an application.
-pub fn app_id(id: &str) -> Result<AppId, BadAppId> {
+pub fn app_id(id: &str) -> Result<ServiceId, BadAppId> {
     match reserved_by(id) {
         Some(path) => Err(BadAppId::Reserved { word: id.to_owned(), path }),
-        None => AppId::parse(id).ok_or(BadAppId::Grammar),
+        None => ServiceId::parse(id).ok_or(BadAppId::Grammar),
     }
 }
 

@@ -10,9 +10,9 @@ use crate::identity::{Acr, AcrPolicy};
 /// The id of an application: `[a-z0-9][a-z0-9_-]{0,63}`. Which words our own paths reserve, `paths` says.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct AppId(String);
+pub struct ServiceId(String);
 
-impl AppId {
+impl ServiceId {
     /// Checks and takes `id`; `None` if it does not fit.
     pub fn parse(id: &str) -> Option<Self> {
         let bytes = id.as_bytes();
@@ -27,7 +27,7 @@ impl AppId {
     }
 }
 
-impl TryFrom<String> for AppId {
+impl TryFrom<String> for ServiceId {
     type Error = &'static str;
 
     fn try_from(id: String) -> Result<Self, Self::Error> {
@@ -35,13 +35,13 @@ impl TryFrom<String> for AppId {
     }
 }
 
-impl From<AppId> for String {
-    fn from(id: AppId) -> Self {
+impl From<ServiceId> for String {
+    fn from(id: ServiceId) -> Self {
         id.0
     }
 }
 
-impl fmt::Display for AppId {
+impl fmt::Display for ServiceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -69,7 +69,7 @@ impl fmt::Display for UpstreamName {
 #[derive(Clone, Debug)]
 pub struct Service {
     /// Its id.
-    pub id: AppId,
+    pub id: ServiceId,
     /// Whether it is served at all.
     pub enabled: bool,
     /// The name that people read on our pages.

@@ -422,10 +422,10 @@ mod tests {
         let (_, stopped, said) = keys(&["list", "--json"]);
         assert_eq!(stopped.matches("\"kid\"").count(), 3, "{stopped}{said}");
         let kid = stopped.split("\"kid\": \"").nth(1).unwrap().split('"').next().unwrap();
-        let (code, retired, said) = keys(&["retire", kid, "--json"]);
+        let (code, revoked, said) = keys(&["revoke", kid, "--json"]);
         assert_eq!(code, Some(0), "{said}");
-        assert!(retired.contains("\"retired\"") && retired.contains("\"active\""), "{retired}");
-        assert!(!retired.contains("private"), "{retired}");
+        assert!(revoked.contains("\"revoked\"") && revoked.contains("\"active\""), "{revoked}");
+        assert!(!revoked.contains("private"), "{revoked}");
 
         write_secret(&made, &"0".repeat(64));
         let (code, _, said) = keys(&["list"]);

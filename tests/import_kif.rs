@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use relais::config::{Purpose, from_toml};
 use relais::import::{Kif, SecretFiles};
-use relais::service::AppId;
+use relais::service::ServiceId;
 
 const P: &str = "net.fenyo.franceconnect.config.";
 const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789ABCDEF";
@@ -57,7 +57,7 @@ fn properties(changes: &[(&str, Option<&str>)]) -> String {
 #[cfg(test)]
 fn imported(changes: &[(&str, Option<&str>)]) -> String {
     let kif = Kif::read(properties(changes).as_bytes()).unwrap_or_else(|faults| panic!("{faults}"));
-    let app = AppId::parse("app").unwrap();
+    let app = ServiceId::parse("app").unwrap();
     kif.to_toml(&app, &SecretFiles::to_be_made(&app))
 }
 

@@ -12,7 +12,7 @@ use relais::clock::Timestamp;
 use relais::entropy::SystemEntropy;
 use relais::legacy::wires::{self, Keyed};
 use relais::legacy::{Direction, MasterKey, compare};
-use relais::service::AppId;
+use relais::service::ServiceId;
 use serde_json::{Value, json};
 
 const APPS: [&str; 2] = ["cbc", "gcm"];
@@ -25,7 +25,7 @@ fn key(app: &str) -> String {
 fn keyed(app: &str, key: &str, iv: &str) -> Box<dyn Keyed> {
     let wire = wires::find(&format!("kif-{app}")).unwrap();
     let iv = hex::decode(iv).unwrap().try_into().unwrap();
-    wire.keyed(&MasterKey::from_hex(key).unwrap(), &AppId::parse("a").unwrap(), Some(iv)).unwrap()
+    wire.keyed(&MasterKey::from_hex(key).unwrap(), &ServiceId::parse("a").unwrap(), Some(iv)).unwrap()
 }
 
 /// From the keys that KIF publishes, which no configuration takes, to ours.

@@ -7,7 +7,7 @@ use crate::event::reasons;
 use crate::login::LoginId;
 use crate::message::PublicMessage;
 use crate::outcome::Declined;
-use crate::service::AppId;
+use crate::service::ServiceId;
 use crate::store::StoreError;
 
 /// Hands the outcome to the front. What leaves, leaves once: of two clicks at the same moment both have the address of
@@ -42,7 +42,11 @@ pub(super) async fn answer(
 }
 
 /// What the faster one of two clicks was sent.
-async fn other_click(cx: &mut Journey<'_>, id: LoginId, service: &AppId) -> Result<Progress, Box<Failure>> {
+async fn other_click(
+    cx: &mut Journey<'_>,
+    id: LoginId,
+    service: &ServiceId,
+) -> Result<Progress, Box<Failure>> {
     again(cx, id).await?.map(Progress::redirect).ok_or_else(|| {
         Failure::new(PublicMessage::AlreadyAnswered, Some(service), reasons::broker::CONFIRMATION_SPENT)
     })

@@ -9,7 +9,7 @@ use crate::event::{Facts, Step, reasons};
 use crate::login::{BrowserId, Handshake};
 use crate::message::PublicMessage;
 use crate::outcome::Declined;
-use crate::service::{AppId, UpstreamName};
+use crate::service::{ServiceId, UpstreamName};
 use crate::store::Version;
 use crate::upstream::{AuthorizationResponse, SignedIn};
 
@@ -57,7 +57,7 @@ pub async fn complete(
     }
 }
 
-fn page_of(declined: Declined, app: Option<&AppId>) -> Box<Failure> {
+fn page_of(declined: Declined, app: Option<&ServiceId>) -> Box<Failure> {
     let Declined { message, reason, facts, .. } = declined;
     let mut failure = Failure::new(message, app, reason);
     failure.facts = facts;

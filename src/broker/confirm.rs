@@ -59,7 +59,7 @@ async fn standing<'a>(
     Ok(Standing::again(login, service, version))
 }
 
-/// The form was sent before, or lay open for too long: the same address again, while it is good.
+/// The form was sent before, or was open for too long: the same address again, while it is good.
 async fn sent_before(
     cx: &mut Journey<'_>,
     handle: &Handle,

@@ -7,7 +7,7 @@ use super::login::{Payload, SignIn};
 use super::{Failure, Journey};
 use crate::login::{BrowserId, LoginId};
 use crate::outcome::Declined;
-use crate::service::{AppId, Demand};
+use crate::service::{Demand, ServiceId};
 use crate::store::OwnerRef;
 
 /// What an application wants, already checked by its front.
@@ -17,7 +17,7 @@ pub struct Ask<'a> {
     /// The name of the front that asks.
     pub front: &'static str,
     /// The service that asks.
-    pub service: AppId,
+    pub service: ServiceId,
     /// What is demanded beyond the service's configuration.
     pub demand: Demand,
     /// Whom the login counts against, besides the service and the browser's address.
@@ -33,7 +33,7 @@ pub struct Outcome {
     /// The browser that takes the answer along.
     pub browser: BrowserId,
     /// The service that asked.
-    pub service: AppId,
+    pub service: ServiceId,
     /// The front's own request.
     pub payload: Payload,
     /// Who it is, or why not.

@@ -10,7 +10,7 @@ use super::session::SessionId;
 use crate::clock::Timestamp;
 use crate::identity::Identity;
 use crate::login::{BrowserId, Handshake, LoginId};
-use crate::service::{AppId, Demand, UpstreamName};
+use crate::service::{Demand, ServiceId, UpstreamName};
 use crate::store::{Ceiling, Class, Kind, Record, Spec, fields_of};
 
 /// For how long the browser that received an answer gets the same address again (a double click).
@@ -27,7 +27,7 @@ pub struct Login {
     /// The front that asked, and that alone is answered.
     pub front: String,
     /// The service that asked.
-    pub service: AppId,
+    pub service: ServiceId,
     /// What it asks beyond its configuration.
     pub demand: Demand,
     /// The front's own request.
@@ -104,7 +104,7 @@ pub struct Answered {
     /// The front that answered.
     pub front: String,
     /// The service that asked.
-    pub service: AppId,
+    pub service: ServiceId,
     /// The browser that received the answer.
     pub browser: BrowserId,
     /// The handle that led to it, if one did.

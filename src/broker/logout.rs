@@ -9,14 +9,14 @@ use crate::event::{Facts, Step, reasons};
 use crate::login::{BrowserId, LoginId};
 use crate::message::PublicMessage;
 use crate::secret::Secret;
-use crate::service::{AppId, UpstreamName};
+use crate::service::{ServiceId, UpstreamName};
 use crate::store::{Ceiling, Class, Kind, Record, Spec, StoreError, Version, fields_of};
 
 /// A browser's logout under way: one at a time. No `Debug`: hints are inside.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Logout {
     /// The service that asked, whose button the last page shows.
-    service: AppId,
+    service: ServiceId,
     /// A login of the session, for the events.
     login: LoginId,
     /// The handle in the form of the page that asked, if one did; itself, so that the same page in a second tab has it too.
@@ -66,14 +66,14 @@ pub enum Away {
     /// To an upstream's logout.
     Redirect(String),
     /// To our signed-out page.
-    SignedOut(AppId),
+    SignedOut(ServiceId),
 }
 
 /// Asks the person whether to end `session`; returns the token of the page's form. A question that this browser had
 /// before is replaced.
 pub async fn ask(
     cx: &mut Journey<'_>,
-    service: &AppId,
+    service: &ServiceId,
     session: &Session,
     browser: BrowserId,
 ) -> Result<String, Box<Failure>> {
@@ -127,7 +127,7 @@ fn of_before(before: Option<Logout>) -> Vec<(UpstreamName, Option<String>)> {
 pub async fn confirmed(
     cx: &mut Journey<'_>,
     token: &str,
-    service: &AppId,
+    service: &ServiceId,
     browser: BrowserId,
 ) -> Result<Away, Box<Failure>> {
     let forged = || Failure::new(PublicMessage::Csrf, Some(service), reasons::broker::CSRF);
@@ -150,7 +150,7 @@ pub async fn confirmed(
 /// Ends `session` at once, for `service`.
 pub async fn close(
     cx: &mut Journey<'_>,
-    service: &AppId,
+    service: &ServiceId,
     session: &Session,
     browser: BrowserId,
 ) -> Result<Away, Box<Failure>> {
@@ -297,7 +297,7 @@ async fn keep(
 }
 
 /// This browser does nothing but log out, in many tabs at once.
-fn contended(service: &AppId) -> Box<Failure> {
+fn contended(service: &ServiceId) -> Box<Failure> {
     let mut failure = Failure::new(PublicMessage::Unavailable, Some(service), reasons::server::STORE_FAILED);
     failure.facts.cause = Some("this browser's logout changed while it was written".to_owned());
     failure

@@ -33,7 +33,7 @@ use crate::identity::Identity;
 use crate::message::PublicMessage;
 use crate::outbound::chain;
 use crate::peer::Prefix;
-use crate::service::{AppId, Service, UpstreamName};
+use crate::service::{Service, ServiceId, UpstreamName};
 use crate::store::{Limit, Over, OwnerRef, Share, StoreError};
 use crate::upstream::Upstream;
 
@@ -89,7 +89,7 @@ impl Journey<'_> {
     }
 
     /// The service `id`, where it is served.
-    async fn served(&self, id: &AppId) -> Result<Arc<Service>, Box<Failure>> {
+    async fn served(&self, id: &ServiceId) -> Result<Arc<Service>, Box<Failure>> {
         let service = self.registry.service(id).await?.filter(|service| service.enabled);
         service.ok_or_else(|| Failure::gone(id))
     }
@@ -99,7 +99,7 @@ impl Journey<'_> {
 #[async_trait]
 pub trait Registry: Send + Sync {
     /// A service, enabled or not. Those that registered themselves will live in the store, and so this may fail.
-    async fn service(&self, id: &AppId) -> Result<Option<Arc<Service>>, StoreError>;
+    async fn service(&self, id: &ServiceId) -> Result<Option<Arc<Service>>, StoreError>;
     /// An upstream registration.
     fn upstream(&self, name: &UpstreamName) -> Option<&Upstream>;
     /// The front of this name.
@@ -153,7 +153,7 @@ pub struct Question {
     /// The single-use token of the page's form.
     pub token: String,
     /// The service that would be signed in to.
-    pub app: AppId,
+    pub app: ServiceId,
     /// The person who would be signed in.
     pub identity: Identity,
     /// Who vouches for them.
@@ -170,7 +170,7 @@ pub struct Failure {
     /// What the person reads.
     pub message: PublicMessage,
     /// The service whose button the page shows, where it is known.
-    pub app: Option<AppId>,
+    pub app: Option<ServiceId>,
     /// Why.
     pub reason: Reason,
     /// More for the operator.
@@ -181,13 +181,13 @@ pub struct Failure {
 
 impl Failure {
     /// A page without further facts.
-    pub fn new(message: PublicMessage, app: Option<&AppId>, reason: Reason) -> Box<Self> {
+    pub fn new(message: PublicMessage, app: Option<&ServiceId>, reason: Reason) -> Box<Self> {
         let (step, facts) = (Step::LoginFailed, Facts::default());
         Box::new(Self { step, message, app: app.cloned(), reason, facts, retry_after: None })
     }
 
     /// The service was removed or disabled while the login was under way.
-    pub fn gone(app: &AppId) -> Box<Self> {
+    pub fn gone(app: &ServiceId) -> Box<Self> {
         Self::new(PublicMessage::ClientDisabled, Some(app), reasons::broker::APP_GONE)
     }
 }

@@ -20,7 +20,7 @@ use crate::event::{self, Facts, Step, reasons};
 use crate::identity::{AcrPolicy, Retention};
 use crate::login::{BrowserId, Hex};
 use crate::secret::{Secret, same};
-use crate::service::{AppId, Demand, Prompt, Service, Sso, UpstreamName};
+use crate::service::{Demand, Prompt, Service, ServiceId, Sso, UpstreamName};
 use crate::store::{
     Ceiling, Class, Kind, Limit, Over, OwnerRef, Record, Share, Spec, StoreError, Version, fields_of,
 };
@@ -46,7 +46,7 @@ pub struct Session {
     /// How each upstream registration vouches for this person.
     pub sign_ins: BTreeMap<UpstreamName, Vouched>,
     /// The services that took part.
-    pub participants: BTreeSet<AppId>,
+    pub participants: BTreeSet<ServiceId>,
     /// What others left in this browser, kept so that a logout still reaches their upstreams: no more than names.
     pub former: BTreeSet<UpstreamName>,
 }
@@ -185,7 +185,7 @@ pub(super) async fn sign_in(
     browser: BrowserId,
     sign_in: SignIn,
     id_token: Secret<String>,
-    service: &AppId,
+    service: &ServiceId,
 ) -> Result<(SignIn, Option<SessionHandle>), StoreError> {
     let Some(upstream) = cx.registry.upstream(&sign_in.upstream) else { return Ok((sign_in, None)) };
     let arrived = Arrived {
@@ -242,7 +242,7 @@ struct Arrived {
     person: Person,
     sign_in: SignIn,
     id_token: String,
-    service: AppId,
+    service: ServiceId,
     handle: SessionHandle,
 }
 
@@ -290,7 +290,7 @@ pub(super) async fn join(
     cx: &Journey<'_>,
     browser: BrowserId,
     id: SessionId,
-    service: &AppId,
+    service: &ServiceId,
 ) -> Result<bool, StoreError> {
     for _ in 0..TRIES {
         let Some((mut session, version)) = cx.records.sessions.read(browser.as_bytes(), cx.now()).await?

@@ -13,7 +13,7 @@ use crate::config::{Fault, Faults};
 use crate::import::{Kif, SecretFiles};
 use crate::paths::{BadAppId, app_id};
 use crate::secret::Secret;
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 /// Write KIF's configuration as the relay's.
 ///
@@ -35,10 +35,10 @@ pub(super) struct ImportKif {
     with_secrets: Option<String>,
     /// The id of the application that KIF serves: [a-z0-9][a-z0-9_-]{0,63}
     #[arg(long, value_name = "ID", default_value = "app", value_parser = app)]
-    app: AppId,
+    app: ServiceId,
 }
 
-fn app(id: &str) -> Result<AppId, BadAppId> {
+fn app(id: &str) -> Result<ServiceId, BadAppId> {
     app_id(id)
 }
 

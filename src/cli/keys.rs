@@ -26,7 +26,9 @@ enum Command {
     Generate(Generate),
     List(ring::List),
     Rotate(ring::Rotate),
-    Retire(ring::Retire),
+    // The alias is its name up to now.
+    #[command(alias = "retire")]
+    Revoke(ring::Revoke),
 }
 
 /// Make a key.
@@ -58,7 +60,7 @@ impl Keys {
             Command::Generate(Generate::Legacy { out } | Generate::Seal { out }) => out,
             Command::List(list) => return list.run(),
             Command::Rotate(rotate) => return rotate.run(),
-            Command::Retire(retire) => return retire.run(),
+            Command::Revoke(revoke) => return revoke.run(),
         };
         let line = Zeroizing::new(format!("{}\n", *digits(&SystemEntropy::new())));
         match out {

@@ -38,7 +38,7 @@ impl Document {
         let variables: BTreeMap<_, _> =
             env.into_iter().filter_map(|(name, value)| own(name, value)).collect();
         for (name, value) in variables {
-            document.lay(&name, value);
+            document.set(&name, value);
         }
         Ok(document)
     }
@@ -70,7 +70,7 @@ impl Document {
     }
 
     /// Puts one variable's value in its place. A name in the file is found whatever its case, and `-` as `_`.
-    fn lay(&mut self, variable: &str, value: String) {
+    fn set(&mut self, variable: &str, value: String) {
         let mut table = &mut self.root;
         let mut path = String::new();
         let mut segments = variable.trim_start_matches(PREFIX).split("__").peekable();

@@ -24,7 +24,7 @@ use crate::legacy;
 use crate::message::Lang;
 use crate::outbound::OutboundSettings;
 use crate::secret::Secret;
-use crate::service::{AppId, UpstreamName};
+use crate::service::{ServiceId, UpstreamName};
 use crate::store::{Ephemeral, PostgresSettings, RedisSettings};
 use crate::upstream;
 
@@ -75,7 +75,7 @@ pub struct Config {
     /// The language of pages where the browser asks for none that we speak.
     pub default_locale: Lang,
     /// The application behind `/idp` without a name.
-    pub default_app: Option<AppId>,
+    pub default_app: Option<ServiceId>,
     /// Other paths of its pages.
     pub aliases: Aliases,
     /// Where records are kept.

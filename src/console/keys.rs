@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::guard::{Caller, from_here, operator};
 use crate::app::App;
-use crate::keys::{KeyringError, Listed, Retirement, Rotation};
+use crate::keys::{KeyringError, Listed, Revocation, Rotation};
 use crate::outbound::chain;
 
 /// Every key, never its private half.
@@ -38,15 +38,15 @@ pub(super) async fn rotate(
 }
 
 /// Ends a key.
-pub(super) async fn retire(
+pub(super) async fn revoke(
     State(app): State<Arc<App>>,
     peer: Caller,
     headers: HeaderMap,
-    body: Result<Json<Retirement>, JsonRejection>,
+    body: Result<Json<Revocation>, JsonRejection>,
 ) -> Response {
-    match order(&app, &peer, &headers, body, |retirement| retirement.issuer.as_deref()) {
-        Ok(retirement) => {
-            answer(&app, app.means.keyring.retire(&retirement.kid, app.means.clock.now()).await)
+    match order(&app, &peer, &headers, body, |revocation| revocation.issuer.as_deref()) {
+        Ok(revocation) => {
+            answer(&app, app.means.keyring.revoke(&revocation.kid, app.means.clock.now()).await)
         }
         Err(refused) => refused,
     }

@@ -26,7 +26,7 @@ pub fn router(app: Arc<App>, reloader: Option<Arc<Reloader>>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .route("/keys", get(keys::list))
         .route("/keys/rotate", post(keys::rotate))
-        .route("/keys/retire", post(keys::retire))
+        .route("/keys/revoke", post(keys::revoke))
         .with_state(app.clone())
         .merge(reload)
         .layer(axum::middleware::from_fn_with_state(app, body::read))

@@ -5,7 +5,7 @@
 use std::fmt::{self, Display, Write};
 
 use super::{Event, Reason};
-use crate::service::{AppId, UpstreamName};
+use crate::service::{ServiceId, UpstreamName};
 
 /// How much of a text that others had a hand in stands in a line, in characters.
 const LONGEST: usize = 256;
@@ -32,7 +32,7 @@ fn write_all(event: &Event, fields: &mut impl Fields) -> fmt::Result {
         plain "event" = Some(event.step.name());
         plain "login" = event.login;
         plain "session" = event.session;
-        text "app" = event.app.as_ref().map(AppId::as_str);
+        text "app" = event.app.as_ref().map(ServiceId::as_str);
         text "upstream" = event.upstream.as_ref().map(UpstreamName::as_str);
         plain "reason" = event.reason.map(Reason::slug);
         plain "reason_code" = event.reason.map(Reason::code);

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::login::LoginId;
 use crate::message::SupportCode;
 use crate::peer::Peer;
-use crate::service::{AppId, UpstreamName};
+use crate::service::{ServiceId, UpstreamName};
 
 pub use handle::{Sealed, SessionHandle};
 pub use layout::{Form, Layout, SpanFields};
@@ -122,7 +122,7 @@ steps! {
     ServerStopping = Server, "server.stopping", "The process stops.";
     ServerWarning = Server, "server.warning", "A weak choice stands in the configuration.";
     KeyMade = Server, "server.key.made", "A key was made and published, or an announced one came into use at once.";
-    KeyRetired = Server, "server.key.retired", "An operator ended a key.";
+    KeyRevoked = Server, "server.key.revoked", "An operator ended a key.";
     StoreFailed = Server, "server.store.failed", "The store failed.";
     Panicked = Server, "server.panicked", "A request hit a defect of ours; it got the page of an internal error, and nobody else noticed.";
     EventsLeftOut = Server, "server.events.left_out", "After a burst from one address, so many events (`count`) of one reason were left out; `names` has their name.";
@@ -176,7 +176,7 @@ pub struct Event {
     /// The browser session concerned.
     pub session: Option<SessionHandle>,
     /// The application concerned.
-    pub app: Option<AppId>,
+    pub app: Option<ServiceId>,
     /// The upstream registration concerned.
     pub upstream: Option<UpstreamName>,
     /// Why, where something failed.

@@ -8,7 +8,7 @@ use super::{Event, Events, Facts, Level, Reason, SessionHandle, Step};
 use crate::login::LoginId;
 use crate::message::SupportCode;
 use crate::peer::Peer;
-use crate::service::{AppId, UpstreamName};
+use crate::service::{ServiceId, UpstreamName};
 
 /// Who a request is about, and where to say it.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ pub struct Trace {
     /// The browser session, once it is known.
     pub session: Option<SessionHandle>,
     /// The application, once it is known.
-    pub app: Option<AppId>,
+    pub app: Option<ServiceId>,
     /// The upstream registration, once it is known.
     pub upstream: Option<UpstreamName>,
 }

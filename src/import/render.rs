@@ -7,7 +7,7 @@ use super::callback::{self, Imported};
 use super::kif::{Kif, Mode};
 use super::page::{Page, extract, https, quoted};
 use super::provider::{self, Provider};
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 /// Where the two secrets are, as the configuration names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct SecretFiles {
 
 impl SecretFiles {
     /// The files to be made by hand, beside the configuration.
-    pub fn to_be_made(app: &AppId) -> Self {
+    pub fn to_be_made(app: &ServiceId) -> Self {
         Self { client_secret: "provider.secret".to_owned(), key: format!("{app}.key"), written: false }
     }
 
@@ -34,7 +34,7 @@ impl SecretFiles {
 
 impl Kif {
     /// The configuration of the relay, for the application `app`. Holds no secret.
-    pub fn to_toml(&self, app: &AppId, files: &SecretFiles) -> String {
+    pub fn to_toml(&self, app: &ServiceId, files: &SecretFiles) -> String {
         let endpoints = [&self.authorization, &self.token, &self.userinfo];
         let provider = provider::recognise(&endpoints, &self.client_id);
         let mut page = Page::default();
@@ -55,7 +55,7 @@ impl Kif {
         page.finish()
     }
 
-    fn server(&self, page: &mut Page, app: &AppId) {
+    fn server(&self, page: &mut Page, app: &ServiceId) {
         page.section("server");
         page.note(&format!("KIF's {}, without its last part.", self.at("oidc.redirecturi")));
         page.key("public_url", https(&self.public_url));
@@ -131,7 +131,7 @@ impl Kif {
         }
     }
 
-    fn app(&self, page: &mut Page, provider: &Provider, app: &AppId, files: &SecretFiles) {
+    fn app(&self, page: &mut Page, provider: &Provider, app: &ServiceId, files: &SecretFiles) {
         page.section(&format!("legacy.{app}"));
         page.note("KIF knew no name. People read it before they are signed in.");
         page.key("name", app.as_str());

@@ -5,16 +5,16 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::plan::{Policy, State, active_until, state};
-use super::record::{KeyAlg, KeyRecord, Line};
+use super::record::{KeyAlg, KeyRecord, Succession};
 use crate::clock::Timestamp;
 
 /// One key. Dates are RFC 3339, in whole seconds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Listed {
-    /// Its line.
+    /// Its succession.
     #[serde(flatten)]
-    pub line: Line,
-    /// Its place in the line.
+    pub succession: Succession,
+    /// Its place in the succession.
     pub generation: u32,
     /// Its id.
     pub kid: String,
@@ -36,14 +36,14 @@ pub struct Listed {
     pub gone_after: Option<Timestamp>,
 }
 
-/// Every key, line after line, oldest first.
+/// Every key, succession after succession, oldest first.
 pub(super) fn list(records: &[KeyRecord], now: Timestamp, policy: &Policy) -> Vec<Listed> {
     let one = |key: &KeyRecord| {
         let next = active_until(records, key);
         let by_policy = || policy.rotate.map(|rotate| key.active_from.plus(rotate).max(now));
-        let active_until = key.retired.or(next).or_else(by_policy);
+        let active_until = key.revoked.or(next).or_else(by_policy);
         Listed {
-            line: key.line.clone(),
+            succession: key.succession.clone(),
             generation: key.generation,
             kid: key.kid.clone(),
             alg: key.alg,
@@ -51,11 +51,11 @@ pub(super) fn list(records: &[KeyRecord], now: Timestamp, policy: &Policy) -> Ve
             created: key.created,
             active_from: key.active_from,
             active_until,
-            gone_after: key.retired.or_else(|| active_until.map(|until| until.plus(policy.overlap))),
+            gone_after: key.revoked.or_else(|| active_until.map(|until| until.plus(policy.overlap))),
         }
     };
     let mut listed: Vec<_> = records.iter().map(one).collect();
-    listed.sort_by(|a, b| (&a.line, a.generation).cmp(&(&b.line, b.generation)));
+    listed.sort_by(|a, b| (&a.succession, a.generation).cmp(&(&b.succession, b.generation)));
     listed
 }
 

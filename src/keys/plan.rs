@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::record::{KeyRecord, Line, Wanted};
+use super::record::{KeyRecord, Succession, Wanted};
 use crate::clock::Timestamp;
 
 /// How keys succeed one another.
@@ -46,11 +46,11 @@ pub enum State {
     /// Used by us, and offered first.
     Active,
     /// No longer chosen; what was made for it or by it still counts.
-    Retiring,
+    Deactivated,
     /// Of no use any more.
     Gone,
     /// Ended by an operator; erased.
-    Retired,
+    Revoked,
 }
 
 /// One step toward what shall be.
@@ -58,47 +58,47 @@ pub enum State {
 pub enum Change {
     /// Make a key.
     Make {
-        /// Its line and algorithm.
+        /// Its succession and algorithm.
         wanted: Wanted,
-        /// Its place in the line.
+        /// Its place in the succession.
         generation: u32,
         /// When it shall be used.
         active_from: Timestamp,
     },
     /// Use an announced key at once.
     Advance {
-        /// Its line.
-        line: Line,
-        /// Its place in the line.
+        /// Its succession.
+        succession: Succession,
+        /// Its place in the succession.
         generation: u32,
     },
     /// Remove what is of no use any more.
     Forget {
-        /// Its line.
-        line: Line,
-        /// Its place in the line.
+        /// Its succession.
+        succession: Succession,
+        /// Its place in the succession.
         generation: u32,
     },
 }
 
-/// When the next key of its line is used instead of `key`; `None` while there is none.
+/// When the next key of its succession is used instead of `key`; `None` while there is none.
 pub(super) fn active_until(records: &[KeyRecord], key: &KeyRecord) -> Option<Timestamp> {
     let later = |other: &&KeyRecord| {
-        other.line == key.line && other.retired.is_none() && other.generation > key.generation
+        other.succession == key.succession && other.revoked.is_none() && other.generation > key.generation
     };
     records.iter().filter(later).map(|other| other.active_from).min()
 }
 
 /// Where a key stands, given when the next is used.
 pub(super) fn state(key: &KeyRecord, until: Option<Timestamp>, now: Timestamp, policy: &Policy) -> State {
-    if key.retired.is_some() {
-        State::Retired
+    if key.revoked.is_some() {
+        State::Revoked
     } else if now < key.active_from {
         State::Announced
     } else {
         match until {
             Some(until) if now >= until.plus(policy.overlap) => State::Gone,
-            Some(until) if now >= until => State::Retiring,
+            Some(until) if now >= until => State::Deactivated,
             _ => State::Active,
         }
     }
@@ -108,21 +108,23 @@ pub(super) fn state(key: &KeyRecord, until: Option<Timestamp>, now: Timestamp, p
 pub fn plan(records: &[KeyRecord], wanted: &[Wanted], now: Timestamp, policy: &Policy) -> Vec<Change> {
     let made = wanted.iter().filter_map(|wanted| succeed(records, wanted, now, policy));
     let gone = records.iter().filter(|key| is_gone(records, key, now, policy));
-    let forgotten = gone.map(|key| Change::Forget { line: key.line.clone(), generation: key.generation });
+    let forgotten =
+        gone.map(|key| Change::Forget { succession: key.succession.clone(), generation: key.generation });
     made.chain(forgotten).collect()
 }
 
-/// What keeps a line alive and young.
+/// What keeps a succession alive and young.
 fn succeed(records: &[KeyRecord], wanted: &Wanted, now: Timestamp, policy: &Policy) -> Option<Change> {
-    let newest = newest(records, &wanted.line);
+    let newest = newest(records, &wanted.succession);
     // The first is used at once: nobody has kept a key set without it.
     let Some(newest) = newest else { return Some(next(records, wanted, now)) };
     if now < newest.active_from {
-        let used =
-            |key: &KeyRecord| key.line == wanted.line && key.retired.is_none() && key.active_from <= now;
-        let line = wanted.line.clone();
+        let used = |key: &KeyRecord| {
+            key.succession == wanted.succession && key.revoked.is_none() && key.active_from <= now
+        };
+        let succession = wanted.succession.clone();
         let generation = newest.generation;
-        return (!records.iter().any(used)).then_some(Change::Advance { line, generation });
+        return (!records.iter().any(used)).then_some(Change::Advance { succession, generation });
     }
     let announced = now.plus(policy.announce);
     let due = policy.rotate.map(|rotate| newest.active_from.plus(rotate));
@@ -133,9 +135,10 @@ fn succeed(records: &[KeyRecord], wanted: &Wanted, now: Timestamp, policy: &Poli
     due.filter(|due| *due <= announced).map(|_| next(records, wanted, announced))
 }
 
-/// The next key of a line.
+/// The next key of a succession.
 pub(super) fn next(records: &[KeyRecord], wanted: &Wanted, active_from: Timestamp) -> Change {
-    let last = records.iter().filter(|key| key.line == wanted.line).map(|key| key.generation).max();
+    let last =
+        records.iter().filter(|key| key.succession == wanted.succession).map(|key| key.generation).max();
     Change::Make {
         wanted: wanted.clone(),
         generation: last.unwrap_or_default().saturating_add(1),
@@ -143,16 +146,16 @@ pub(super) fn next(records: &[KeyRecord], wanted: &Wanted, active_from: Timestam
     }
 }
 
-/// The youngest of a line that was not ended.
-pub(super) fn newest<'r>(records: &'r [KeyRecord], line: &Line) -> Option<&'r KeyRecord> {
-    let living = records.iter().filter(|key| key.line == *line && key.retired.is_none());
+/// The youngest of a succession that was not ended.
+pub(super) fn newest<'r>(records: &'r [KeyRecord], succession: &Succession) -> Option<&'r KeyRecord> {
+    let living = records.iter().filter(|key| key.succession == *succession && key.revoked.is_none());
     living.max_by_key(|key| key.generation)
 }
 
 /// Gone by date; or ended by an operator so long ago that nobody asks where it went.
 fn is_gone(records: &[KeyRecord], key: &KeyRecord, now: Timestamp, policy: &Policy) -> bool {
-    match key.retired {
-        Some(retired) => now >= retired.plus(policy.overlap),
+    match key.revoked {
+        Some(revoked) => now >= revoked.plus(policy.overlap),
         None => state(key, active_until(records, key), now, policy) == State::Gone,
     }
 }
@@ -172,8 +175,9 @@ mod tests {
     };
 
     fn wanted() -> Wanted {
-        let line = Line { usage: KeyUse::Encryption, upstream: Some(UpstreamName("fc".to_owned())) };
-        Wanted { line, alg: KeyAlg::EcdhEs }
+        let succession =
+            Succession { usage: KeyUse::Encryption, upstream: Some(UpstreamName("fc".to_owned())) };
+        Wanted { succession, alg: KeyAlg::EcdhEs }
     }
 
     fn at(days: u32) -> Timestamp {
@@ -209,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_life_to_the_millisecond() {
-        use State::{Active, Announced, Gone, Retiring};
+        use State::{Active, Announced, Deactivated, Gone};
         let mut records = Vec::new();
         apply(&mut records, at(0));
         assert_eq!(states(&records, at(0)), [Active], "the first at once");
@@ -220,8 +224,8 @@ mod tests {
         );
         assert_eq!(apply(&mut records, at(89)), [], "one successor");
         assert_eq!(states(&records, before(at(90))), [Active, Announced]);
-        assert_eq!(states(&records, at(90)), [Retiring, Active]);
-        assert_eq!(states(&records, before(at(97))), [Retiring, Active]);
+        assert_eq!(states(&records, at(90)), [Deactivated, Active]);
+        assert_eq!(states(&records, before(at(97))), [Deactivated, Active]);
         assert_eq!(plan(&records, &[wanted()], before(at(97)), &POLICY), []);
         assert_eq!(states(&records, at(97)), [Gone, Active]);
         let cleared = apply(&mut records, at(97));
@@ -253,8 +257,8 @@ mod tests {
     fn a_line_whose_keys_were_ended_goes_on_at_once() {
         let mut records = Vec::new();
         apply(&mut records, at(0));
-        records[0].retired = Some(at(10));
-        assert_eq!(states(&records, at(10)), [State::Retired]);
+        records[0].revoked = Some(at(10));
+        assert_eq!(states(&records, at(10)), [State::Revoked]);
         let made = apply(&mut records, at(10));
         assert!(
             matches!(made[..], [Change::Make { generation: 2, active_from, .. }] if active_from == at(10)),
@@ -264,9 +268,9 @@ mod tests {
         // Where the next is there, it comes forward.
         apply(&mut records, at(98));
         assert_eq!(states(&records, at(98)), [State::Active, State::Announced]);
-        records[0].retired = Some(at(98));
+        records[0].revoked = Some(at(98));
         assert!(matches!(apply(&mut records, at(98))[..], [Change::Advance { generation: 3, .. }]));
-        assert_eq!(states(&records, at(98)), [State::Retired, State::Active]);
+        assert_eq!(states(&records, at(98)), [State::Revoked, State::Active]);
         // Nothing of one that was ended is in the way of the others.
         assert_eq!(active_until(&records, &records[1]), None);
         assert_eq!(states(&records, at(98).plus(MS))[1], State::Active);

@@ -106,7 +106,7 @@ impl<'de> Deserialize<'de> for KeyAlg {
 
 /// A succession of keys: one use, for one upstream registration or for the relay itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Line {
+pub struct Succession {
     /// What its keys are for.
     #[serde(rename = "use")]
     pub usage: KeyUse,
@@ -114,40 +114,42 @@ pub struct Line {
     pub upstream: Option<UpstreamName>,
 }
 
-/// A line that shall have keys.
+/// A succession that shall have keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// The line.
-    pub line: Line,
+    /// The succession.
+    pub succession: Succession,
     /// What the next key of it shall be.
     pub alg: KeyAlg,
 }
 
-/// The relay's own lines.
+/// The relay's own successions.
 pub const RELAY: &[Wanted] = &[
-    Wanted { line: Line { usage: KeyUse::Signing, upstream: None }, alg: KeyAlg::Es256 },
-    Wanted { line: Line { usage: KeyUse::Nonce, upstream: None }, alg: KeyAlg::Hs256 },
+    Wanted { succession: Succession { usage: KeyUse::Signing, upstream: None }, alg: KeyAlg::Es256 },
+    Wanted { succession: Succession { usage: KeyUse::Nonce, upstream: None }, alg: KeyAlg::Hs256 },
 ];
 
 /// One key. No `Debug`: its private half is inside.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct KeyRecord {
-    /// The line that it belongs to.
-    pub line: Line,
-    /// Its place in the line, from 1.
+    /// The succession that it belongs to; under the name that stores have of it.
+    #[serde(rename = "line")]
+    pub succession: Succession,
+    /// Its place in the succession, from 1.
     pub generation: u32,
     /// What it is for.
     pub alg: KeyAlg,
     /// Its id.
     pub kid: String,
-    /// PKCS#8, or the bytes themselves; empty once it is retired.
+    /// PKCS#8, or the bytes themselves; empty once it is revoked.
     pub(super) private: Private,
     /// When it was made, and published.
     pub created: Timestamp,
-    /// From when it is used; until the next of its line is.
+    /// From when it is used; until the next of its succession is.
     pub active_from: Timestamp,
-    /// When an operator ended it.
-    pub retired: Option<Timestamp>,
+    /// When an operator ended it; under the name that stores have of it, which earlier nodes read too.
+    #[serde(rename = "retired")]
+    pub revoked: Option<Timestamp>,
 }
 
 impl Record for KeyRecord {
@@ -161,7 +163,7 @@ impl Record for KeyRecord {
         personal: "",
         fields: fields_of::<Self>,
         longest: |lifetimes| lifetimes.key,
-        ends: "by relais keys retire",
+        ends: "by relais keys revoke",
     });
 }
 
@@ -176,21 +178,21 @@ impl KeyRecord {
     ) -> Result<Self, CannotMake> {
         let (private, kid) = wanted.alg.make(entropy)?;
         Ok(Self {
-            line: wanted.line.clone(),
+            succession: wanted.succession.clone(),
             generation,
             alg: wanted.alg,
             kid,
             private: Private(private),
             created: now,
             active_from,
-            retired: None,
+            revoked: None,
         })
     }
 
     /// Where it lies: of two makers of one generation, one finds the place taken.
-    pub(super) fn handle(line: &Line, generation: u32) -> Vec<u8> {
-        let owner = line.upstream.as_ref().map(UpstreamName::as_str).unwrap_or_default();
-        [line.usage.name().as_bytes(), &[0], owner.as_bytes(), &[0], &generation.to_be_bytes()].concat()
+    pub(super) fn handle(succession: &Succession, generation: u32) -> Vec<u8> {
+        let owner = succession.upstream.as_ref().map(UpstreamName::as_str).unwrap_or_default();
+        [succession.usage.name().as_bytes(), &[0], owner.as_bytes(), &[0], &generation.to_be_bytes()].concat()
     }
 }
 

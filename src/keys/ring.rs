@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::plan::{Change, Policy, State, active_until, plan, state};
-use super::record::{KeyAlg, KeyRecord, KeyUse, Line, Private, Wanted};
+use super::record::{KeyAlg, KeyRecord, KeyUse, Private, Succession, Wanted};
 use crate::clock::Timestamp;
 use crate::crypto::alg::Alg;
 use crate::crypto::fresh::CannotMake;
@@ -63,14 +63,14 @@ pub struct Keyring {
     table: Table<KeyRecord>,
     entropy: Arc<dyn Entropy>,
     events: Events,
-    pub(super) aim: ArcSwap<Aim>,
+    pub(super) settings: ArcSwap<Settings>,
     ring: ArcSwap<Ring>,
     /// Held while the ring is read or changed, so that an older reading never takes the place of a newer.
     pub(super) turn: Mutex<()>,
 }
 
 /// What shall be.
-pub(super) struct Aim {
+pub(super) struct Settings {
     pub(super) wanted: Vec<Wanted>,
     pub(super) policy: Policy,
 }
@@ -99,28 +99,28 @@ enum Material {
 impl Keyring {
     /// A keyring without keys until it is tended.
     pub fn new(table: Table<KeyRecord>, entropy: Arc<dyn Entropy>, events: Events) -> Self {
-        let aim = ArcSwap::from_pointee(Aim { wanted: Vec::new(), policy: Policy::default() });
-        Self { table, entropy, events, aim, ring: ArcSwap::default(), turn: Mutex::default() }
+        let settings = ArcSwap::from_pointee(Settings { wanted: Vec::new(), policy: Policy::default() });
+        Self { table, entropy, events, settings, ring: ArcSwap::default(), turn: Mutex::default() }
     }
 
     /// What keys there shall be from now on, and how they succeed one another; [`Keyring::tend`] makes them.
-    pub fn aim(&self, wanted: Vec<Wanted>, policy: Policy) {
-        self.aim.store(Arc::new(Aim { wanted, policy }));
+    pub fn configure(&self, wanted: Vec<Wanted>, policy: Policy) {
+        self.settings.store(Arc::new(Settings { wanted, policy }));
     }
 
     /// Reads the ring, makes what is due, removes what is gone; to be called from time to time.
     pub async fn tend(&self, now: Timestamp) -> Result<(), KeyringError> {
-        self.toward(&self.aim.load_full(), now).await
+        self.toward(&self.settings.load_full(), now).await
     }
 
-    /// The same for what is about to be aimed at, so that its keys are there when it is.
+    /// The same for settings that are about to be in force, so that their keys are there when they are.
     pub async fn prepare(
         &self,
         wanted: Vec<Wanted>,
         policy: Policy,
         now: Timestamp,
     ) -> Result<(), KeyringError> {
-        self.toward(&Aim { wanted, policy }, now).await
+        self.toward(&Settings { wanted, policy }, now).await
     }
 
     /// Seals anew what lies under the other root key, since a key outlives every other record.
@@ -129,11 +129,11 @@ impl Keyring {
         Ok(())
     }
 
-    async fn toward(&self, aim: &Aim, now: Timestamp) -> Result<(), KeyringError> {
+    async fn toward(&self, settings: &Settings, now: Timestamp) -> Result<(), KeyringError> {
         let turn = self.turn.lock().await;
         let mut records = self.read(now).await?;
         let mut done = Ok(());
-        for change in plan(&records, &aim.wanted, now, &aim.policy) {
+        for change in plan(&records, &settings.wanted, now, &settings.policy) {
             done = done.and(self.apply(change, &mut records, now).await);
         }
         self.show(records, now, &turn)?;
@@ -183,7 +183,7 @@ impl Keyring {
         let ring = self.ring.load();
         let keys = self.of(&ring, KeyUse::Encryption, upstream, now).filter_map(|(kept, state)| {
             match (&kept.material, state) {
-                (_, State::Gone | State::Retired) => None,
+                (_, State::Gone | State::Revoked) => None,
                 (Material::Decrypts(key), _) => Some(key.clone()),
                 _ => None,
             }
@@ -199,8 +199,8 @@ impl Keyring {
             .of(&ring, usage, upstream, now)
             .filter(|(_, state)| match state {
                 State::Announced | State::Active => true,
-                State::Retiring => usage == KeyUse::Signing,
-                State::Gone | State::Retired => false,
+                State::Deactivated => usage == KeyUse::Signing,
+                State::Gone | State::Revoked => false,
             })
             .collect();
         keys.sort_by_key(|(_, state)| *state != State::Active);
@@ -214,10 +214,10 @@ impl Keyring {
 
     /// For how long others may keep our key set.
     pub fn cacheable(&self) -> Duration {
-        self.aim.load().policy.cacheable()
+        self.settings.load().policy.cacheable()
     }
 
-    /// The keys of a line, and where each stands.
+    /// The keys of a succession, and where each stands.
     fn of<'r>(
         &self,
         ring: &'r Ring,
@@ -225,9 +225,9 @@ impl Keyring {
         upstream: &UpstreamName,
         now: Timestamp,
     ) -> impl Iterator<Item = (&'r Kept, State)> {
-        let policy = self.aim.load().policy;
-        let line = Line { usage, upstream: Some(upstream.clone()) };
-        let keys = ring.keys.iter().filter(move |kept| kept.record.line == line);
+        let policy = self.settings.load().policy;
+        let succession = Succession { usage, upstream: Some(upstream.clone()) };
+        let keys = ring.keys.iter().filter(move |kept| kept.record.succession == succession);
         keys.map(move |kept| (kept, state(&kept.record, kept.until, now, &policy)))
     }
 
@@ -274,8 +274,8 @@ impl Keyring {
                 let made = self.make(&wanted, generation, active_from, now).await?;
                 records.push(made);
             }
-            Change::Advance { line, generation } => {
-                let is = |key: &&mut KeyRecord| key.line == line && key.generation == generation;
+            Change::Advance { succession, generation } => {
+                let is = |key: &&mut KeyRecord| key.succession == succession && key.generation == generation;
                 if let Some(key) = records.iter_mut().find(is) {
                     key.active_from = now;
                     let key = key.clone();
@@ -283,9 +283,9 @@ impl Keyring {
                     self.say(Step::KeyMade, &key);
                 }
             }
-            Change::Forget { line, generation } => {
-                self.table.forget(&KeyRecord::handle(&line, generation)).await?;
-                records.retain(|key| key.line != line || key.generation != generation);
+            Change::Forget { succession, generation } => {
+                self.table.forget(&KeyRecord::handle(&succession, generation)).await?;
+                records.retain(|key| key.succession != succession || key.generation != generation);
             }
         }
         Ok(())
@@ -299,7 +299,7 @@ impl Keyring {
         active_from: Timestamp,
         now: Timestamp,
     ) -> Result<KeyRecord, KeyringError> {
-        let handle = KeyRecord::handle(&wanted.line, generation);
+        let handle = KeyRecord::handle(&wanted.succession, generation);
         let record = KeyRecord::make(wanted, generation, active_from, now, &*self.entropy)?;
         if self.table.insert_new(&handle, &record, NEVER, &[RING.into()], now).await? {
             self.say(Step::KeyMade, &record);
@@ -310,18 +310,18 @@ impl Keyring {
     }
 
     pub(super) async fn replace(&self, key: &KeyRecord, now: Timestamp) -> Result<(), KeyringError> {
-        let handle = KeyRecord::handle(&key.line, key.generation);
+        let handle = KeyRecord::handle(&key.succession, key.generation);
         self.table.put(&handle, key, NEVER, &[RING.into()], now).await?;
         Ok(())
     }
 
     pub(super) fn say(&self, step: Step, key: &KeyRecord) {
         let mut trace = Trace::new(self.events.clone(), None);
-        trace.upstream.clone_from(&key.line.upstream);
+        trace.upstream.clone_from(&key.succession.upstream);
         let facts = Facts {
             kid: Some(key.kid.clone()),
             alg: Some(key.alg.as_str().to_owned()),
-            names: Some(key.line.usage.name().to_owned()),
+            names: Some(key.succession.usage.name().to_owned()),
             ..Facts::default()
         };
         trace.step(step, facts);
@@ -332,7 +332,7 @@ fn material(key: &KeyRecord) -> Result<Material, KeyringError> {
     let private = key.private.0.expose();
     let unreadable = || KeyringError::Make(CannotMake);
     Ok(match key.alg {
-        _ if key.retired.is_some() => Material::Other,
+        _ if key.revoked.is_some() => Material::Other,
         KeyAlg::Hs256 => Material::Other,
         KeyAlg::Es256 => {
             let key = SigningKey::from_pkcs8(Some(key.kid.clone()), Some(Alg::Es256), private);

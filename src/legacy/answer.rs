@@ -276,10 +276,10 @@ mod tests {
     use crate::entropy::SystemEntropy;
     use crate::identity::{Acr, Retention, Subject};
     use crate::legacy::{AppKey, MasterKey, wires};
-    use crate::service::{AppId, Service, Sso};
+    use crate::service::{Service, ServiceId, Sso};
 
     fn app(claims: &[&str]) -> App {
-        let (id, wire) = (AppId::parse("a").unwrap(), wires::WIRES[0]);
+        let (id, wire) = (ServiceId::parse("a").unwrap(), wires::WIRES[0]);
         App {
             keys: vec![AppKey::new(&MasterKey::new(sha256(&[b"k"])), wire, &id, None, None).unwrap()],
             service: Service {

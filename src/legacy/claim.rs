@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::{App, AppKey, KeyFingerprint};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 /// HTTP Basic credentials (RFC 7617): an application's id and its claim password.
 pub struct Credentials {
@@ -43,6 +43,6 @@ impl Credentials {
 
 /// Where the answer behind `reference` is kept. The application and the key are part of the handle: whoever
 /// is neither does not find it, and cannot use it up.
-pub fn reference_handle(app: &AppId, key: KeyFingerprint, reference: &str) -> Vec<u8> {
+pub fn reference_handle(app: &ServiceId, key: KeyFingerprint, reference: &str) -> Vec<u8> {
     [app.as_str().as_bytes(), &[0], &key.0.0, reference.as_bytes()].concat()
 }

@@ -7,7 +7,7 @@ use super::callback::{self, Asks};
 use crate::clock::Timestamp;
 use crate::crypto::jws::json;
 use crate::event::{Facts, reasons::legacy as because};
-use crate::service::{AppId, Demand};
+use crate::service::{Demand, ServiceId};
 
 /// The longest life of a message, in seconds.
 const MAX_LIFE: u64 = 900;
@@ -41,7 +41,7 @@ pub(super) struct Request {
 }
 
 /// Reads the claims of a request that `app` sent to `issuer`.
-pub(super) fn request(bytes: &[u8], app: &AppId, issuer: &str) -> Result<Request, Refused> {
+pub(super) fn request(bytes: &[u8], app: &ServiceId, issuer: &str) -> Result<Request, Refused> {
     let claims = object(bytes)?;
     only(&claims, |name| FRAME.contains(&name) || OF_A_REQUEST.contains(&name) || ASKS.contains(&name))?;
     let frame = frame(&claims, app, issuer)?;
@@ -67,7 +67,7 @@ pub(super) fn request(bytes: &[u8], app: &AppId, issuer: &str) -> Result<Request
 }
 
 /// Reads the claims of a logout: what frames it, and the `sub`.
-pub(super) fn logout(bytes: &[u8], app: &AppId, issuer: &str) -> Result<(Frame, String), Refused> {
+pub(super) fn logout(bytes: &[u8], app: &ServiceId, issuer: &str) -> Result<(Frame, String), Refused> {
     let claims = object(bytes)?;
     only(&claims, |name| FRAME.contains(&name) || name == "sub")?;
     Ok((frame(&claims, app, issuer)?, text(&claims, "sub")?.to_owned()))
@@ -81,7 +81,7 @@ fn only(claims: &Map<String, Value>, known: impl Fn(&str) -> bool) -> Result<(),
     claims.keys().find(|name| !known(name)).map_or(Ok(()), |name| Err(wrong(name)))
 }
 
-fn frame(claims: &Map<String, Value>, app: &AppId, issuer: &str) -> Result<Frame, Refused> {
+fn frame(claims: &Map<String, Value>, app: &ServiceId, issuer: &str) -> Result<Frame, Refused> {
     if text(claims, "iss")? != app.as_str() {
         return Err(wrong("iss"));
     }

@@ -5,7 +5,7 @@ use super::KeyFingerprint;
 use crate::crypto::hash::{hmac_sha256, hmac_sha512, sha256};
 use crate::login::Hex;
 use crate::secret::Secret;
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 /// What a message is for; each has a key of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,12 +89,12 @@ impl MasterKey {
     }
 
     /// HMAC-SHA-256(K, "relais-1 WIRE DIR APP"): the key of one wire, direction and application.
-    pub fn derive(&self, wire: &str, direction: Direction, app: &AppId) -> Secret<[u8; 32]> {
+    pub fn derive(&self, wire: &str, direction: Direction, app: &ServiceId) -> Secret<[u8; 32]> {
         self.hmac(&format!("relais-1 {wire} {} {app}", direction.as_str()))
     }
 
     /// HMAC-SHA-512(K, "relais-1 WIRE DIR APP"), for wires that want 64 bytes.
-    pub fn derive_wide(&self, wire: &str, direction: Direction, app: &AppId) -> Secret<[u8; 64]> {
+    pub fn derive_wide(&self, wire: &str, direction: Direction, app: &ServiceId) -> Secret<[u8; 64]> {
         let label = format!("relais-1 {wire} {} {app}", direction.as_str());
         Secret::new(hmac_sha512(self.0.expose(), label.as_bytes()))
     }
@@ -105,7 +105,7 @@ impl MasterKey {
     }
 
     /// Lowercase hex of HMAC-SHA-256(K, "relais-1 claim APP"): the password of `/idp/claim`.
-    pub fn claim_password(&self, app: &AppId) -> Secret<String> {
+    pub fn claim_password(&self, app: &ServiceId) -> Secret<String> {
         Secret::new(hex::encode(self.hmac(&format!("relais-1 claim {app}")).expose()))
     }
 

@@ -116,7 +116,7 @@ impl AppKey {
     pub fn new(
         key: &MasterKey,
         wire: &dyn Wire,
-        app: &crate::service::AppId,
+        app: &crate::service::ServiceId,
         iv: Option<[u8; FIXED_IV]>,
         until: Option<Timestamp>,
     ) -> Option<Self> {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::login::Hex;
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 /// Identifies a message, whoever brings it and however often: SHA-256(app ‖ 00 ‖ decoded bytes, or `jti`).
 pub type MessageMark = Hex<32>;
@@ -13,7 +13,7 @@ pub type MessageMark = Hex<32>;
 #[derive(Clone, Serialize, Deserialize)]
 pub struct LegacyRequest {
     /// The application, chosen by the path of the request.
-    pub app: AppId,
+    pub app: ServiceId,
     /// The registered callback with the request's own query pieces, byte for byte: the answer is appended.
     pub return_to: String,
     /// `state`, decoded once.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::clock::Timestamp;
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 /// The messages accepted since the start, by application; holds as many entries as there are applications.
 #[derive(Default)]
-pub struct Usage(Mutex<BTreeMap<AppId, Used>>);
+pub struct Usage(Mutex<BTreeMap<ServiceId, Used>>);
 
 /// What one application has sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Used {
 
 impl Usage {
     /// Counts an accepted message; how many there are now.
-    pub fn note(&self, app: &AppId, now: Timestamp) -> u64 {
+    pub fn note(&self, app: &ServiceId, now: Timestamp) -> u64 {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let used = all.entry(app.clone()).or_default();
         used.messages = used.messages.saturating_add(1);
@@ -30,7 +30,7 @@ impl Usage {
     }
 
     /// What `app` has sent.
-    pub fn of(&self, app: &AppId) -> Used {
+    pub fn of(&self, app: &ServiceId) -> Used {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(app).copied().unwrap_or_default()
     }
 }

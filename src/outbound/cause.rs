@@ -1,4 +1,4 @@
-//! Why no answer was had, told apart by what an operator does about it.
+//! Why no answer came, told apart by what an operator does about it.
 
 use std::error::Error;
 use std::io;

@@ -110,8 +110,8 @@ pub enum UpstreamError {
     /// Userinfo is about another subject.
     #[error("userinfo is about another subject than the id_token")]
     SubDiffers,
-    /// The metadata is not to be had.
-    #[error("the upstream's metadata is not to be had")]
+    /// The metadata could not be fetched.
+    #[error("the upstream's metadata could not be fetched")]
     Discovery(#[source] Arc<DiscoveryError>),
     /// There are no keys of its to verify with.
     #[error("the upstream's keys cannot be used")]

@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::crypto::jwe::DecryptionKey;
 use crate::crypto::jwk::PublishedKey;
 use crate::crypto::jws::sign::SigningKey;
-use crate::keys::{KeyAlg, KeyUse, Keyring, Line, Wanted};
+use crate::keys::{KeyAlg, KeyUse, Keyring, Succession, Wanted};
 
 use super::{Credentials, DecryptionKeys, Settings, Upstream};
 
@@ -23,8 +23,8 @@ impl Settings {
     /// What the keyring must hold for it.
     pub fn wanted_keys(&self) -> Vec<Wanted> {
         let wanted = |usage, alg| {
-            let line = Line { usage, upstream: Some(self.name.clone()) };
-            Wanted { line, alg }
+            let succession = Succession { usage, upstream: Some(self.name.clone()) };
+            Wanted { succession, alg }
         };
         let mut all = Vec::new();
         if matches!(self.credentials, Credentials::PrivateKeyJwt(AssertionKey::Keyring, _)) {

@@ -45,7 +45,7 @@ pub enum DiscoveryError {
     #[error("the issuer has no discovery address")]
     Address,
     /// No answer.
-    #[error("the discovery document was not to be had")]
+    #[error("discovery document fetch failed")]
     Call(#[source] OutboundError),
     /// Another status than 200.
     #[error("the discovery document was answered with a failure status")]

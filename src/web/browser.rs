@@ -9,14 +9,14 @@ use crate::app::Rules;
 use crate::crypto::hash::sha256;
 use crate::entropy::Entropy;
 use crate::login::BrowserId;
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 /// A browser that we have seen.
 #[derive(Clone)]
 pub(super) struct Browser {
     handle: String,
     /// The application that it last asked for.
-    pub last_app: Option<AppId>,
+    pub last_app: Option<ServiceId>,
 }
 
 impl Browser {
@@ -25,7 +25,7 @@ impl Browser {
         let (handle, app) = value.split_once('.')?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
         let well_formed = handle.len() == 43 && handle.bytes().all(plain);
-        well_formed.then(|| Self { handle: handle.to_owned(), last_app: AppId::parse(app) })
+        well_formed.then(|| Self { handle: handle.to_owned(), last_app: ServiceId::parse(app) })
     }
 
     /// A browser not seen before.
@@ -39,7 +39,7 @@ impl Browser {
     }
 
     /// The `Set-Cookie` that remembers it with `app`.
-    pub(super) fn set_cookie(&self, rules: &Rules, app: &AppId) -> Option<HeaderValue> {
+    pub(super) fn set_cookie(&self, rules: &Rules, app: &ServiceId) -> Option<HeaderValue> {
         let cookie = Cookie::build((name(rules), format!("{}.{app}", self.handle)))
             .path("/")
             .http_only(true)

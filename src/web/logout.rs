@@ -25,7 +25,7 @@ use crate::event::{Facts, Step, reasons};
 use crate::message::PublicMessage;
 use crate::pages;
 use crate::paths;
-use crate::service::{AppId, Service, UpstreamName};
+use crate::service::{Service, ServiceId, UpstreamName};
 
 /// The route.
 pub const ROUTE: Route = Route {
@@ -80,7 +80,7 @@ pub const RETURN: Route = Route {
 
 /// Asks, or takes the answer.
 pub(super) async fn logout(visit: &mut Visit, name: &str, body: Body) -> Result<Response, Refusal> {
-    let id = AppId::parse(name).ok_or_else(Refusal::not_found)?;
+    let id = ServiceId::parse(name).ok_or_else(Refusal::not_found)?;
     let service = service(visit, &id).await?.ok_or_else(Refusal::not_found)?;
     visit.trace.app = Some(id);
     if visit.method == Method::POST {
@@ -103,7 +103,7 @@ pub(super) async fn alias(visit: &mut Visit) -> Result<Response, Refusal> {
     asked(visit, &service).await
 }
 
-async fn service(visit: &Visit, id: &AppId) -> Result<Option<Arc<Service>>, Refusal> {
+async fn service(visit: &Visit, id: &ServiceId) -> Result<Option<Arc<Service>>, Refusal> {
     Ok(visit.rules.service(id).await.map_err(Box::<Failure>::from)?)
 }
 

@@ -12,7 +12,7 @@ use crate::broker::{Failure, Registry as _};
 use crate::event::{Facts, Reason, Step, reasons};
 use crate::message::{PublicMessage, SupportCode};
 use crate::pages;
-use crate::service::AppId;
+use crate::service::ServiceId;
 use url::Url;
 
 /// A request that is not served.
@@ -21,7 +21,7 @@ pub(super) struct Refusal {
     /// What a person reads; `None` where nobody reads a page, and the status says all.
     message: Option<PublicMessage>,
     status: u16,
-    app: Option<AppId>,
+    app: Option<ServiceId>,
     step: Step,
     reason: Reason,
     facts: Facts,
@@ -85,7 +85,7 @@ impl Refusal {
         self
     }
 
-    pub(super) fn of_app(mut self, app: &AppId) -> Self {
+    pub(super) fn of_app(mut self, app: &ServiceId) -> Self {
         self.app = Some(app.clone());
         self
     }

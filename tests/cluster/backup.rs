@@ -12,7 +12,7 @@ use std::time::Duration;
 use relais::clock::{Clock as _, SystemClock, Timestamp};
 use relais::entropy::SystemEntropy;
 use relais::legacy::{Direction, MasterKey, wires};
-use relais::service::AppId;
+use relais::service::ServiceId;
 
 use super::http::ask;
 use super::legacy_app::LegacyApp;
@@ -25,7 +25,7 @@ fn timeless(site: &Site) -> Walk {
     let app = LegacyApp::new(KIF_APP);
     let key = MasterKey::from_hex(&LegacyApp::key_hex(KIF_APP)).unwrap();
     let wire = wires::find("kif-cbc").unwrap();
-    let keyed = wire.keyed(&key, &AppId::parse(KIF_APP).unwrap(), Some(KIF_IV)).unwrap();
+    let keyed = wire.keyed(&key, &ServiceId::parse(KIF_APP).unwrap(), Some(KIF_IV)).unwrap();
     let attempt = app.attempt();
     let text = format!("{}?state={}&nonce={}", app.callback_base(), attempt.state, attempt.nonce);
     let now = Timestamp::from_seconds(0);

@@ -18,7 +18,7 @@ use axum::routing::get;
 use relais::clock::{Clock as _, SystemClock};
 use relais::entropy::SystemEntropy;
 use relais::legacy::{Direction, MasterKey, wires};
-use relais::service::AppId;
+use relais::service::ServiceId;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
@@ -270,7 +270,7 @@ async fn a_key_that_should_not_be_there_is_named() {
 
 /// The message of an application, as it or KIF makes it.
 fn message(app: &str, wire: &str, direction: Direction, text: &str) -> String {
-    let (key, id) = (MasterKey::from_hex(&key(app)).unwrap(), AppId::parse(app).unwrap());
+    let (key, id) = (MasterKey::from_hex(&key(app)).unwrap(), ServiceId::parse(app).unwrap());
     let iv = hex::decode(IV).unwrap().try_into().unwrap();
     let keyed = wires::find(wire).unwrap().keyed(&key, &id, Some(iv)).unwrap();
     keyed.seal(direction, SystemClock.now(), &SystemEntropy::new(), text.as_bytes())

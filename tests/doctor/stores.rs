@@ -7,7 +7,7 @@ use std::sync::Arc;
 use relais::clock::Timestamp;
 use relais::entropy::Entropy;
 use relais::event::{Events, Recorder};
-use relais::keys::{KeyAlg, KeyRecord, KeyUse, Keyring, Line, Policy, RELAY, Wanted};
+use relais::keys::{KeyAlg, KeyRecord, KeyUse, Keyring, Policy, RELAY, Succession, Wanted};
 use relais::secret::Secret;
 use relais::service::UpstreamName;
 use relais::store::{Entry, Key, Postgres, Record as _, Sealer, Sqlite, Store, Table, Version};
@@ -65,10 +65,10 @@ async fn tended(store: Arc<dyn Store>, seal: u8, upstreams: &[&str], at: &[Times
     let table = Table::new(store, Sealer::new(&Secret::new([seal; 32]), entropy.clone()));
     let ring = Keyring::new(table, entropy, Events::to(Recorder::default()));
     let upstream = |name: &&str| Wanted {
-        line: Line { usage: KeyUse::Signing, upstream: Some(UpstreamName((*name).to_owned())) },
+        succession: Succession { usage: KeyUse::Signing, upstream: Some(UpstreamName((*name).to_owned())) },
         alg: KeyAlg::Es256,
     };
-    ring.aim(RELAY.iter().cloned().chain(upstreams.iter().map(upstream)).collect(), Policy::default());
+    ring.configure(RELAY.iter().cloned().chain(upstreams.iter().map(upstream)).collect(), Policy::default());
     for now in at {
         ring.tend(*now).await.unwrap();
     }

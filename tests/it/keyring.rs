@@ -169,7 +169,7 @@ async fn edges_to_the_second() {
     assert_eq!(states(&list().await), ["active", "announced"]);
     assert!(signs_in(&world).await, "with a set from before the announcement");
     world.advance(1);
-    assert_eq!(states(&list().await), ["retiring", "active"]);
+    assert_eq!(states(&list().await), ["deactivated", "active"]);
     assert_eq!(
         kids(&published(&world).await, "enc"),
         [new.as_str()],
@@ -188,7 +188,7 @@ async fn edges_to_the_second() {
     world.stub.set_client_jwks("relais", &json!({ "keys": mixed })).unwrap();
     assert!(signs_in(&world).await, "{}", world.last_reason());
     world.advance(7 * DAY - 1);
-    assert_eq!(states(&list().await), ["retiring", "active"]);
+    assert_eq!(states(&list().await), ["deactivated", "active"]);
     assert!(signs_in(&world).await, "{}", world.last_reason());
     world.advance(1);
     assert!(!signs_in(&world).await, "gone by date alone");
@@ -206,11 +206,11 @@ async fn a_key_that_an_operator_ends_decrypts_nothing() {
     assert!(signs_in(&world).await);
     let kid = kids(&first, "enc").remove(0);
     let before = private_keys(&world).await;
-    let (status, listed) = order(&world, "POST", "/keys/retire", &json!({ "kid": kid }).to_string()).await;
+    let (status, listed) = order(&world, "POST", "/keys/revoke", &json!({ "kid": kid }).to_string()).await;
     assert_eq!(status, 200, "{listed}");
     let states: Vec<_> = listed["keys"].as_array().unwrap().iter().map(|key| key["state"].clone()).collect();
-    assert_eq!(states, ["retired", "active"]);
-    assert_eq!(order(&world, "POST", "/keys/retire", &json!({ "kid": kid }).to_string()).await.0, 404);
+    assert_eq!(states, ["revoked", "active"]);
+    assert_eq!(order(&world, "POST", "/keys/revoke", &json!({ "kid": kid }).to_string()).await.0, 404);
     assert!(!signs_in(&world).await, "the provider has the old set");
     assert_eq!(world.last_reason(), "upstream.decryption_key");
     let set = fetch(&world).await;
@@ -218,7 +218,7 @@ async fn a_key_that_an_operator_ends_decrypts_nothing() {
     assert!(signs_in(&world).await);
     let after = private_keys(&world).await;
     assert_eq!(before.iter().filter(|form| !after.contains(form)).count(), 4, "its private half is erased");
-    assert_eq!(world.events(Step::KeyRetired).len(), 1);
+    assert_eq!(world.events(Step::KeyRevoked).len(), 1);
 }
 
 /// Two nodes that start at once on one store have the same keys; what one makes, the other uses.
@@ -375,8 +375,8 @@ async fn orders_come_from_no_browser() {
         ("/keys/rotate", r#"{"use":"sealing"}"#, 422),
         ("/keys/rotate", r#"{"surprise":1}"#, 422),
         ("/keys/rotate", "", 400),
-        ("/keys/retire", r#"{"kid":"unknown"}"#, 404),
-        ("/keys/retire", "{}", 422),
+        ("/keys/revoke", r#"{"kid":"unknown"}"#, 404),
+        ("/keys/revoke", "{}", 422),
     ] {
         assert_eq!(order(&world, "POST", path, body).await.0, status, "{path} {body}");
     }

@@ -18,7 +18,7 @@ use relais::entropy::SystemEntropy;
 use relais::event::{Event, Events, Form, Layout, Recorder, Sink, SpanFields, Step, kif};
 use relais::legacy::wires::{self, Keyed};
 use relais::legacy::{Direction, MasterKey};
-use relais::service::AppId;
+use relais::service::ServiceId;
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -452,7 +452,7 @@ struct Play<'w> {
 fn wire(name: &str, key: &str, iv: &str) -> Box<dyn Keyed> {
     let key = MasterKey::from_hex(key).unwrap();
     let iv = hex::decode(iv).unwrap().try_into().unwrap();
-    wires::find(name).unwrap().keyed(&key, &AppId::parse("kif").unwrap(), Some(iv)).unwrap()
+    wires::find(name).unwrap().keyed(&key, &ServiceId::parse("kif").unwrap(), Some(iv)).unwrap()
 }
 
 async fn world(wire: &str, base: &str, cut: bool) -> World {

@@ -8,7 +8,7 @@ use relais::entropy::SystemEntropy;
 use relais::identity::{Identity, Retention, Subject};
 use relais::legacy::wires::{self, Keyed, Wire};
 use relais::legacy::{self, App, AppKey, CallbackRule, Delivery, Direction, MasterKey};
-use relais::service::{AppId, Service, Sso};
+use relais::service::{Service, ServiceId, Sso};
 use serde_json::Value;
 
 /// What `/idp` does otherwise than KIF, in both modes; each stands in docs/kif-differences.md with its reason.
@@ -61,7 +61,7 @@ fn wire(row: &Value) -> &'static dyn Wire {
 fn keyed(row: &Value) -> Option<Box<dyn Keyed>> {
     let key = MasterKey::from_hex(text(row, "key")?).ok()?;
     let iv = hex::decode(text(row, "iv")?).ok()?.try_into().ok()?;
-    wire(row).keyed(&key, &AppId::parse("a").unwrap(), Some(iv))
+    wire(row).keyed(&key, &ServiceId::parse("a").unwrap(), Some(iv))
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn every_message_of_kif_and_of_its_client() {
 }
 
 fn app(row: &Value) -> App {
-    let (id, wire) = (AppId::parse("a").unwrap(), wire(row));
+    let (id, wire) = (ServiceId::parse("a").unwrap(), wire(row));
     let key = MasterKey::from_hex(text(row, "key").unwrap()).unwrap();
     let iv = hex::decode(text(row, "iv").unwrap()).unwrap().try_into().unwrap();
     let prefix = text(row, "redirecturi_prefix").unwrap_or("").trim_end_matches('?');

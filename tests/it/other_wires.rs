@@ -6,7 +6,7 @@ use relais::event::Step;
 use relais::front::legacy::SpentTimeless;
 use relais::legacy::wires::{self, Keyed};
 use relais::legacy::{Direction, MasterKey};
-use relais::service::AppId;
+use relais::service::ServiceId;
 use relais::store::Record as _;
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ impl Other {
         };
         let key = MasterKey::from_hex(&LegacyApp::key_hex(id)).unwrap();
         let iv = hex::decode("00112233445566778899aabbccddeeff").unwrap().try_into().unwrap();
-        let app = AppId::parse(id).unwrap();
+        let app = ServiceId::parse(id).unwrap();
         let keyed = wires::find(wire).unwrap().keyed(&key, &app, Some(iv)).unwrap();
         Self { id, keyed, base: LegacyApp::new(id) }
     }

@@ -3,7 +3,7 @@
 use relais::clock::Timestamp;
 use relais::entropy::Entropy;
 use relais::legacy::{Direction, MasterKey, wires};
-use relais::service::AppId;
+use relais::service::ServiceId;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -45,7 +45,7 @@ fn every_row_of_the_wire_vectors() {
     let (mut sealed, mut refused, mut claims) = (0, 0, 0);
     for row in &file.vectors {
         let key = MasterKey::from_hex(&row.key).unwrap();
-        let app = AppId::parse(&row.app).unwrap();
+        let app = ServiceId::parse(&row.app).unwrap();
         if row.wire == "claim" {
             assert_eq!(Some(key.claim_password(&app).expose()), row.derived.as_ref(), "{}", row.id);
             claims += 1;

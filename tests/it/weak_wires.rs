@@ -6,7 +6,7 @@ use std::time::Instant;
 use relais::legacy::Direction;
 use relais::legacy::MasterKey;
 use relais::legacy::wires;
-use relais::service::AppId;
+use relais::service::ServiceId;
 use serde_json::Value;
 
 use crate::claim_inputs::call;
@@ -275,10 +275,11 @@ fn badly_padded(app: &Other, last: u8) -> String {
 async fn no_wire_is_guessed() {
     let world = patient().await;
     for target in ["compta", "mono", "vieux-gcm", "vieux-cbc"] {
-        let configured = world.app.rules().legacy.app(&AppId::parse(target).unwrap()).unwrap().wire.name();
+        let configured =
+            world.app.rules().legacy.app(&ServiceId::parse(target).unwrap()).unwrap().wire.name();
         let key = MasterKey::from_hex(&LegacyApp::key_hex(target)).unwrap();
         for wire in wires::WIRES.iter().filter(|wire| wire.name() != configured) {
-            let keyed = wire.keyed(&key, &AppId::parse(target).unwrap(), Some([7; 16])).unwrap();
+            let keyed = wire.keyed(&key, &ServiceId::parse(target).unwrap(), Some([7; 16])).unwrap();
             let now = relais::clock::Timestamp::from_seconds(world.now());
             let text = callback(target, "0123456789abcdef", "0123456789abcdef");
             let chance = relais::entropy::SystemEntropy::new();

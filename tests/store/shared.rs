@@ -88,7 +88,7 @@ fn collect(directory: &Path, files: &mut Vec<std::path::PathBuf>) {
     }
 }
 
-/// The server is killed under load and started again: whatever was acknowledged is there, nothing is had twice,
+/// The server is killed under load and started again: whatever was acknowledged is there, nothing is served twice,
 /// and both nodes go on by themselves.
 pub async fn survives_a_kill(nodes: [Arc<dyn Store>; 2], mut server: Server) -> Server {
     const PRIZES: u64 = 4_000;

@@ -1,4 +1,4 @@
-//! The root seal key, whether it opens what is in the store, and how each line of our own keys stands.
+//! The root seal key, whether it opens what is in the store, and how each succession of our own keys stands.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::{Events, Form};
 use crate::keys::{KeyRecord, State, Wanted, date_of};
 use crate::keys::{
-    Keyring, KeyringError, Line, Listed, Policy, SealKeyError, SealKeySource, SecretFileError,
+    Keyring, KeyringError, Listed, Policy, SealKeyError, SealKeySource, SecretFileError, Succession,
 };
 use crate::outbound::chain;
 use crate::secret::Secret;
@@ -65,7 +65,7 @@ impl Check for Keys {
             findings.push(other_key(listed.len().saturating_sub(under_present)));
         }
         let wanted = patient.config.wanted_keys();
-        findings.extend(wanted.iter().map(|wanted| line(wanted, &listed, &patient.config.keys, now)));
+        findings.extend(wanted.iter().map(|wanted| succession(wanted, &listed, &patient.config.keys, now)));
         findings.extend(left(&listed, &wanted));
         findings
     }
@@ -132,23 +132,23 @@ async fn list(
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let table = Table::new(copy, sealer);
     let keyring = Keyring::new(table, entropy, Events::log(Form::Human));
-    keyring.aim(patient.config.wanted_keys(), patient.config.keys);
+    keyring.configure(patient.config.wanted_keys(), patient.config.keys);
     keyring.list(now).await
 }
 
-fn name(line: &Line) -> String {
-    match &line.upstream {
-        Some(upstream) => format!("{} for {upstream}", line.usage.name()),
-        None => line.usage.name().to_owned(),
+fn name(succession: &Succession) -> String {
+    match &succession.upstream {
+        Some(upstream) => format!("{} for {upstream}", succession.usage.name()),
+        None => succession.usage.name().to_owned(),
     }
 }
 
-fn line(wanted: &Wanted, listed: &[Listed], policy: &Policy, now: Timestamp) -> Finding {
-    let name = name(&wanted.line);
-    let of_line = || listed.iter().filter(|key| key.line == wanted.line);
-    let Some(active) = of_line().find(|key| key.state == State::Active) else {
+fn succession(wanted: &Wanted, listed: &[Listed], policy: &Policy, now: Timestamp) -> Finding {
+    let name = name(&wanted.succession);
+    let of_succession = || listed.iter().filter(|key| key.succession == wanted.succession);
+    let Some(active) = of_succession().find(|key| key.state == State::Active) else {
         let what = format!("{name}: no key is active");
-        return match of_line().count() {
+        return match of_succession().count() {
             0 => {
                 Finding::ok(KEYS, format!("{name}: no key yet: the relay makes it when it starts or reloads"))
             }
@@ -157,7 +157,7 @@ fn line(wanted: &Wanted, listed: &[Listed], policy: &Policy, now: Timestamp) -> 
     };
     let until = active.active_until.map_or("an operator rotates it".to_owned(), date_of);
     let what = format!("{name}: {} {} is active until {until}", active.alg.as_str(), active.kid);
-    if let Some(next) = of_line().find(|key| key.state == State::Announced) {
+    if let Some(next) = of_succession().find(|key| key.state == State::Announced) {
         return Finding::ok(KEYS, format!("{what}; its successor {} is announced", next.kid));
     }
     let due = policy.rotate.map(|rotate| active.active_from.plus(rotate.saturating_sub(policy.announce)));
@@ -172,9 +172,10 @@ fn line(wanted: &Wanted, listed: &[Listed], policy: &Policy, now: Timestamp) -> 
 
 /// Lines that the configuration does not want, and that wait in case it does again.
 fn left(listed: &[Listed], wanted: &[Wanted]) -> Vec<Finding> {
-    let mut lines: Vec<_> = listed.iter().map(|key| &key.line).collect();
-    lines.retain(|line| !wanted.iter().any(|wanted| wanted.line == **line));
-    lines.dedup();
-    let what = |line| format!("{}: in the store, and not needed by this configuration", name(line));
-    lines.into_iter().map(|line| Finding::ok(KEYS, what(line))).collect()
+    let mut successions: Vec<_> = listed.iter().map(|key| &key.succession).collect();
+    successions.retain(|succession| !wanted.iter().any(|wanted| wanted.succession == **succession));
+    successions.dedup();
+    let what =
+        |succession| format!("{}: in the store, and not needed by this configuration", name(succession));
+    successions.into_iter().map(|succession| Finding::ok(KEYS, what(succession))).collect()
 }

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::entropy::SystemEntropy;
 use crate::legacy::wires::{self, FIXED_IV};
 use crate::legacy::{Direction, MasterKey};
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 pub(super) struct Wires;
 
@@ -56,7 +56,7 @@ impl Check for Wires {
 
 fn reproduces(name: &str, text: &str, message: &str) -> bool {
     let keyed = || {
-        let (key, id) = (MasterKey::from_hex(KEY).ok()?, AppId::parse("kif")?);
+        let (key, id) = (MasterKey::from_hex(KEY).ok()?, ServiceId::parse("kif")?);
         wires::find(name)?.keyed(&key, &id, Some(IV))
     };
     let Some(keyed) = keyed() else { return false };

@@ -1,4 +1,4 @@
-//! `relais keys list|rotate|retire`: asks the running relay on its management listener, since it alone holds the SQLite
+//! `relais keys list|rotate|revoke`: asks the running relay on its management listener, since it alone holds the SQLite
 //! file; where none runs, works on the store itself.
 
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Config, Durable, ListenerKind, Purpose};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::{Events, Form};
-use crate::keys::{KeyUse, Keyring, KeyringError, Retirement, Rotation};
+use crate::keys::{KeyUse, Keyring, KeyringError, Revocation, Rotation};
 use crate::outbound::{Answer, Outbound, OutboundError, OutboundSettings};
 use crate::process::durable;
 use crate::service::UpstreamName;
@@ -52,7 +52,7 @@ pub(super) struct Rotate {
 ///
 /// What is still signed or encrypted by it is refused. To rotate without a refusal there is `rotate`.
 #[derive(Debug, Args)]
-pub(super) struct Retire {
+pub(super) struct Revoke {
     /// The key's id, from `list`
     #[arg(value_name = "KID")]
     kid: String,
@@ -91,10 +91,10 @@ impl Rotate {
     }
 }
 
-impl Retire {
+impl Revoke {
     pub(super) fn run(self) -> Result<(), Failure> {
         let Self { relay, kid } = self;
-        relay.carry_out(|issuer| Order::Retire(Retirement { issuer, kid }))
+        relay.carry_out(|issuer| Order::Revoke(Revocation { issuer, kid }))
     }
 }
 
@@ -102,7 +102,7 @@ impl Retire {
 enum Order {
     List,
     Rotate(Rotation),
-    Retire(Retirement),
+    Revoke(Revocation),
 }
 
 impl Relay {
@@ -171,9 +171,9 @@ async fn ask(outbound: &Outbound, url: &Url, order: &Order) -> Result<Answer, Ou
             at.set_path("/keys/rotate");
             outbound.post_json(&at, json!(rotation).to_string()).await
         }
-        Order::Retire(retirement) => {
-            at.set_path("/keys/retire");
-            outbound.post_json(&at, json!(retirement).to_string()).await
+        Order::Revoke(revocation) => {
+            at.set_path("/keys/revoke");
+            outbound.post_json(&at, json!(revocation).to_string()).await
         }
     }
 }
@@ -189,12 +189,12 @@ async fn stopped(config: &Config, order: &Order) -> Result<Value, Failure> {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let (store, sealer) = durable(config, &entropy).await.map_err(|error| Failure::caused(&error))?;
     let keyring = Keyring::new(Table::new(store, sealer), entropy, Events::log(Form::Human));
-    keyring.aim(config.wanted_keys(), config.keys);
+    keyring.configure(config.wanted_keys(), config.keys);
     let now = SystemClock.now();
     let keys = match order {
         Order::List => keyring.list(now).await,
         Order::Rotate(rotation) => keyring.rotate(rotation, now).await,
-        Order::Retire(retirement) => keyring.retire(&retirement.kid, now).await,
+        Order::Revoke(revocation) => keyring.revoke(&revocation.kid, now).await,
     };
     let keys = keys.map_err(|error: KeyringError| Failure::caused(&error))?;
     Ok(json!({"issuer": config.issuer(), "keys": keys}))

@@ -11,7 +11,7 @@ use crate::config::{self, Purpose};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::legacy::compare::{Relay, compare, read, report::Report};
 use crate::secret::Secret;
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 /// The largest recording, in bytes.
 const CEILING: u64 = 256 * 1024 * 1024;
@@ -33,7 +33,7 @@ pub(super) struct Compare {
     config: PathBuf,
     /// The application of exchanges that name none [default: the one whose key opens them]
     #[arg(long, value_name = "ID", value_parser = app)]
-    app: Option<AppId>,
+    app: Option<ServiceId>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -42,7 +42,7 @@ pub(super) struct Compare {
 impl Compare {
     pub(super) fn run(self) -> Result<(), Failure> {
         let config = config::load(&self.config, environment(), Purpose::Serve).map_err(Failure::Config)?;
-        let known = |id: &AppId| config.apps.iter().any(|app| app.service.id == *id);
+        let known = |id: &ServiceId| config.apps.iter().any(|app| app.service.id == *id);
         if let Some(id) = self.app.as_ref().filter(|id| !known(id)) {
             return Err(Failure::Usage(format!("{} has no application {id}", self.config.display())));
         }

@@ -17,7 +17,7 @@ use crate::entropy::Entropy;
 use crate::legacy::wires::{FIXED_IV, Keyed, WIRES, Wire, find};
 use crate::legacy::{Direction, MasterKey};
 use crate::paths::{BadAppId, app_id};
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 /// Seal, open, fetch and compare the messages of legacy applications.
 #[derive(Debug, Args)]
@@ -106,7 +106,7 @@ fn iv(text: &str) -> Result<Iv, &'static str> {
 struct Key {
     /// The application's id, as in the configuration
     #[arg(long, value_name = "ID", value_parser = app)]
-    app: AppId,
+    app: ServiceId,
     /// The file of its key: 64 hexadecimal digits, readable by its owner only
     #[arg(long, value_name = "FILE")]
     key_file: PathBuf,
@@ -118,7 +118,7 @@ impl Key {
     }
 }
 
-fn app(id: &str) -> Result<AppId, BadAppId> {
+fn app(id: &str) -> Result<ServiceId, BadAppId> {
     app_id(id)
 }
 

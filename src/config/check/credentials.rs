@@ -313,7 +313,7 @@ mod tests {
             let config = read(&with(lines), dir.path(), &[]).unwrap_or_else(|faults| panic!("{faults}"));
             let wanted = config.upstreams[0].wanted_keys();
             assert_eq!(config.wanted_keys().len(), wanted.len() + 2, "and the relay's own");
-            wanted.iter().map(|one| format!("{} {}", one.line.usage.name(), one.alg.as_str())).collect()
+            wanted.iter().map(|one| format!("{} {}", one.succession.usage.name(), one.alg.as_str())).collect()
         };
         let none: [&str; 0] = [];
         let by_key = "profile = \"generic\"\nclient_auth = \"private_key_jwt\"";

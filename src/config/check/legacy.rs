@@ -13,7 +13,7 @@ use crate::config::value::{Raw, Wrong, boolean, choice, instant, text, texts, we
 use crate::identity::{Acr, AcrAsk, AcrMode, AcrPolicy};
 use crate::legacy::{App, AppKey, CallbackRule, Delivery, MasterKey};
 use crate::paths::{self, BadAppId};
-use crate::service::{AppId, Service, Sso, UpstreamName};
+use crate::service::{Service, ServiceId, Sso, UpstreamName};
 use crate::upstream::Profile;
 
 /// What an application's section stands in.
@@ -109,7 +109,7 @@ fn service(name: &str, section: &Section<'_>, around: &Around<'_>) -> Option<Ser
     let sso = sso(section);
     let max_age = section.optional("max_age", whole(0..=31_536_000));
     Some(Service {
-        id: AppId::parse(name)?,
+        id: ServiceId::parse(name)?,
         enabled: true,
         name: label?,
         upstreams: upstreams?,

@@ -52,7 +52,7 @@ pub(super) fn check(document: &Document, base: &Path, purpose: Purpose) -> Resul
             listeners: server.listeners,
             trusted_proxies: server.trusted_proxies,
             default_locale: server.default_locale,
-            default_app: server.default_app.and_then(|id| crate::service::AppId::parse(&id)),
+            default_app: server.default_app.and_then(|id| crate::service::ServiceId::parse(&id)),
             aliases: server.aliases,
             store,
             seal_key: keys.seal_key?,

@@ -10,7 +10,7 @@ use super::one_of;
 use crate::config::file::Section;
 use crate::config::value::{Raw, Wrong, boolean, choice, plain_url, text, texts, web_url, whole};
 use crate::paths;
-use crate::service::{AppId, UpstreamName};
+use crate::service::{ServiceId, UpstreamName};
 use crate::upstream::{Endpoints, LEEWAY, PROFILES, Profile, Settings, Signatures, Signer, UserinfoKind};
 
 /// What the sections say.
@@ -58,7 +58,7 @@ fn one(
     public_url: Option<&Url>,
     taken: &mut BTreeMap<String, String>,
 ) -> Option<Settings> {
-    if AppId::parse(name).is_none() {
+    if ServiceId::parse(name).is_none() {
         let right = "name it [a-z0-9][a-z0-9_-]{0,63}";
         section.fault("", Wrong::new("is no name for an upstream", right));
     }

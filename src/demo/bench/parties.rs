@@ -3,7 +3,7 @@
 
 use stub_upstream::{Alg, Client};
 
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 /// Below this path the simulated provider serves the profile that is used here.
 pub(super) const PATH: &str = "/api/v2";
@@ -33,8 +33,8 @@ impl Party {
         }
     }
 
-    pub(super) fn app_id(self) -> Option<AppId> {
-        AppId::parse(self.app())
+    pub(super) fn app_id(self) -> Option<ServiceId> {
+        ServiceId::parse(self.app())
     }
 
     /// The registration's name.

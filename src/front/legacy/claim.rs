@@ -7,7 +7,7 @@ use super::{Legacy, Reference};
 use crate::clock::Timestamp;
 use crate::event::{Facts, Step, Trace};
 use crate::legacy::{Credentials, KeyFingerprint, reference_handle};
-use crate::service::AppId;
+use crate::service::ServiceId;
 use crate::store::StoreError;
 
 /// Why a claim is refused. The application reads the status alone.
@@ -30,11 +30,11 @@ impl Legacy {
         header: Option<&str>,
         prefix: IpAddr,
         now: Timestamp,
-    ) -> Result<(AppId, KeyFingerprint), ClaimError> {
+    ) -> Result<(ServiceId, KeyFingerprint), ClaimError> {
         let Some(credentials) = header.and_then(Credentials::parse) else {
             return Err(ClaimError::Unauthenticated);
         };
-        if let Some(id) = AppId::parse(&credentials.app)
+        if let Some(id) = ServiceId::parse(&credentials.app)
             && let Some(key) = self.app(&id).and_then(|app| credentials.key(app, now))
         {
             return Ok((id, key.fingerprint));
@@ -52,7 +52,7 @@ impl Legacy {
     pub async fn claim(
         &self,
         trace: &mut Trace,
-        app: &AppId,
+        app: &ServiceId,
         key: KeyFingerprint,
         reference: &str,
         now: Timestamp,

@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::legacy::{App, Usage};
 use crate::limit::Limiter;
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 pub use claim::ClaimError;
 pub use open::{Opened, Request};
@@ -32,8 +32,8 @@ pub struct Legacy {
     /// The relay's issuer identifier, which answers name.
     pub issuer: String,
     /// The application of a bare `/idp`.
-    pub default_app: Option<AppId>,
-    apps: HashMap<AppId, App>,
+    pub default_app: Option<ServiceId>,
+    apps: HashMap<ServiceId, App>,
     means: Arc<Means>,
 }
 
@@ -45,7 +45,7 @@ pub struct Means {
     pub floor: Option<Timestamp>,
     /// Messages on weak wires, by application.
     pub weak_wires: Usage,
-    refused_messages: Limiter<(Option<AppId>, IpAddr)>,
+    refused_messages: Limiter<(Option<ServiceId>, IpAddr)>,
     wrong_claims: Limiter<IpAddr>,
 }
 
@@ -66,13 +66,13 @@ impl Means {
 
 impl Legacy {
     /// The door of `apps`.
-    pub fn new(issuer: String, default_app: Option<AppId>, apps: Vec<App>, means: Arc<Means>) -> Self {
+    pub fn new(issuer: String, default_app: Option<ServiceId>, apps: Vec<App>, means: Arc<Means>) -> Self {
         let apps = apps.into_iter().map(|app| (app.service.id.clone(), app)).collect();
         Self { issuer, default_app, apps, means }
     }
 
     /// An application, enabled or not.
-    pub fn app(&self, id: &AppId) -> Option<&App> {
+    pub fn app(&self, id: &ServiceId) -> Option<&App> {
         self.apps.get(id)
     }
 

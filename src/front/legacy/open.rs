@@ -11,7 +11,7 @@ use crate::legacy::wires::Dialect;
 use crate::legacy::{self, App, LegacyRequest, Refused};
 use crate::login::{BrowserId, LoginId};
 use crate::message::PublicMessage;
-use crate::service::{AppId, Demand};
+use crate::service::{Demand, ServiceId};
 use crate::store::{Limit, Over, OwnerRef, Share};
 
 /// How many logins of one message may be in flight; the oldest falls.
@@ -47,7 +47,7 @@ pub struct Asked {
 
 impl Asked {
     /// The application.
-    pub fn app(&self) -> &AppId {
+    pub fn app(&self) -> &ServiceId {
         &self.request.app
     }
 
@@ -96,9 +96,9 @@ impl Legacy {
     }
 
     /// The application of the path.
-    fn named(&self, request: &Request<'_>) -> Result<(AppId, &App), Reason> {
+    fn named(&self, request: &Request<'_>) -> Result<(ServiceId, &App), Reason> {
         let id = match request.app {
-            Some(name) => AppId::parse(name).ok_or(because::UNKNOWN_APP)?,
+            Some(name) => ServiceId::parse(name).ok_or(because::UNKNOWN_APP)?,
             None => self.default_app.clone().ok_or(because::PATH_WITHOUT_APP)?,
         };
         let app = self.app(&id).ok_or(because::UNKNOWN_APP)?;

@@ -18,7 +18,7 @@ use crate::entropy::Entropy;
 use crate::event::Reason;
 use crate::event::reasons::{legacy as because, server};
 use crate::legacy::LegacyRequest;
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 pub use rules::RULES;
 
@@ -29,7 +29,7 @@ pub struct Exchange {
     /// Which exchange of its scenario it is, from 1.
     pub number: usize,
     /// The application that the recording names: by a member, or by the path.
-    pub app: Option<AppId>,
+    pub app: Option<ServiceId>,
     /// How it was asked.
     pub asked: Asked,
     /// What the upstream said of the person, where the recording has it apart from `info`.
@@ -160,7 +160,7 @@ pub struct Marks(Vec<(&'static str, String)>);
 /// One exchange, judged.
 pub struct Compared {
     /// The application; `None` where none could be told.
-    pub app: Option<AppId>,
+    pub app: Option<ServiceId>,
     /// The id of its scenario.
     pub scenario: String,
     /// Which exchange of its scenario it is.
@@ -175,7 +175,7 @@ pub struct Relay<'a> {
     /// Its legacy applications.
     pub apps: &'a [App],
     /// The application of a bare `/idp`.
-    pub default_app: Option<&'a AppId>,
+    pub default_app: Option<&'a ServiceId>,
     /// Its issuer identifier.
     pub issuer: &'a str,
     /// When it would be asked.
@@ -246,7 +246,7 @@ impl Relay<'_> {
     }
 
     /// The application: named, else the one whose key opens the message, else the relay's default.
-    fn application(&self, exchange: &Exchange) -> Option<AppId> {
+    fn application(&self, exchange: &Exchange) -> Option<ServiceId> {
         let ids = || self.apps.iter().map(|app| &app.service.id);
         let only = || ids().next().filter(|_| self.apps.len() == 1).cloned();
         let found = exchange.app.clone().or_else(|| match &exchange.asked {
@@ -258,7 +258,7 @@ impl Relay<'_> {
 
     /// The application that accepts a message, else one whose key makes a text of it: by chance, KIF's CBC opens
     /// some messages of others.
-    fn opener(&self, query: &str) -> Option<AppId> {
+    fn opener(&self, query: &str) -> Option<ServiceId> {
         let accepts = |app: &&App| open(app, self.issuer, query, None, self.now).is_ok();
         let reads =
             |app: &&App| std::str::from_utf8(&self.plaintext(app, query)).is_ok_and(|t| !t.is_empty());

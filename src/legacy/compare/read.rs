@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{Asked, Exchange, Kif, NO_SUCH_METHOD, NO_SUCH_PAGE, rules};
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 /// What is wrong with a recording, and where. Never holds a value of it, ids apart.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -107,8 +107,8 @@ impl<'a> Scenario<'a> {
         }
     }
 
-    fn app(&self) -> Result<Option<AppId>, Broken> {
-        let named = |name| AppId::parse(name).ok_or_else(|| self.broken("has an `app` that is no id"));
+    fn app(&self) -> Result<Option<ServiceId>, Broken> {
+        let named = |name| ServiceId::parse(name).ok_or_else(|| self.broken("has an `app` that is no id"));
         self.text("app")?.map(named).transpose()
     }
 
@@ -183,7 +183,7 @@ impl<'a> Scenario<'a> {
             exchanges.push(Exchange {
                 scenario: self.id.to_owned(),
                 number: exchanges.len() + 1,
-                app: named.clone().or_else(|| AppId::parse(below.trim_start_matches('/'))),
+                app: named.clone().or_else(|| ServiceId::parse(below.trim_start_matches('/'))),
                 asked,
                 userinfo: None,
                 tampered,

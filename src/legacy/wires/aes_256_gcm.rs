@@ -10,7 +10,7 @@ use crate::event::Reason;
 use crate::event::reasons::legacy::{DOES_NOT_OPEN, NOT_HEX, TOO_SHORT};
 use crate::legacy::keys::{Direction, MasterKey};
 use crate::secret::Secret;
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 /// The wire.
 pub(super) struct Aes256Gcm;
@@ -31,7 +31,7 @@ impl Wire for Aes256Gcm {
         IV
     }
 
-    fn message_key(&self, key: &MasterKey, direction: Direction, app: &AppId) -> Secret<Vec<u8>> {
+    fn message_key(&self, key: &MasterKey, direction: Direction, app: &ServiceId) -> Secret<Vec<u8>> {
         Secret::new(key.derive(self.name(), direction, app).expose().to_vec())
     }
 
@@ -39,7 +39,7 @@ impl Wire for Aes256Gcm {
         ContentEncryption::A256Gcm.as_str()
     }
 
-    fn keyed(&self, key: &MasterKey, app: &AppId, _: Option<[u8; FIXED_IV]>) -> Option<Box<dyn Keyed>> {
+    fn keyed(&self, key: &MasterKey, app: &ServiceId, _: Option<[u8; FIXED_IV]>) -> Option<Box<dyn Keyed>> {
         let keys = Direction::ALL
             .map(|direction| (direction, SealKey::new(key.derive(self.name(), direction, app).expose())));
         Some(Box::new(Keys(keys)))

@@ -14,7 +14,7 @@ use crate::event::Reason;
 use crate::event::reasons::legacy::{DOES_NOT_OPEN, NOT_JWE};
 use crate::legacy::keys::{Direction, MasterKey};
 use crate::secret::{Secret, same};
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 /// The wire.
 pub(super) struct Jwe;
@@ -37,7 +37,7 @@ impl Wire for Jwe {
         BLOCK
     }
 
-    fn message_key(&self, key: &MasterKey, direction: Direction, app: &AppId) -> Secret<Vec<u8>> {
+    fn message_key(&self, key: &MasterKey, direction: Direction, app: &ServiceId) -> Secret<Vec<u8>> {
         Secret::new(key.derive_wide(self.name(), direction, app).expose().to_vec())
     }
 
@@ -45,7 +45,7 @@ impl Wire for Jwe {
         ENC.as_str()
     }
 
-    fn keyed(&self, key: &MasterKey, app: &AppId, _: Option<[u8; FIXED_IV]>) -> Option<Box<dyn Keyed>> {
+    fn keyed(&self, key: &MasterKey, app: &ServiceId, _: Option<[u8; FIXED_IV]>) -> Option<Box<dyn Keyed>> {
         let keys = Direction::ALL.map(|direction| {
             let derived = key.derive_wide(self.name(), direction, app);
             let (mac, enc) = halves(derived.expose());
@@ -65,7 +65,7 @@ fn halves(derived: &[u8; 64]) -> (Secret<[u8; 32]>, Secret<[u8; 32]>) {
 }
 
 /// The protected header, encoded. The id of an application needs no escaping in JSON.
-fn header(direction: Direction, app: &AppId) -> String {
+fn header(direction: Direction, app: &ServiceId) -> String {
     let (typ, enc) = (direction.as_str(), ENC.as_str());
     URL_SAFE_NO_PAD.encode(format!(
         "{{\"alg\":\"dir\",\"enc\":\"{enc}\",\"kid\":\"{app}\",\"typ\":\"relais-{typ}+jwt\"}}"

@@ -13,7 +13,7 @@ use crate::event::Reason;
 use crate::event::reasons::legacy::{DOES_NOT_OPEN, NOT_HEX, TOO_SHORT};
 use crate::legacy::keys::{Direction, MasterKey};
 use crate::secret::Secret;
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 /// The wire `kif-gcm`: ciphertext and tag.
 pub(super) const GCM: Kif = Kif {
@@ -63,7 +63,7 @@ impl Wire for Kif {
         DIRECTIONS
     }
 
-    fn message_key(&self, key: &MasterKey, _: Direction, _: &AppId) -> Secret<Vec<u8>> {
+    fn message_key(&self, key: &MasterKey, _: Direction, _: &ServiceId) -> Secret<Vec<u8>> {
         Secret::new(key.itself().expose().to_vec())
     }
 
@@ -71,7 +71,7 @@ impl Wire for Kif {
         self.jwk_alg
     }
 
-    fn keyed(&self, key: &MasterKey, _: &AppId, iv: Option<[u8; FIXED_IV]>) -> Option<Box<dyn Keyed>> {
+    fn keyed(&self, key: &MasterKey, _: &ServiceId, iv: Option<[u8; FIXED_IV]>) -> Option<Box<dyn Keyed>> {
         Some(Box::new(Key { cipher: (self.cipher)(key.itself().expose()), iv: iv? }))
     }
 }

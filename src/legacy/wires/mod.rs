@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::entropy::Entropy;
 use crate::event::Reason;
 use crate::secret::Secret;
-use crate::service::AppId;
+use crate::service::ServiceId;
 
 /// Every wire, the default first.
 pub const WIRES: &[&dyn Wire] = &[&aes_256_gcm::Aes256Gcm, &jwe::Jwe, &kif::GCM, &kif::CBC];
@@ -44,13 +44,13 @@ pub trait Wire: Send + Sync {
     }
 
     /// What seals its messages: derived from K, or K itself.
-    fn message_key(&self, key: &MasterKey, direction: Direction, app: &AppId) -> Secret<Vec<u8>>;
+    fn message_key(&self, key: &MasterKey, direction: Direction, app: &ServiceId) -> Secret<Vec<u8>>;
 
     /// The algorithm of its keys as JSON Web Keys (RFC 7518).
     fn jwk_alg(&self) -> &'static str;
 
     /// Derives and expands an application's keys, once. `None` if the wire wants a fixed IV and none is given.
-    fn keyed(&self, key: &MasterKey, app: &AppId, iv: Option<[u8; FIXED_IV]>) -> Option<Box<dyn Keyed>>;
+    fn keyed(&self, key: &MasterKey, app: &ServiceId, iv: Option<[u8; FIXED_IV]>) -> Option<Box<dyn Keyed>>;
 }
 
 /// What the messages of a wire say.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::store::StoreError;
 
-/// A connection that lay idle for longer is asked first whether it is alive.
+/// A connection that was idle for longer is asked first whether it is alive.
 const RESTED: Duration = Duration::from_secs(1);
 
 /// What every connection is told. Nothing is acknowledged before it is on disk, a statement ends when nobody

@@ -16,7 +16,7 @@ use relais::crypto::jws::{Jws, Signers, VerifyingKey, json};
 use relais::crypto::seal::{SealKey, TAG};
 use relais::entropy::Entropy;
 use relais::legacy::{self, App, AppKey, CallbackRule, Delivery, Direction, MasterKey, wires};
-use relais::service::{AppId, Service, Sso};
+use relais::service::{Service, ServiceId, Sso};
 use serde_json::Value;
 use url::Url;
 
@@ -48,7 +48,7 @@ impl Entropy for Fixed {
 
 /// An application on each wire, under the key of the wire vectors.
 static APPS: LazyLock<Vec<App>> = LazyLock::new(|| {
-    let id = AppId::parse("compta").unwrap();
+    let id = ServiceId::parse("compta").unwrap();
     let key =
         MasterKey::from_hex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f").unwrap();
     let rule = |url: &&str| CallbackRule::new(url, vec!["vue".to_owned(), "p".to_owned()], true).unwrap();

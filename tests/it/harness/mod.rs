@@ -20,7 +20,7 @@ use relais::config::{self, Config, Purpose};
 use relais::entropy::{Entropy, SystemEntropy};
 use relais::event::{Event, Events, Form, Layout, Recorder, SpanFields, Step};
 use relais::secret::Secret;
-use relais::service::AppId;
+use relais::service::ServiceId;
 use relais::store::{Ephemeral, Memory, Sealer, Sqlite, Store};
 use relais::web;
 use stub_upstream::Stub;
@@ -189,7 +189,10 @@ impl World {
 
     /// An application that knows only the wire.
     pub fn legacy(&self, id: &'static str) -> LegacyApp {
-        assert!(self.app.rules().legacy.app(&AppId::parse(id).unwrap()).is_some(), "{id} is not configured");
+        assert!(
+            self.app.rules().legacy.app(&ServiceId::parse(id).unwrap()).is_some(),
+            "{id} is not configured"
+        );
         LegacyApp::new(id)
     }
 
