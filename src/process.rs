@@ -143,8 +143,12 @@ impl Process {
                 ListenerKind::Management => console::router(app.clone(), reloader.clone()),
             };
             let socket = listen(address).map_err(|source| StartError::Bind { address, source })?;
-            let rules = app.clone();
-            let counters = Counters::new(limits.clone(), move |address| rules.rules().trusts(address));
+            let (rules, told) = (app.clone(), app.clone());
+            let counters = Counters::new(
+                limits.clone(),
+                move |address| rules.rules().trusts(address),
+                move |peer, refused| web::too_many(&told, peer, refused),
+            );
             tasks.spawn(serve(socket, tls, router, counters, stopping.clone()));
         }
         tasks.spawn(sweep(app.clone(), stopping.clone()));

@@ -37,14 +37,24 @@ use tracing::Instrument as _;
 use tower::Layer as _;
 
 use crate::app::App;
+use crate::event::{Facts, Step, Trace, reasons};
+use crate::peer::Peer;
 use refusal::Refusal;
 pub use routes::{At, Audience, BodyKind, Caching, CrossOrigin, ROUTES, Route};
+use serve::TooMany;
 use visit::Visit;
 
 /// The public listener's service.
 pub fn router(app: Arc<App>) -> Router {
     let entered = from_fn_with_state(app.clone(), routes::enter).layer(routes::router(&app));
     Router::new().fallback_service(entered).layer(from_fn_with_state(app, headers::secure))
+}
+
+/// Says that there was no room for `peer`.
+pub fn too_many(app: &App, peer: &Peer, refused: &TooMany) {
+    let facts = Facts { names: Some(refused.limit.to_owned()), ..Facts::default() };
+    let trace = Trace::new(app.means.events.clone(), Some(peer.clone()));
+    trace.because(Step::RequestRefused, reasons::server::OVERLOADED, None, facts);
 }
 
 /// Asks the handler of `route`.

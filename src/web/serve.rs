@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use connection::Connections;
-pub use counters::Counters;
+pub use counters::{Counters, TooMany};
 
 /// For how long a listener goes on once it is told to stop: balancers learn of it, and connections that they had
 /// opened, or kept, are not closed under a request.

@@ -39,7 +39,7 @@ pub async fn serve_router(
     limits: ListenerLimits,
     tls: Option<Arc<rustls::ServerConfig>>,
 ) -> Served {
-    serve_counted(router, Counters::new(limits, |_| false), tls)
+    serve_counted(router, Counters::new(limits, |_| false, |_, _| {}), tls)
 }
 
 pub fn serve_counted(

@@ -9,6 +9,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::{get, post};
+use relais::event::{Step, reasons};
+use relais::web;
 use relais::web::serve::{Counters, ListenerLimits};
 use relais::web::tls::Certificate;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -219,8 +221,9 @@ async fn half_a_body_through_a_trusted_proxy() {
     })
     .await;
     let limits = ListenerLimits { connections_per_address: 4, in_flight: 32, ..limits() };
-    let app = world.app.clone();
-    let counters = Counters::new(limits, move |address: IpAddr| app.rules().trusts(address));
+    let (app, told) = (world.app.clone(), world.app.clone());
+    let trusts = move |address: IpAddr| app.rules().trusts(address);
+    let counters = Counters::new(limits, trusts, move |peer, refused| web::too_many(&told, peer, refused));
     let served = serve_counted(world.relay.clone(), counters, None);
     let half = |client: &str| {
         format!(
@@ -246,6 +249,10 @@ async fn half_a_body_through_a_trusted_proxy() {
     assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after: 1"), "{refused}");
     let answer = asked("127.0.0.1", &served, home("198.51.100.7").as_bytes()).await;
     assert_eq!(status(&answer), "200", "another client of the same proxy: {answer}");
+    let told = world.events(Step::RequestRefused);
+    let told = told.iter().find(|event| event.reason == Some(reasons::server::OVERLOADED)).expect("an event");
+    assert_eq!(told.facts.names.as_deref(), Some("limit.connections_per_address"));
+    assert_eq!(told.peer.as_ref().unwrap().address.to_string(), "203.0.113.9", "whom it concerns");
     let mut answers = Vec::new();
     for mut stream in stalled {
         answers.push(read_to_end(&mut stream).await);

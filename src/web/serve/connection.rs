@@ -39,7 +39,7 @@ impl Connections {
     /// Serves one connection to its end; one too many is closed at once.
     pub(super) async fn serve(&self, stream: TcpStream, address: SocketAddr) {
         let peer = Peer::at(address);
-        let Ok(_counted) = self.counters.connection(&peer) else { return };
+        let Some(_counted) = self.counters.connection(&peer) else { return };
         let stream = Stream::new(stream, self.counters.limits.write);
         match &self.tls {
             None => self.requests(stream, peer).await,
@@ -88,7 +88,7 @@ impl Connections {
         request: Request<Incoming>,
         peer: Peer,
     ) -> Result<Response<Body>, std::convert::Infallible> {
-        let Ok(_counted) = self.counters.request(&peer, request.headers()) else { return Ok(overloaded()) };
+        let Some(_counted) = self.counters.request(&peer, request.headers()) else { return Ok(overloaded()) };
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         self.router.clone().oneshot(request).await

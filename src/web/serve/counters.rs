@@ -17,6 +17,7 @@ use crate::peer::Peer;
 pub struct Counters {
     pub(super) limits: ListenerLimits,
     is_trusted: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    refused: Box<Refused>,
     connections: Arc<Semaphore>,
     by_peer: Shares,
     requests: Semaphore,
@@ -24,7 +25,21 @@ pub struct Counters {
 }
 
 /// One too many.
-pub(super) struct TooMany;
+pub struct TooMany {
+    /// The key of the configuration that says how many there may be.
+    pub limit: &'static str,
+}
+
+const IN_FLIGHT: TooMany = TooMany { limit: "limit.in_flight" };
+const PER_ADDRESS: TooMany = TooMany { limit: "limit.connections_per_address" };
+
+/// What is told of everybody for whom there was no room.
+type Refused = dyn Fn(&Peer, &TooMany) + Send + Sync;
+
+/// A connection that is counted.
+pub(super) struct CountedConnection<'a> {
+    _share: Option<Share<'a>>,
+}
 
 /// A request that is counted.
 pub(super) struct CountedRequest<'a> {
@@ -33,10 +48,12 @@ pub(super) struct CountedRequest<'a> {
 }
 
 impl Counters {
-    /// Counts within these limits; `is_trusted` says whose word about the client is believed.
+    /// Counts within these limits; `is_trusted` says whose word about the client is believed, and `refused` is told of
+    /// everybody for whom there was no room.
     pub fn new(
         limits: ListenerLimits,
         is_trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
+        refused: impl Fn(&Peer, &TooMany) + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Self {
             connections: Arc::new(Semaphore::new(limits.connections)),
@@ -44,6 +61,7 @@ impl Counters {
             requests: Semaphore::new(limits.in_flight),
             by_client: Shares::new(limits.in_flight, limits.connections_per_address),
             is_trusted: Box::new(is_trusted),
+            refused: Box::new(refused),
             limits,
         })
     }
@@ -53,23 +71,32 @@ impl Counters {
         self.connections.clone().acquire_owned().await.ok()
     }
 
-    /// Counts a connection for its peer, unless that is a trusted proxy.
-    pub(super) fn connection(&self, peer: &Peer) -> Result<Option<Share<'_>>, TooMany> {
+    /// Counts a connection for its peer, unless that is a trusted proxy; `None` where it is one too many.
+    pub(super) fn connection(&self, peer: &Peer) -> Option<CountedConnection<'_>> {
         if (self.is_trusted)(peer.address) {
-            return Ok(None);
+            return Some(CountedConnection { _share: None });
         }
-        self.by_peer.take(peer.address).map(Some).ok_or(TooMany)
+        let share = self.by_peer.take(peer.address);
+        if share.is_none() {
+            (self.refused)(peer, &PER_ADDRESS);
+        }
+        share.map(|share| CountedConnection { _share: Some(share) })
     }
 
-    /// Counts a request; behind a trusted proxy, for the client that the proxy tells.
-    pub(super) fn request(&self, peer: &Peer, headers: &HeaderMap) -> Result<CountedRequest<'_>, TooMany> {
-        let permit = self.requests.try_acquire().map_err(|_| TooMany)?;
-        let share = if (self.is_trusted)(peer.address) {
-            let client = peer.clone().forwarded(headers, |address| (self.is_trusted)(address));
-            Some(self.by_client.take(client.address).ok_or(TooMany)?)
-        } else {
-            None
+    /// Counts a request; behind a trusted proxy, for the client that the proxy tells; `None` where it is one too many.
+    pub(super) fn request(&self, peer: &Peer, headers: &HeaderMap) -> Option<CountedRequest<'_>> {
+        let proxied = (self.is_trusted)(peer.address);
+        let client = proxied.then(|| peer.clone().forwarded(headers, |address| (self.is_trusted)(address)));
+        let whose = client.as_ref().unwrap_or(peer);
+        let Ok(permit) = self.requests.try_acquire() else {
+            (self.refused)(whose, &IN_FLIGHT);
+            return None;
         };
-        Ok(CountedRequest { _permit: permit, _share: share })
+        let share = client.as_ref().map(|client| self.by_client.take(client.address));
+        if matches!(share, Some(None)) {
+            (self.refused)(whose, &PER_ADDRESS);
+            return None;
+        }
+        Some(CountedRequest { _permit: permit, _share: share.flatten() })
     }
 }
