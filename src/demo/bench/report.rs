@@ -45,7 +45,9 @@ pub enum Figures {
     Growth {
         /// How many sessions were made.
         sessions: u64,
-        /// What each left in resident memory, in bytes: itself, its marks, and what is kept of its login for minutes.
+        /// What each left in resident memory, in bytes: itself, its marks, and what is kept of its login for a minute.
+        fresh_session_bytes: u64,
+        /// The same when that minute is over: itself and its marks.
         session_bytes: u64,
         /// By how much a login is dearer beside them, in multiples of the floor.
         growth_percent: f64,
@@ -95,10 +97,18 @@ impl fmt::Display for Report {
                  {logins_in_flight} logins, {errors} errors",
                 ""
             ),
-            Figures::Growth { sessions, session_bytes, growth_percent, empty, full, errors } => write!(
+            Figures::Growth {
+                sessions,
+                fresh_session_bytes,
+                session_bytes,
+                growth_percent,
+                empty,
+                full,
+                errors,
+            } => write!(
                 f,
                 "{name:<13}{growth_percent:>8.1} % per login, beside {sessions} sessions; {errors} errors\n\
-                 {:<13}{session_bytes:>8} bytes per session, its marks, and what is kept of its login for minutes\n{:<13}{empty}\n{:<13}{full}",
+                 {:<13}{session_bytes:>8} bytes per session with its marks; {fresh_session_bytes} in its first minute\n{:<13}{empty}\n{:<13}{full}",
                 "", "  before", "  after"
             ),
         }
