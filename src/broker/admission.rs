@@ -3,6 +3,8 @@
 
 use super::{Failure, Journey, Login};
 use crate::clock::Timestamp;
+use crate::event::reasons;
+use crate::message::PublicMessage;
 use crate::store::{Limit, Over, OwnerRef, Share};
 
 /// Into how many parts the room is divided of which one service may have one.
@@ -24,10 +26,15 @@ pub(super) async fn insert(
         .chain(share)
         .collect();
     let kept = cx.records.logins.insert_new(login.id.as_bytes(), login, expires, &owners, cx.now()).await;
-    kept.map_err(|error| {
+    let inserted = kept.map_err(|error| {
         let mut failure = Box::<Failure>::from(error);
         failure.app = Some(login.service.clone());
         failure
     })?;
-    Ok(())
+    // Its id is new. A second requirement that keeps it in one request would have to read it first.
+    if inserted {
+        Ok(())
+    } else {
+        Err(Failure::new(PublicMessage::Internal, None, reasons::server::INTERNAL))
+    }
 }

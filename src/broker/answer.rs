@@ -2,7 +2,7 @@
 
 use super::login::{Answered, REPEAT, SignIn};
 use super::requirements::Standing;
-use super::{Answer, Failure, Journey, Next, Outcome, Progress};
+use super::{Answer, Failure, Journey, Next, Outcome};
 use crate::event::reasons;
 use crate::login::LoginId;
 use crate::message::PublicMessage;
@@ -16,8 +16,8 @@ pub(super) async fn answer(
     cx: &mut Journey<'_>,
     at: Standing<'_>,
     result: Result<SignIn, Declined>,
-) -> Result<Progress, Box<Failure>> {
-    let Standing { login, confirmed, handle, .. } = at;
+) -> Result<Next, Box<Failure>> {
+    let Standing { login, confirmed, .. } = at;
     let (id, browser, service) = (login.id, login.browser, login.service);
     let front = cx.registry.front(&login.front).ok_or_else(|| Failure::gone(&service))?;
     let outcome = Outcome { login: id, browser, service: service.clone(), payload: login.payload, result };
@@ -38,16 +38,12 @@ pub(super) async fn answer(
         Ok(true) | Err(StoreError::Full { .. }) => cx.records.logins.forget(id.as_bytes()).await?,
         Err(error) => return Err(error.into()),
     }
-    reply.map(|location| Progress { next: Next::Redirect(location), session: handle })
+    reply.map(Next::Redirect)
 }
 
 /// What the faster one of two clicks was sent.
-async fn other_click(
-    cx: &mut Journey<'_>,
-    id: LoginId,
-    service: &ServiceId,
-) -> Result<Progress, Box<Failure>> {
-    again(cx, id).await?.map(Progress::redirect).ok_or_else(|| {
+async fn other_click(cx: &mut Journey<'_>, id: LoginId, service: &ServiceId) -> Result<Next, Box<Failure>> {
+    again(cx, id).await?.map(Next::Redirect).ok_or_else(|| {
         Failure::new(PublicMessage::AlreadyAnswered, Some(service), reasons::broker::CONFIRMATION_SPENT)
     })
 }

@@ -2,7 +2,7 @@
 
 use super::login::{Login, Stage};
 use super::requirements::{Standing, advance};
-use super::{Ask, Failure, Journey, Progress, Session};
+use super::{Ask, Failure, Journey, Next, Session};
 use crate::login::BrowserId;
 
 /// Begins what `ask` asks for `browser`, whose session, if any, is `session`.
@@ -11,7 +11,7 @@ pub async fn begin(
     ask: Ask<'_>,
     browser: BrowserId,
     session: Option<Session>,
-) -> Result<Progress, Box<Failure>> {
+) -> Result<Next, Box<Failure>> {
     cx.trace.set_login(ask.login);
     let service = cx.served(&ask.service).await?;
     let login = Login {

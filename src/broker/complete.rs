@@ -4,7 +4,7 @@ use super::answer::answer;
 use super::handle::{Binding, Handle, Misbound};
 use super::login::{Login, SignIn, Stage};
 use super::requirements::{Standing, advance};
-use super::{Failure, Journey, Progress};
+use super::{Failure, Journey, Next};
 use crate::event::{Facts, Step, reasons};
 use crate::login::{BrowserId, Handshake};
 use crate::message::PublicMessage;
@@ -19,7 +19,7 @@ pub async fn complete(
     upstream: &UpstreamName,
     query: &str,
     browser: Option<BrowserId>,
-) -> Result<Progress, Box<Failure>> {
+) -> Result<Next, Box<Failure>> {
     let response = AuthorizationResponse::parse(query).map_err(|error| page_of(error.declined(), None))?;
     let (login, handshake, version) = found(cx, response.state(), upstream, browser).await?;
     let elapsed_ms = u64::try_from(cx.now().since(login.started).as_millis()).ok();
@@ -50,6 +50,8 @@ pub async fn complete(
             let declined = error.declined();
             // Whoever may have been tricked into a mix-up learns nothing more from us.
             if matches!(declined.message, PublicMessage::UpstreamMixup | PublicMessage::UpstreamResponse) {
+                // Its end: it counts against nobody any more.
+                cx.records.logins.forget(at.login.id.as_bytes()).await?;
                 return Err(page_of(declined, Some(&at.login.service)));
             }
             answer(cx, at, Err(declined)).await

@@ -4,11 +4,12 @@ use super::answer::{again, answer};
 use super::handle::{Binding, Handle};
 use super::login::{Login, Stage};
 use super::requirements::{Standing, advance};
-use super::{Failure, Journey, Progress};
+use super::{Failure, Journey, Next};
 use crate::event::{Facts, Step, reasons};
 use crate::login::BrowserId;
 use crate::message::PublicMessage;
 use crate::outcome::{Declined, RefusalCode};
+use crate::service::ServiceId;
 use crate::store::Version;
 
 /// What the person chose.
@@ -26,13 +27,17 @@ pub async fn confirm(
     token: &str,
     decision: Decision,
     browser: BrowserId,
-) -> Result<Progress, Box<Failure>> {
+) -> Result<Next, Box<Failure>> {
     let forged = || Failure::new(PublicMessage::Csrf, None, reasons::broker::CSRF);
     let handle = Handle::parse(token).ok_or_else(forged)?;
     let Some((mut login, version)) = cx.records.logins.read(handle.id().as_bytes(), cx.now()).await? else {
         return sent_before(cx, &handle, browser).await;
     };
-    let Stage::Confirming { handle: known, sign_in } = login.stage else { return Err(forged()) };
+    let Stage::Confirming { handle: known, sign_in } = login.stage else {
+        // The other one of two clicks went on to the upstream, where the session had ended meanwhile.
+        let ours = handle.is_made_for(browser, cx.handle_key);
+        return Err(if ours { sent(Some(&login.service)) } else { forged() });
+    };
     login.stage = Stage::New;
     let made = Binding { browser: Some(login.browser), party: None };
     let brought = Binding { browser: Some(browser), party: None };
@@ -40,12 +45,12 @@ pub async fn confirm(
     cx.trace.set_login(login.id);
     cx.trace.app = Some(login.service.clone());
     cx.trace.upstream = Some(sign_in.upstream.clone());
-    cx.trace.step(Step::ConfirmationGiven, Facts::default());
     let mut at = standing(cx, login, version).await?;
     at.confirmed = Some(known);
     if decision == Decision::Cancel {
         return answer(cx, at, Err(cancelled())).await;
     }
+    cx.trace.step(Step::ConfirmationGiven, Facts::default());
     at.sign_in = Some(sign_in);
     advance(cx, at).await
 }
@@ -64,7 +69,7 @@ async fn sent_before(
     cx: &mut Journey<'_>,
     handle: &Handle,
     browser: BrowserId,
-) -> Result<Progress, Box<Failure>> {
+) -> Result<Next, Box<Failure>> {
     let known = cx.records.answered.read(handle.id().as_bytes(), cx.now()).await?;
     let app = match known {
         Some((answered, _)) if answered.browser == browser && answered.handle == Some(handle.digest()) => {
@@ -74,14 +79,18 @@ async fn sent_before(
                 if let Some(front) = cx.registry.front(&answered.front) {
                     front.repeated(cx, &location);
                 }
-                return Ok(Progress::redirect(location));
+                return Ok(Next::Redirect(location));
             }
             Some(answered.service)
         }
         _ if handle.is_made_for(browser, cx.handle_key) => None,
         _ => return Err(Failure::new(PublicMessage::Csrf, None, reasons::broker::CSRF)),
     };
-    Err(Failure::new(PublicMessage::AlreadyAnswered, app.as_ref(), reasons::broker::CONFIRMATION_SPENT))
+    Err(sent(app.as_ref()))
+}
+
+fn sent(service: Option<&ServiceId>) -> Box<Failure> {
+    Failure::new(PublicMessage::AlreadyAnswered, service, reasons::broker::CONFIRMATION_SPENT)
 }
 
 fn cancelled() -> Declined {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::handle::{Binding, Handle, HandleDigest};
+use super::person::{Person, owner};
 use super::session::{self, SessionId, TRIES};
 use super::{Failure, Journey, Session};
 use crate::event::{Facts, Step, reasons};
@@ -19,6 +20,9 @@ pub struct Logout {
     service: ServiceId,
     /// A login of the session, for the events.
     login: LoginId,
+    /// Whose session it is; absent in records of an earlier release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    person: Option<Person>,
     /// The handle in the form of the page that asked, if one did; itself, so that the same page in a second tab has it too.
     asked: Option<String>,
     /// Upstreams still to be told, with the `id_token` that each wants as a hint.
@@ -51,7 +55,7 @@ impl Record for Logout {
         name: "logout",
         class: Class::Browser,
         is_mark: false,
-        // One for each browser that has a session, at most.
+        // One for each browser that has, or had a moment ago, a session.
         ceiling: Ceiling::Sessions,
         about: "a logout under way",
         personal: "the id_token that the provider wants as a hint",
@@ -86,6 +90,7 @@ pub async fn ask(
         let logout = Logout {
             service: service.clone(),
             login,
+            person: Some(session.person),
             asked: Some(token.clone()),
             // What a logout before this one had still to tell is told by this one. And should we be killed once the
             // session has ended, the upstreams are told all the same.
@@ -159,6 +164,7 @@ pub async fn close(
     let logout = Logout {
         service: service.clone(),
         login: login_of(cx, session),
+        person: Some(session.person),
         asked: None,
         remaining: of_before(before),
         stage: Stage::Asking(session.id),
@@ -290,10 +296,12 @@ async fn keep(
 ) -> Result<bool, StoreError> {
     let (key, now) = (browser.as_bytes(), cx.now());
     let (table, expires) = (&cx.records.logouts, now.plus(cx.limits.login));
-    match version {
-        Some(version) => Ok(table.replace_if(key, version, logout, expires, now).await?.is_some()),
-        None => table.insert_new(key, logout, expires, &[], now).await,
+    if let Some(version) = version {
+        return Ok(table.replace_if(key, version, logout, expires, now).await?.is_some());
     }
+    let share = cx.limits.of_person();
+    let owners: Vec<_> = logout.person.iter().map(|person| owner(person).within(share)).collect();
+    table.insert_new(key, logout, expires, &owners, now).await
 }
 
 /// This browser does nothing but log out, in many tabs at once.

@@ -15,7 +15,7 @@ mod front;
 mod handle;
 mod login;
 pub mod logout;
-mod person;
+pub mod person;
 mod records;
 mod requirements;
 pub mod session;
@@ -62,6 +62,9 @@ pub struct Journey<'a> {
     pub entropy: &'a dyn Entropy,
     /// What makes the handles of pages recognisable.
     pub handle_key: &'a HandleKey,
+    /// The session's new handle, once a sign-in has made one: the browser gets it whatever becomes of the login, since
+    /// the one before is void.
+    pub renewed: &'a mut Option<SessionHandle>,
     /// Where events are said.
     pub trace: &'a mut Trace,
 }
@@ -125,27 +128,19 @@ pub struct Limits {
     pub sessions_per_person: usize,
 }
 
+impl Limits {
+    /// A person's share of the sessions, and of what hangs on one.
+    fn of_person(&self) -> Share {
+        Share { limit: Limit::Fixed(self.sessions_per_person), over: Over::DropOldest }
+    }
+}
+
 /// What happens next in the browser.
 pub enum Next {
     /// It goes there.
     Redirect(String),
     /// The person is asked.
     Confirm(Box<Question>),
-}
-
-/// What a step leads to.
-pub struct Progress {
-    /// What happens next in the browser.
-    pub next: Next,
-    /// The session's handle, where a sign-in has changed it: the cookie is renewed.
-    pub session: Option<SessionHandle>,
-}
-
-impl Progress {
-    /// To `location`, with the session as it was.
-    fn redirect(location: String) -> Self {
-        Self { next: Next::Redirect(location), session: None }
-    }
 }
 
 /// What the confirmation page needs.

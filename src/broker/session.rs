@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::login::SignIn;
-use super::person::{Person, person};
+use super::person::{Person, owner, person};
 use super::{HandleDigest, Journey, Limits, Records};
 use crate::clock::Timestamp;
 use crate::crypto::hash::sha256;
@@ -21,9 +21,7 @@ use crate::identity::{AcrPolicy, Retention};
 use crate::login::{BrowserId, Hex};
 use crate::secret::{Secret, same};
 use crate::service::{Demand, Prompt, Service, ServiceId, Sso, UpstreamName};
-use crate::store::{
-    Ceiling, Class, Kind, Limit, Over, OwnerRef, Record, Share, Spec, StoreError, Version, fields_of,
-};
+use crate::store::{Ceiling, Class, Kind, Record, Spec, StoreError, Version, fields_of};
 
 /// Use within this time does not rewrite the record.
 const TOUCH: Duration = Duration::from_mins(1);
@@ -38,7 +36,7 @@ pub struct Session {
     /// The one handle that is good now.
     handle: HandleDigest,
     /// Who it is.
-    person: Person,
+    pub person: Person,
     /// When it began.
     pub started: Timestamp,
     /// When it was last used, to within a minute.
@@ -178,16 +176,16 @@ pub async fn is_good(
 }
 
 /// Puts `sign_in` into the session of `browser`, in which `service` takes part from now on. Another person
-/// inherits nothing: the session of whoever was here before ends. Returns the sign-in, and the handle of the session
-/// that holds it; none where it may not be kept, or where there is no room.
+/// inherits nothing: the session of whoever was here before ends. Returns the sign-in with the session that holds it; none
+/// where it may not be kept, or where there is no room.
 pub(super) async fn sign_in(
     cx: &mut Journey<'_>,
     browser: BrowserId,
     sign_in: SignIn,
     id_token: Secret<String>,
     service: &ServiceId,
-) -> Result<(SignIn, Option<SessionHandle>), StoreError> {
-    let Some(upstream) = cx.registry.upstream(&sign_in.upstream) else { return Ok((sign_in, None)) };
+) -> Result<SignIn, StoreError> {
+    let Some(upstream) = cx.registry.upstream(&sign_in.upstream) else { return Ok(sign_in) };
     let arrived = Arrived {
         person: person(upstream, &sign_in.identity),
         id_token: id_token.expose().clone(),
@@ -197,7 +195,7 @@ pub(super) async fn sign_in(
     };
     // Some identities may be delivered, and not kept.
     if arrived.sign_in.identity.retention == Retention::None {
-        return Ok((arrived.sign_in, None));
+        return Ok(arrived.sign_in);
     }
     let mut former = BTreeSet::new();
     for _ in 0..TRIES {
@@ -221,7 +219,7 @@ pub(super) async fn sign_in(
                         None,
                         Facts::default(),
                     );
-                    return Ok((arrived.sign_in, None));
+                    return Ok(arrived.sign_in);
                 }
                 begun => begun?,
             },
@@ -230,11 +228,12 @@ pub(super) async fn sign_in(
             cx.trace.session = Some(session.id.shown());
             let count = cx.records.sessions.count().await.ok().and_then(|count| u64::try_from(count).ok());
             cx.trace.step(Step::SessionSignedIn, Facts { count, ..Facts::default() });
-            return Ok((SignIn { session: Some(session.id), ..arrived.sign_in }, Some(arrived.handle)));
+            *cx.renewed = Some(arrived.handle);
+            return Ok(SignIn { session: Some(session.id), ..arrived.sign_in });
         }
     }
     // Whoever changes the record faster than this is no person.
-    Ok((arrived.sign_in, None))
+    Ok(arrived.sign_in)
 }
 
 /// What a sign-in brings into a session.
@@ -277,8 +276,7 @@ async fn begin(
         former: former.clone(),
     };
     let session = empty.with(arrived, now);
-    let share = Share { limit: Limit::Fixed(cx.limits.sessions_per_person), over: Over::DropOldest };
-    let owners = [OwnerRef::from(("person", arrived.person.0.as_slice())).within(share)];
+    let owners = [owner(&arrived.person).within(cx.limits.of_person())];
     let expires = session.expires(cx.limits);
     let inserted =
         cx.records.sessions.insert_new(browser.as_bytes(), &session, expires, &owners, now).await?;
@@ -321,12 +319,8 @@ pub(super) async fn end(
         if session.id != id {
             return Ok(None);
         }
-        // Of this state, and no later one: what was alive a moment ago is over.
-        let over = now.minus(Duration::from_millis(1));
-        let key = browser.as_bytes();
-        if cx.records.sessions.replace_if(key, version, &session, over, now).await?.is_some() {
-            // What is over need not wait for the sweep.
-            cx.records.sessions.forget(key).await?;
+        // In this state, and no later one: what another request made of it is not ours to end.
+        if cx.records.sessions.take_if(browser.as_bytes(), version, now).await? {
             cx.trace.session = Some(id.shown());
             let count = cx.records.sessions.count().await.ok().and_then(|count| u64::try_from(count).ok());
             cx.trace.step(Step::SessionEnded, Facts { count, ..Facts::default() });

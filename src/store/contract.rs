@@ -195,9 +195,9 @@ async fn spending(s: &dyn Store) -> Outcome {
 
 async fn taking(s: &dyn Store) -> Outcome {
     let (k, r) = (key("taking", 0), record("v", later(10), &[owner(0)]));
-    assert_eq!(s.take(P, k, NOW).await?, None);
     s.put(P, k, r.clone(), NOW).await?;
-    assert_eq!(s.take(P, k, NOW).await?, Some(r.clone()));
+    assert_eq!(s.take_if(P, k, Some(Version([0xEE; 16])), NOW).await?, None, "another state");
+    assert_eq!(s.take_if(P, k, Some(r.version), NOW).await?, Some(r.clone()));
     assert_eq!(s.take(P, k, NOW).await?, None);
     assert_eq!(s.spend(P, k, NOW).await?, Spend::Absent);
     assert_eq!(s.count_owned(P, owner(0), NOW).await?, 0);

@@ -97,9 +97,16 @@ impl Store for Memory {
         Ok(Spend::Fresh(entry))
     }
 
-    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+    async fn take_if(
+        &self,
+        kind: Kind,
+        key: Key,
+        version: Option<Version>,
+        now: Timestamp,
+    ) -> Result<Option<Entry>, StoreError> {
         let mut records = self.lock(kind)?;
-        if records.alive(key, now).is_none_or(|held| held.spent) {
+        let wanted = |held: &Held| !held.spent && version.is_none_or(|version| held.entry.version == version);
+        if !records.alive(key, now).is_some_and(wanted) {
             return Ok(None);
         }
         Ok(records.remove(key).map(|held| held.entry))

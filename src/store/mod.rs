@@ -167,8 +167,20 @@ pub trait Store: Send + Sync {
     /// Marks as spent and remembers the value until it expires.
     async fn spend(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Spend<Entry>, StoreError>;
 
-    /// Removes and returns; exactly one of any number of takers gets it. A spent record is absent.
-    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError>;
+    /// Removes and returns; exactly one of any number of takers gets it. A spent record is absent. With a version, only
+    /// if nothing happened to it since it was read in that state.
+    async fn take_if(
+        &self,
+        kind: Kind,
+        key: Key,
+        version: Option<Version>,
+        now: Timestamp,
+    ) -> Result<Option<Entry>, StoreError>;
+
+    /// [`Store::take_if`] whatever happened to it.
+    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+        self.take_if(kind, key, None, now).await
+    }
 
     /// Removes, whether it is there or not.
     async fn forget(&self, kind: Kind, key: Key) -> Result<(), StoreError>;

@@ -69,7 +69,7 @@ const SPEND: &str = "UPDATE record SET spent = true WHERE kind = $1 AND key = $2
 const SPENT: &str = "SELECT value, version, expires, owners FROM record \
      WHERE kind = $1 AND key = $2 AND spent AND expires + 0 >= $3";
 const TAKE: &str = "DELETE FROM record WHERE kind = $1 AND key = $2 AND NOT spent AND expires + 0 >= $3 \
-     RETURNING value, version, expires, owners";
+     AND ($4::bytea IS NULL OR version = $4::bytea) RETURNING value, version, expires, owners";
 const FORGET: &str = "DELETE FROM record WHERE kind = $1 AND key = $2";
 const OWNED: &str = "SELECT value, version, expires, owners, key FROM record \
      WHERE kind = $1 AND key = ANY (ARRAY (SELECT key FROM owner \
@@ -262,8 +262,15 @@ impl Store for Postgres {
         Ok(spent.map_or(Spend::Absent, Spend::Spent))
     }
 
-    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
-        self.entry(of(TAKE, kind).bind(key.0).bind(millis(now))).await
+    async fn take_if(
+        &self,
+        kind: Kind,
+        key: Key,
+        version: Option<Version>,
+        now: Timestamp,
+    ) -> Result<Option<Entry>, StoreError> {
+        let version = version.map(|version| version.0);
+        self.entry(of(TAKE, kind).bind(key.0).bind(millis(now)).bind(version)).await
     }
 
     async fn forget(&self, kind: Kind, key: Key) -> Result<(), StoreError> {

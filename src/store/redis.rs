@@ -195,9 +195,16 @@ impl Store for Redis {
         })
     }
 
-    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+    async fn take_if(
+        &self,
+        kind: Kind,
+        key: Key,
+        version: Option<Version>,
+        now: Timestamp,
+    ) -> Result<Option<Entry>, StoreError> {
         let mut invocation = self.of(&self.scripts.take, kind, now);
-        self.write::<Option<Fields>>(invocation.arg(&key.0)).await?.map(entry).transpose()
+        let version = version.as_ref().map_or(&[][..], |version| &version.0);
+        self.write::<Option<Fields>>(invocation.arg(&key.0).arg(version)).await?.map(entry).transpose()
     }
 
     async fn forget(&self, kind: Kind, key: Key) -> Result<(), StoreError> {

@@ -165,9 +165,16 @@ impl Store for Sqlite {
         .await
     }
 
-    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+    async fn take_if(
+        &self,
+        kind: Kind,
+        key: Key,
+        version: Option<Version>,
+        now: Timestamp,
+    ) -> Result<Option<Entry>, StoreError> {
+        let unchanged = move |entry: &Entry| version.is_none_or(|version| entry.version == version);
         self.write(move |writer| match writer.alive(kind, key, now)? {
-            Some(stored) if !stored.spent => {
+            Some(stored) if !stored.spent && unchanged(&stored.entry) => {
                 writer.remove(kind, key)?;
                 Ok(Some(stored.entry))
             }

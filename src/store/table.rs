@@ -156,6 +156,12 @@ impl<R: Record> Table<R> {
         record.map(|record| self.open(key, &record)).transpose()
     }
 
+    /// Removes if nothing happened to the record since it was read as `version`; tells whether it did.
+    pub async fn take_if(&self, handle: &[u8], version: Version, now: Timestamp) -> Result<bool, StoreError> {
+        let taken = self.store.take_if(R::KIND, Self::key(handle), Some(version), now).await?;
+        Ok(taken.is_some())
+    }
+
     /// Removes, whether it is there or not.
     pub async fn forget(&self, handle: &[u8]) -> Result<(), StoreError> {
         self.forget_key(Self::key(handle)).await

@@ -190,7 +190,10 @@ pub(super) async fn returned(visit: &mut Visit, upstream: &UpstreamName) -> Resu
 }
 
 async fn leave(visit: &mut Visit, away: Away) -> Result<Response, Refusal> {
-    visit.session.clear().await?;
+    // Somebody may have signed in since, in another tab: their session has not ended.
+    if session::live(visit).await?.is_none() {
+        visit.session.clear().await?;
+    }
     match away {
         Away::Redirect(location) => Ok(see_other(&location)),
         Away::SignedOut(id) => {

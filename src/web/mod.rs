@@ -60,7 +60,12 @@ pub fn too_many(app: &App, peer: &Peer, refused: &TooMany) {
 /// Asks the handler of `route`.
 async fn run(route: &'static Route, visit: &mut Visit, body: Body) -> Response {
     let span = visit.trace.span();
-    let served = unless_it_panics((route.serve)(visit, body)).instrument(span).await;
+    let mut served = unless_it_panics((route.serve)(visit, body)).instrument(span).await;
+    if let Some(handle) = visit.renewed.take()
+        && let Err(failure) = visit.session.renew(handle).await
+    {
+        served = Err(failure.into());
+    }
     match served {
         Ok(response) => response,
         Err(refusal) => refusal.respond(visit).await,

@@ -5,15 +5,12 @@ use axum::response::Response;
 use super::refusal::Refusal;
 use super::reply::{page, see_other};
 use super::visit::Visit;
-use crate::broker::{Failure, Next, Progress, Question, Registry as _};
+use crate::broker::{Failure, Next, Question, Registry as _};
 use crate::pages;
 
 /// Carries out what the broker decided.
-pub(super) async fn carry_out(visit: &mut Visit, progress: Progress) -> Result<Response, Refusal> {
-    if let Some(handle) = progress.session {
-        visit.session.renew(handle).await?;
-    }
-    match progress.next {
+pub(super) async fn carry_out(visit: &mut Visit, next: Next) -> Result<Response, Refusal> {
+    match next {
         Next::Redirect(location) => Ok(see_other(&location)),
         Next::Confirm(question) => ask(visit, &question).await,
     }

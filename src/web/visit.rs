@@ -10,7 +10,7 @@ use super::cookies::Cookies;
 use super::routes::Audience;
 use super::session::Cookie;
 use crate::app::{App, Rules};
-use crate::broker::Journey;
+use crate::broker::{Journey, SessionHandle};
 use crate::clock::Timestamp;
 use crate::event::Trace;
 use crate::message::Lang;
@@ -49,6 +49,8 @@ pub(super) struct Visit {
     pub browser: Option<Browser>,
     /// The session cookie, at endpoints of browsers.
     pub session: Cookie,
+    /// The session's new handle, which the browser gets with the answer.
+    pub renewed: Option<SessionHandle>,
     /// Where events are said.
     pub trace: Trace,
     /// Who calls.
@@ -72,6 +74,7 @@ impl Visit {
             lang: language(&rules, &headers, &query),
             browser: cookies.browser.as_deref().and_then(Browser::read),
             session: Cookie::default(),
+            renewed: None,
             cookies,
             host: host.or_else(|| text(&headers, &header::HOST).map(str::to_owned)),
             path: uri.path().to_owned(),
@@ -100,6 +103,7 @@ impl Visit {
             clock: &*means.clock,
             entropy: &*means.entropy,
             handle_key: &means.handle_key,
+            renewed: &mut self.renewed,
             trace: &mut self.trace,
         }
     }

@@ -194,6 +194,9 @@ async fn a5_a_callback_that_was_withdrawn_gets_no_answer() {
     browser.cookies = cookies.0;
     let page = browser.get(&cookies.1).await;
     assert_eq!((page.status, page.code().as_str(), page.location()), (400, "CLIENT_DISABLED", None));
+    // Who signed in is signed in all the same: the way out stays open.
+    let page = browser.get(&format!("{RELAY}/logout/silencieuse")).await;
+    assert!(page.body.contains("<form"), "a session that can be ended: {}", page.body);
 }
 
 #[tokio::test]

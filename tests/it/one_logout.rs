@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use relais::store::{Memory, Postgres, Sqlite, Store};
 
-use crate::harness::{Page, RELAY, Setup, World, choose, parameter};
+use crate::harness::{Browser, Page, RELAY, Setup, World, choose, parameter};
 use crate::one_answer::{at_once, room};
 use crate::shared_store::opened;
 use crate::shared_store::servers::{postgres, postgres_settings};
@@ -52,6 +52,29 @@ async fn one_way_out(store: Arc<dyn Store>, rounds: usize) {
         assert!(signed_out(&again) || again.location().is_some(), "{}", again.body);
         world.advance(61);
     }
+}
+
+/// A logout waits at the upstream in one tab; whoever signs in meanwhile in another stays signed in.
+#[tokio::test]
+async fn a_late_return_ends_nobody_elses_session() {
+    let world = World::new().await;
+    let (silent, there) = (world.legacy("silencieuse"), world.legacy("compta"));
+    let mut browser = world.browser();
+    let page = browser.open(&there.start(world.now()).1).await;
+    choose(&mut browser, page, "angela").await;
+    let page = browser.get(&format!("{RELAY}/logout/compta")).await;
+    let left = browser.click(&page, ("decision", "yes")).await;
+    let back = browser.get(left.location().unwrap()).await.location().unwrap().to_owned();
+    let page = browser.open(&silent.start(world.now()).1).await;
+    choose(&mut browser, page, "corse").await;
+    let served = async |browser: &Browser<'_>| {
+        let page = browser.clone().get(&silent.start(world.now()).1).await;
+        page.location().is_some_and(|to| parameter(to, "info").is_some())
+    };
+    assert!(served(&browser).await);
+    let page = browser.get(&back).await;
+    assert_eq!(page.status, 200, "signed out there");
+    assert!(served(&browser).await, "and still signed in here");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

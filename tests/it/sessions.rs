@@ -244,3 +244,18 @@ async fn localhost_is_sent_to_the_configured_name() {
         assert_eq!((page.status, page.code().as_str()), (421, "MISDIRECTED"), "{host}");
     }
 }
+
+/// The age of a sign-in is judged when the person comes back from the provider, not when they have read our page.
+#[tokio::test]
+async fn whoever_reads_the_question_slowly_has_not_signed_in_too_long_ago() {
+    let world = World::new().await;
+    let app = world.legacy("paie");
+    let mut browser = world.browser();
+    let (attempt, url) = app.start_with(world.now(), "relais_max_age=5");
+    let page = browser.open(&url).await;
+    let page = choose(&mut browser, page, "angela").await;
+    world.advance(300);
+    let answer = browser.click(&page, ("decision", "yes")).await;
+    let to = answer.location().unwrap_or_else(|| panic!("{}", answer.body));
+    assert!(app.identity(to, &attempt)["sub"].is_string());
+}

@@ -54,8 +54,14 @@ impl Store for Pair {
         self.next().spend(k, key, now).await
     }
 
-    async fn take(&self, k: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
-        self.next().take(k, key, now).await
+    async fn take_if(
+        &self,
+        k: Kind,
+        key: Key,
+        version: Option<Version>,
+        now: Timestamp,
+    ) -> Result<Option<Entry>, StoreError> {
+        self.next().take_if(k, key, version, now).await
     }
 
     async fn forget(&self, k: Kind, key: Key) -> Result<(), StoreError> {

@@ -13,9 +13,8 @@ impl Requirement for Kept {
     async fn check(&self, cx: &mut Journey<'_>, at: &mut Standing<'_>) -> Result<Verdict, Box<Failure>> {
         let Some(id_token) = at.id_token.take() else { return Ok(Verdict::Met) };
         let Some(sign_in) = at.sign_in.take() else { return Ok(Verdict::Met) };
-        let (sign_in, handle) =
-            session::sign_in(cx, at.login.browser, sign_in, id_token, &at.login.service).await?;
-        (at.sign_in, at.handle, at.joined) = (Some(sign_in), handle, true);
+        let sign_in = session::sign_in(cx, at.login.browser, sign_in, id_token, &at.login.service).await?;
+        (at.sign_in, at.joined) = (Some(sign_in), true);
         Ok(Verdict::Met)
     }
 }

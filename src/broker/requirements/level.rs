@@ -32,7 +32,8 @@ impl Requirement for Reached {
             };
             return Ok(unmet(reasons::broker::ACR_UNMET, facts));
         }
-        if let Some(seconds) = max_age(&at.service, demand) {
+        // Of whoever was asked meanwhile it was judged before: reading takes time.
+        if let Some(seconds) = max_age(&at.service, demand).filter(|_| at.confirmed.is_none()) {
             let age = cx.now().since(identity.auth_time).as_secs();
             // OpenID Connect Core, section 2: with `max_age`, `auth_time` is required.
             if !identity.auth_time_told || age > seconds.saturating_add(LEEWAY) {

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use super::admission::insert;
 use super::answer::answer;
 use super::login::{Login, SignIn, Stage};
-use super::{Failure, HandleDigest, Journey, Next, Progress, Session, SessionHandle};
+use super::{Failure, HandleDigest, Journey, Next, Session};
 use crate::event::reasons;
 use crate::message::PublicMessage;
 use crate::outcome::Declined;
@@ -53,8 +53,6 @@ pub(super) struct Standing<'a> {
     pub fresh: bool,
     /// What the upstream's logout wants as a hint, until the sign-in is kept.
     pub id_token: Option<Secret<String>>,
-    /// The session's new handle, where a sign-in was kept.
-    pub handle: Option<SessionHandle>,
     /// Whether the service stands among the session's participants.
     pub joined: bool,
     /// The handle by which the person said yes.
@@ -81,7 +79,6 @@ impl<'a> Standing<'a> {
             sign_in: None,
             fresh: false,
             id_token: None,
-            handle: None,
             joined: false,
             confirmed: None,
             session,
@@ -113,11 +110,11 @@ impl<'a> Standing<'a> {
 }
 
 /// Walks the list: what the browser does next.
-pub(super) async fn advance(cx: &mut Journey<'_>, mut at: Standing<'_>) -> Result<Progress, Box<Failure>> {
+pub(super) async fn advance(cx: &mut Journey<'_>, mut at: Standing<'_>) -> Result<Next, Box<Failure>> {
     for requirement in REQUIREMENTS {
         match requirement.check(cx, &mut at).await? {
             Verdict::Met => {}
-            Verdict::Unmet(next) => return Ok(Progress { next, session: at.handle }),
+            Verdict::Unmet(next) => return Ok(next),
             Verdict::Declined(declined) => return answer(cx, at, Err(*declined)).await,
         }
     }

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
 
-use super::marks::refused_key;
+use super::marks::{OF_PERSON, refused_key};
 use super::{Legacy, NAME, Reference, RefusedMessage};
+use crate::broker::person::{owner, person};
 use crate::broker::{Answer, Failure, Front, Journey, Outcome, Payload, SignIn};
 use crate::event::{Facts, Step, reasons};
 use crate::legacy::{self, App, LegacyRequest, MessageMark, Return, Unanswerable};
@@ -85,21 +86,24 @@ impl Legacy {
         outcome: Outcome,
         sign_in: SignIn,
     ) -> Result<Answer, Box<Failure>> {
+        let upstream = cx.registry.upstream(&sign_in.upstream);
+        let person = upstream.map(|upstream| person(upstream, &sign_in.identity));
         let (now, identity) = (cx.now(), sign_in.identity);
         let answer = match legacy::answer(app, &self.issuer, request, &identity, now, cx.entropy) {
             Ok(answer) => answer,
             Err(Unanswerable::TooLong { length }) => {
-                self.means.spend(cx, request, &outcome, &identity).await?;
+                self.means.spend(cx, request, &outcome, person.as_ref()).await?;
                 return self.refuse(cx, app, request, &outcome, too_long(length)).await;
             }
             Err(Unanswerable::KeyGone | Unanswerable::NoRefusals) => return Err(Failure::gone(&request.app)),
         };
-        self.means.spend(cx, request, &outcome, &identity).await?;
+        self.means.spend(cx, request, &outcome, person.as_ref()).await?;
         if let Return::ByReference { reference, .. } = &answer.travels {
             let handle = legacy::reference_handle(&request.app, request.key, reference);
             let waiting = Reference { login: outcome.login, sealed: answer.sealed.clone() };
             let until = now.plus(legacy::CLAIM);
-            self.means.records.references.put(&handle, &waiting, until, &[], now).await?;
+            let owners: Vec<_> = person.iter().map(|person| owner(person).within(OF_PERSON)).collect();
+            self.means.records.references.put(&handle, &waiting, until, &owners, now).await?;
         }
         let facts = Facts {
             length: Some(answer.sealed.len()),

@@ -40,10 +40,9 @@ impl Legacy {
             return Ok((id, key.fingerprint));
         }
         let limiter = &self.means.wrong_claims;
-        if limiter.is_over(&prefix, now) {
+        if !limiter.hit(&prefix, now) {
             return Err(ClaimError::Limited(limiter.retry_after(&prefix, now)));
         }
-        let _ = limiter.hit(&prefix, now);
         Err(ClaimError::Unauthenticated)
     }
 

@@ -3,11 +3,10 @@
 use super::marks::OF_PERSON;
 use super::{Legacy, SpentMessage};
 use crate::broker::logout::{Away, close};
-use crate::broker::{Failure, Journey, Session};
+use crate::broker::{Failure, Journey, Session, person};
 use crate::event::{Facts, Step, reasons};
 use crate::legacy::{App, open_logout};
 use crate::login::{BrowserId, LoginId};
-use crate::store::OwnerRef;
 
 impl Legacy {
     /// Whether a sealed logout of `app` is good, and for this session: then it acts at once. Otherwise `None`, and the
@@ -37,7 +36,7 @@ impl Legacy {
         }
         let spent = SpentMessage { login: LoginId::new(cx.entropy.bytes()), browser, at: now };
         let marks = &self.means.records.spent;
-        let owners = [OwnerRef::from(("person", message.sub.as_bytes())).within(OF_PERSON)];
+        let owners = [person::owner(&session.person).within(OF_PERSON)];
         if !marks.insert_new(&message.mark.0, &spent, message.fresh_until, &owners, now).await? {
             return refused(cx, Facts { cause: Some("already used".to_owned()), ..Facts::default() });
         }

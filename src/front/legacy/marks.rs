@@ -1,10 +1,10 @@
 //! Single use: which login spent a message, and what a second visit finds.
 
 use super::{Means, SeenIv, SpentMessage, SpentTimeless};
+use crate::broker::person::{Person, owner};
 use crate::broker::{Failure, Journey, Outcome};
 use crate::clock::Timestamp;
 use crate::event::{Facts, Step, reasons};
-use crate::identity::Identity;
 use crate::legacy::{AHEAD, LegacyRequest, MessageMark};
 use crate::login::{BrowserId, LoginId};
 use crate::message::PublicMessage;
@@ -31,13 +31,12 @@ impl Means {
         cx: &Journey<'_>,
         request: &LegacyRequest,
         outcome: &Outcome,
-        identity: &Identity,
+        person: Option<&Person>,
     ) -> Result<(), Box<Failure>> {
         let now = cx.now();
         let spent = SpentMessage { login: outcome.login, browser: outcome.browser, at: now };
         let keep = request.fresh_until.max(now.plus(cx.limits.login));
-        let person = [identity.issuer.as_bytes(), &[0], identity.subject.as_str().as_bytes()].concat();
-        let owners = [OwnerRef::from(("person", person.as_slice())).within(OF_PERSON)];
+        let owners: Vec<_> = person.map(|person| owner(person).within(OF_PERSON)).into_iter().collect();
         let key = &request.mark.0;
         let inserted = if request.timeless {
             self.records
@@ -55,7 +54,7 @@ impl Means {
         if self.floor.is_some() && !request.timeless && request.sealed_at.seconds() > now.seconds() {
             self.records.spent_timeless.put(key, &SpentTimeless(spent), keep, &owners, now).await?;
         }
-        self.notice_repeated_iv(cx, request).await;
+        self.notice_repeated_iv(cx, request, &owners).await;
         Ok(())
     }
 
@@ -105,11 +104,11 @@ impl Means {
 
     /// Says so where two requests that were answered share an IV. The message is spent already: nothing that goes wrong
     /// here may keep its answer back.
-    async fn notice_repeated_iv(&self, cx: &Journey<'_>, request: &LegacyRequest) {
+    async fn notice_repeated_iv(&self, cx: &Journey<'_>, request: &LegacyRequest, owners: &[OwnerRef<'_>]) {
         let Some(iv_mark) = &request.iv_mark else { return };
         let (now, ivs) = (cx.now(), &self.records.seen_ivs);
         let repeats =
-            match ivs.insert_new(&iv_mark.0, &SeenIv(request.mark), request.fresh_until, &[], now).await {
+            match ivs.insert_new(&iv_mark.0, &SeenIv(request.mark), request.fresh_until, owners, now).await {
                 Ok(false) => match ivs.read(&iv_mark.0, now).await {
                     Ok(Some((seen, _))) => seen.0 != request.mark,
                     Ok(None) | Err(_) => false,

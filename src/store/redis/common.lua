@@ -74,15 +74,15 @@ local function dropped(at, ceiling)
   local used, keys, seen = redis.call('ZCARD', index), {}, {}
   for n = 1, (#ARGV - at + 1) / 4 do
     local owner, allowed, divisor, drops = unpack(ARGV, at + 4 * (n - 1), at + 4 * n - 1)
-    local living = redis.call('ZRANGEBYSCORE', belongings(owner, false), now, '+inf')
+    local held = redis.call('ZCOUNT', belongings(owner, false), now, '+inf')
     allowed = tonumber(allowed)
     if tonumber(divisor) > 0 then
       allowed = math.max(allowed, math.floor((tonumber(ceiling) - used) / tonumber(divisor)))
     end
     if drops == '1' then allowed = math.max(allowed, 1) end
-    if #living >= allowed then
+    if held >= allowed then
       if drops == '0' then return nil, n end
-      local by_age = {}
+      local living, by_age = redis.call('ZRANGEBYSCORE', belongings(owner, false), now, '+inf'), {}
       for n, key in ipairs(living) do
         by_age[n] = { key, tonumber(redis.call('HGET', place(key), 'age') or 0) }
       end

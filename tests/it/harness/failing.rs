@@ -71,8 +71,14 @@ impl Store for Failing {
         self.inner.spend(kind, key, now).await
     }
 
-    async fn take(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
-        self.inner.take(kind, key, now).await
+    async fn take_if(
+        &self,
+        kind: Kind,
+        key: Key,
+        version: Option<Version>,
+        now: Timestamp,
+    ) -> Result<Option<Entry>, StoreError> {
+        self.inner.take_if(kind, key, version, now).await
     }
 
     async fn forget(&self, kind: Kind, key: Key) -> Result<(), StoreError> {
