@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::handle::{Binding, Handle, HandleDigest};
 use super::person::{Person, owner};
-use super::session::{self, SessionId, TRIES};
+use super::session::{self, SessionId, TRIES, contended};
 use super::{Failure, Journey, Session};
 use crate::event::{Facts, Step, reasons};
 use crate::login::{BrowserId, LoginId};
@@ -102,7 +102,7 @@ pub async fn ask(
             return Ok(token);
         }
     }
-    Err(contended(service))
+    Err(contended().into())
 }
 
 /// The upstreams still to be told, those of `session` last and so first to be told.
@@ -262,7 +262,7 @@ async fn next(
         version = found.as_ref().map(|(_, version)| *version);
         logout.asked = found.and_then(|(found, _)| found.asked);
     }
-    Err(contended(&logout.service))
+    Err(contended().into())
 }
 
 /// The logout of the next upstream that has one.
@@ -302,11 +302,4 @@ async fn keep(
     let share = cx.limits.of_person();
     let owners: Vec<_> = logout.person.iter().map(|person| owner(person).within(share)).collect();
     table.insert_new(key, logout, expires, &owners, now).await
-}
-
-/// This browser does nothing but log out, in many tabs at once.
-fn contended(service: &ServiceId) -> Box<Failure> {
-    let mut failure = Failure::new(PublicMessage::Unavailable, Some(service), reasons::server::STORE_FAILED);
-    failure.facts.cause = Some("this browser's logout changed while it was written".to_owned());
-    failure
 }

@@ -49,6 +49,16 @@ pub struct Session {
     pub former: BTreeSet<UpstreamName>,
 }
 
+/// Whoever changes a browser's record faster than it can be written is no person.
+#[derive(Debug, thiserror::Error)]
+#[error("the browser's record changed at each of {TRIES} attempts")]
+struct Contended;
+
+/// A record was changed by others again and again.
+pub(super) fn contended() -> StoreError {
+    StoreError::Backend(Box::new(Contended))
+}
+
 /// A sign-in, and what the upstream's logout wants as a hint.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Vouched {
@@ -327,7 +337,7 @@ pub(super) async fn end(
             return Ok(Some(session));
         }
     }
-    Ok(None)
+    Err(contended())
 }
 
 async fn change(
