@@ -51,6 +51,7 @@ const IDLE: Duration = Duration::from_secs(4);
 #[derive(Clone)]
 pub struct Outbound {
     client: reqwest::Client,
+    connect: Duration,
     total: Duration,
     max_body: usize,
 }
@@ -70,7 +71,7 @@ pub struct Answer {
     pub date: Option<HeaderValue>,
 }
 
-/// Why no answer came.
+/// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
     /// Plain `http` to another machine, or no http at all.
@@ -82,9 +83,9 @@ pub enum OutboundError {
     /// The connection broke before the answer was complete, or the answer is not HTTP.
     #[error("the connection broke before the answer was complete")]
     Broken(#[source] reqwest::Error),
-    /// The time was up.
-    #[error("no complete answer in time")]
-    Timeout,
+    /// The time was up: this limit.
+    #[error("no complete answer within {} s", .0.as_secs_f32())]
+    Timeout(Duration),
     /// The body is longer than the limit.
     #[error("the answer is longer than the limit")]
     TooLarge,
@@ -124,7 +125,7 @@ impl Outbound {
             builder = builder.tls_certs_merge(roots);
         }
         let client = builder.build().map_err(CannotCall)?;
-        Ok(Self { client, total: settings.total, max_body: settings.max_body })
+        Ok(Self { client, connect: settings.connect, total: settings.total, max_body: settings.max_body })
     }
 
     /// GET. Tried once more if the connection broke before any answer, within the same total time.
@@ -190,11 +191,25 @@ impl Outbound {
         }
         #[expect(clippy::disallowed_methods, reason = "measures a duration; decides nothing")]
         let start = tokio::time::Instant::now();
-        let answer = async { self.read(call.await.map_err(failed)?).await };
-        let mut answer =
-            tokio::time::timeout(self.total, answer).await.map_err(|_| OutboundError::Timeout)??;
+        let answer = async { self.read(call.await.map_err(|error| self.failed(error))?).await };
+        let mut answer = tokio::time::timeout(self.total, answer)
+            .await
+            .map_err(|_| OutboundError::Timeout(self.total))??;
         answer.elapsed = start.elapsed();
         Ok(answer)
+    }
+
+    fn failed(&self, error: reqwest::Error) -> OutboundError {
+        // The URL may hold what must not be logged, and the caller knows it.
+        let error = error.without_url();
+        if error.is_timeout() {
+            // The client has no other limit of its own.
+            OutboundError::Timeout(self.connect)
+        } else if error.is_connect() {
+            OutboundError::Unreachable(error)
+        } else {
+            OutboundError::Broken(error)
+        }
     }
 
     /// Reads the body up to the limit.
@@ -211,8 +226,8 @@ impl Outbound {
         let content_type = media_type(response.headers());
         let date = response.headers().get(DATE).cloned();
         // Most answers come in one piece, which is then not copied.
-        let first = response.chunk().await.map_err(failed)?.unwrap_or_default();
-        let body = match response.chunk().await.map_err(failed)? {
+        let first = response.chunk().await.map_err(|error| self.failed(error))?.unwrap_or_default();
+        let body = match response.chunk().await.map_err(|error| self.failed(error))? {
             None => first,
             Some(second) => {
                 let mut body = BytesMut::from(first);
@@ -222,7 +237,7 @@ impl Outbound {
                         return Err(OutboundError::TooLarge);
                     }
                     body.extend_from_slice(&piece);
-                    next = response.chunk().await.map_err(failed)?;
+                    next = response.chunk().await.map_err(|error| self.failed(error))?;
                 }
                 body.freeze()
             }
@@ -279,18 +294,6 @@ fn may_repeat(error: &reqwest::Error) -> bool {
         cause = inner.source();
     }
     error.is_connect()
-}
-
-fn failed(error: reqwest::Error) -> OutboundError {
-    // The URL may hold what must not be logged, and the caller knows it.
-    let error = error.without_url();
-    if error.is_timeout() {
-        OutboundError::Timeout
-    } else if error.is_connect() {
-        OutboundError::Unreachable(error)
-    } else {
-        OutboundError::Broken(error)
-    }
 }
 
 /// The error and its sources, for the operator: fixed texts and library errors.
@@ -402,8 +405,8 @@ mod tests {
         {
             let server =
                 Server::start(move |_| drip.map_or(Reply::Hang, |text| Reply::Drip(text.into()))).await;
-            assert!(matches!(get(&server).await, Err(OutboundError::Timeout)), "{drip:?}");
-            assert!(matches!(post(&server).await, Err(OutboundError::Timeout)), "{drip:?}");
+            assert!(matches!(get(&server).await, Err(OutboundError::Timeout(_))), "{drip:?}");
+            assert!(matches!(post(&server).await, Err(OutboundError::Timeout(_))), "{drip:?}");
             assert_eq!(server.requests(), 2);
         }
     }

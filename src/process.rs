@@ -47,7 +47,7 @@ pub struct Process {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The root seal key.
-    #[error("the root seal key cannot be had")]
+    #[error("the root seal key cannot be read")]
     SealKey(#[from] SealKeyError),
     /// The SQLite file.
     #[error("the store cannot be opened")]
@@ -65,7 +65,7 @@ pub enum StartError {
     #[error("the keyring cannot be used")]
     Keyring(#[from] KeyringError),
     /// The HTTP client.
-    #[error("the way out cannot be set up")]
+    #[error("the outbound client cannot be made")]
     Outbound(#[from] CannotCall),
     /// A listener's certificate or key.
     #[error("the listener {address} cannot speak TLS")]

@@ -20,14 +20,14 @@ pub struct RemoteJwks {
     kept: Kept<KeySet, JwksError>,
 }
 
-/// Why a set of keys was not had.
+/// Why the JWKS fetch failed.
 #[derive(Debug, thiserror::Error)]
 pub enum JwksError {
     /// No answer.
     #[error("JWKS fetch failed")]
     Call(#[source] OutboundError),
     /// Another status than 200.
-    #[error("JWKS fetch failed: the answer has a failure status")]
+    #[error("JWKS fetch failed: the answer has status {0}")]
     Status(u16),
     /// Not a JWK Set with which signatures can be verified.
     #[error(transparent)]

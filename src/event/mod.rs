@@ -91,7 +91,7 @@ steps! {
     LegacyRequestRefused = Legacy, "legacy.request.refused", "A message was refused.";
     LegacyRequestNoted = Legacy, "legacy.request.noted", "Something about an accepted message deserves the operator's eye.";
     LegacyAnswerIssued = Legacy, "legacy.answer.issued", "A sealed identity was issued to the application.";
-    LegacyAnswerRepeated = Legacy, "legacy.answer.repeated", "The same bytes were sent again to the browser that had them.";
+    LegacyAnswerRepeated = Legacy, "legacy.answer.repeated", "The same answer was sent again to the same browser.";
     LegacyRefusalIssued = Legacy, "legacy.refusal.issued", "A sealed refusal was issued to the application.";
     LegacyClaimed = Legacy, "legacy.claimed", "A reference was exchanged for its answer.";
     LegacyClaimRefused = Legacy, "legacy.claim.refused", "A claim was refused.";

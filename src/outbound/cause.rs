@@ -1,4 +1,4 @@
-//! Why no answer came, told apart by what an operator does about it.
+//! Why there is no answer, told apart by what an operator does about it.
 
 use std::error::Error;
 use std::io;
@@ -31,7 +31,7 @@ impl OutboundError {
             Self::Address => Cause::Address,
             Self::Unreachable(error) => of_connection(error),
             Self::Broken(_) | Self::TooLarge | Self::Encoded => Cause::Answer,
-            Self::Timeout => Cause::Timeout,
+            Self::Timeout(_) => Cause::Timeout,
         }
     }
 }

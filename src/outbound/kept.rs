@@ -18,7 +18,7 @@ pub const AGAIN: Duration = Duration::from_mins(1);
 /// Nor, where nothing good is at hand, more often than this.
 pub const AGAIN_WITHOUT: Duration = Duration::from_secs(5);
 
-/// A value of a peer. `E` says why it could not be had.
+/// A value of a peer. `E` says why it could not be fetched.
 pub struct Kept<T, E> {
     good: ArcSwapOption<Good<T>>,
     flight: Mutex<Flight<E>>,

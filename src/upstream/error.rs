@@ -50,8 +50,8 @@ pub enum UpstreamError {
         /// Whether another try may succeed.
         temporary: bool,
     },
-    /// A call had no answer.
-    #[error("the {endpoint} gave no answer")]
+    /// A call got no answer.
+    #[error("the call of the {endpoint} failed")]
     Call {
         /// Which.
         endpoint: Endpoint,
@@ -110,10 +110,10 @@ pub enum UpstreamError {
     /// Userinfo is about another subject.
     #[error("userinfo is about another subject than the id_token")]
     SubDiffers,
-    /// The metadata could not be fetched.
-    #[error("the upstream's metadata could not be fetched")]
+    /// Discovery failed.
+    #[error("the upstream's metadata cannot be read")]
     Discovery(#[source] Arc<DiscoveryError>),
-    /// There are no keys of its to verify with.
+    /// Its keys cannot be fetched or read.
     #[error("the upstream's keys cannot be used")]
     Jwks(#[source] Arc<JwksError>),
 }
@@ -246,7 +246,7 @@ fn call_reason(error: &OutboundError) -> Reason {
         OutboundError::Address | OutboundError::Unreachable(_) | OutboundError::Broken(_) => {
             upstream::UNREACHABLE
         }
-        OutboundError::Timeout => upstream::TIMEOUT,
+        OutboundError::Timeout(_) => upstream::TIMEOUT,
         OutboundError::TooLarge => upstream::TOO_LARGE,
         OutboundError::Encoded => upstream::NOT_JSON,
     }
@@ -257,7 +257,7 @@ fn call_told(error: &OutboundError) -> (RefusalCode, PublicMessage) {
         OutboundError::Unreachable(_) | OutboundError::Broken(_) => {
             (RefusalCode::TemporarilyUnavailable, PublicMessage::UpstreamDown)
         }
-        OutboundError::Timeout => (RefusalCode::TemporarilyUnavailable, PublicMessage::UpstreamTimeout),
+        OutboundError::Timeout(_) => (RefusalCode::TemporarilyUnavailable, PublicMessage::UpstreamTimeout),
         OutboundError::Address | OutboundError::TooLarge | OutboundError::Encoded => {
             (RefusalCode::ServerError, PublicMessage::UpstreamError)
         }

@@ -38,17 +38,17 @@ pub(super) struct Metadata {
     pub response_iss: bool,
 }
 
-/// Why metadata was not had.
+/// Why discovery failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoveryError {
     /// The issuer is no URL to which the well-known path can be appended.
     #[error("the issuer has no discovery address")]
     Address,
     /// No answer.
-    #[error("discovery document fetch failed")]
+    #[error("discovery failed")]
     Call(#[source] OutboundError),
     /// Another status than 200.
-    #[error("the discovery document was answered with a failure status")]
+    #[error("discovery failed: the answer has status {0}")]
     Status(u16),
     /// Not a discovery document.
     #[error("the answer is not a discovery document")]

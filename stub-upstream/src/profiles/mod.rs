@@ -51,7 +51,7 @@ pub struct Profile {
     pub(crate) kid: fn(Alg, u32) -> String,
     /// Whether the `id_token` holds `at_hash`.
     pub(crate) at_hash: bool,
-    /// Whether userinfo is a JWT.
+    /// Whether userinfo is signed.
     pub(crate) userinfo_signed: bool,
     /// Whether `id_token` and userinfo are encrypted to the client.
     pub(crate) encrypted: bool,
@@ -242,8 +242,8 @@ impl Profile {
         };
         let userinfo = match (self.userinfo_signed, self.encrypted) {
             (false, _) => "JSON",
-            (true, false) => "JWT",
-            (true, true) => "JWT in a JWE",
+            (true, false) => "signed",
+            (true, true) => "signed, in a JWE",
         };
         vec![
             ("discovery", yes(self.publishes())),

@@ -1,4 +1,4 @@
-//! Faults of the userinfo response: of the person's claims, and of the JWT around them.
+//! Faults of the userinfo response: of the person's claims, and of the signed claims around them.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use super::{STRANGER, id_token};
 use crate::fault::Fault;
 use crate::keys::alg_none;
 
-/// What is not the person's: the members of the JWT.
+/// What is not the person's: the members of the signed response.
 const OF_THE_JWT: [&str; 5] = ["sub", "iss", "aud", "exp", "iat"];
 
 /// Lies in the person's claims.
@@ -57,7 +57,7 @@ pub(in crate::endpoints) fn claims(fault: Fault, claims: &mut Map<String, Value>
     }
 }
 
-/// Lies around the claims of a JWT.
+/// Lies around the claims of signed userinfo.
 pub(in crate::endpoints) fn jws(fault: Option<Fault>, jws: String, claims: &Map<String, Value>) -> String {
     match fault {
         Some(Fault::UserinfoBadSignature) => id_token::altered(&jws),
