@@ -211,7 +211,9 @@ async fn a_verb_costs_the_same_when_the_tables_have_grown() {
     all(RECORDS).await;
     let (both, whole) = reads().await;
     assert!(first > 0, "nothing was counted");
-    assert!(both - first < 2 * first, "{first} rows of the indexes were read, then {}", both - first);
+    // How many dead versions a scan meets on its way varies with the threads' turns, by a factor of three as seen; a
+    // plan that walks through a grown index would read a thousand times as many rows.
+    assert!(both - first < 20 * first, "{first} rows of the indexes were read, then {}", both - first);
     assert_eq!(whole, before, "a table was read whole");
     let after = Timestamp::from_seconds(LAST.seconds() + 1);
     assert!(store.sweep(PROBE, after).await.unwrap() > 5_000);
