@@ -1,8 +1,8 @@
 //! The end of a login: its front answers, and for a minute the same browser may have the same answer again.
 
-use super::login::{Answered, REPEAT, SignIn};
+use super::login::{Answered, Carries, REPEAT, SignIn};
 use super::requirements::Standing;
-use super::{Answer, Failure, Journey, Next, Outcome};
+use super::{Answer, Failure, Journey, Next, Outcome, SessionId};
 use crate::event::reasons;
 use crate::login::LoginId;
 use crate::message::PublicMessage;
@@ -20,10 +20,12 @@ pub(super) async fn answer(
     let Standing { login, confirmed, .. } = at;
     let (id, browser, service) = (login.id, login.browser, login.service);
     let front = cx.registry.front(&login.front).ok_or_else(|| Failure::gone(&service))?;
+    let carries = result.as_ref().map_or(Carries::Refusal, |sign_in| Carries::Identity(sign_in.session));
     let outcome = Outcome { login: id, browser, service: service.clone(), payload: login.payload, result };
     let Answer { reply, receipt } = front.answer(cx, outcome).await?;
     let location = reply.as_ref().ok().cloned();
-    let answered = Answered { front: login.front, service, browser, handle: confirmed, location, receipt };
+    let answered =
+        Answered { front: login.front, service, browser, handle: confirmed, location, carries, receipt };
     let (now, networks) = (cx.now(), cx.networks());
     let owners: Vec<_> = cx.shares(&networks).collect();
     match cx.records.answered.insert_new(id.as_bytes(), &answered, now.plus(REPEAT), &owners, now).await {
@@ -41,19 +43,45 @@ pub(super) async fn answer(
     reply.map(Next::Redirect)
 }
 
-/// What the faster one of two clicks was sent.
+/// What the faster one of two clicks was sent. Who comes here holds the login's own handle.
 async fn other_click(cx: &mut Journey<'_>, id: LoginId, service: &ServiceId) -> Result<Next, Box<Failure>> {
-    again(cx, id).await?.map(Next::Redirect).ok_or_else(|| {
+    let found = cx.records.answered.read(id.as_bytes(), cx.now()).await?;
+    let location = match &found {
+        Some((answered, _)) => while_good(cx, id, answered).await?,
+        None => None,
+    };
+    location.map(Next::Redirect).ok_or_else(|| {
         Failure::new(PublicMessage::AlreadyAnswered, Some(service), reasons::broker::CONFIRMATION_SPENT)
     })
 }
 
-/// The address that `login` sent its browser to within the last minute, where it may be sent there again.
-pub async fn again(cx: &Journey<'_>, login: LoginId) -> Result<Option<String>, Box<Failure>> {
+/// The address that `login` sent its browser to within the last minute, for whoever shows no handle of it but the
+/// browser's cookie, which somebody else may have planted: an identity goes again only to the session that holds it.
+pub async fn again(
+    cx: &Journey<'_>,
+    login: LoginId,
+    session: Option<SessionId>,
+) -> Result<Option<String>, Box<Failure>> {
     let Some((answered, _)) = cx.records.answered.read(login.as_bytes(), cx.now()).await? else {
         return Ok(None);
     };
-    let Some(front) = cx.registry.front(&answered.front) else { return Ok(None) };
-    let good = front.is_good(cx, login, &answered.receipt).await?;
-    Ok(answered.location.filter(|_| good))
+    match answered.carries {
+        Carries::Identity(holds) if holds.is_none() || holds != session => Ok(None),
+        Carries::Identity(_) | Carries::Refusal => while_good(cx, login, &answered).await,
+    }
+}
+
+/// The address of an answer, while the service is served and what the answer carries is good.
+pub(super) async fn while_good(
+    cx: &Journey<'_>,
+    login: LoginId,
+    answered: &Answered,
+) -> Result<Option<String>, Box<Failure>> {
+    let service = cx.registry.service(&answered.service).await?;
+    let front = cx.registry.front(&answered.front);
+    let (Some(front), true) = (front, service.is_some_and(|service| service.enabled)) else {
+        return Ok(None);
+    };
+    let good = front.is_good(cx, login, answered).await?;
+    Ok(answered.location.clone().filter(|_| good))
 }

@@ -1,6 +1,6 @@
 //! The person's answer on the confirmation page.
 
-use super::answer::{again, answer};
+use super::answer::{answer, while_good};
 use super::handle::{Binding, Handle};
 use super::login::{Login, Stage};
 use super::requirements::{Standing, advance};
@@ -75,7 +75,7 @@ async fn sent_before(
         Some((answered, _)) if answered.browser == browser && answered.handle == Some(handle.digest()) => {
             cx.trace.set_login(handle.id());
             cx.trace.app = Some(answered.service.clone());
-            if let Some(location) = again(cx, handle.id()).await? {
+            if let Some(location) = while_good(cx, handle.id(), &answered).await? {
                 if let Some(front) = cx.registry.front(&answered.front) {
                     front.repeated(cx, &location);
                 }

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 
-use super::login::{Payload, SignIn};
+use super::login::{Answered, Payload, SignIn};
 use super::{Failure, Journey};
 use crate::login::{BrowserId, LoginId};
 use crate::outcome::Declined;
@@ -58,13 +58,13 @@ pub trait Front: Send + Sync {
     /// for the same login.
     async fn answer(&self, cx: &mut Journey<'_>, outcome: Outcome) -> Result<Answer, Box<Failure>>;
 
-    /// Whether the answer that `login` gave may be sent again: what it spent is spent by this login, and what it
-    /// carries is good still.
+    /// Whether the answer that `login` gave may be sent again: its address is still the application's, what it spent
+    /// is spent by this login, and what it carries waits still.
     async fn is_good(
         &self,
         cx: &Journey<'_>,
         login: LoginId,
-        receipt: &Payload,
+        answered: &Answered,
     ) -> Result<bool, Box<Failure>>;
 
     /// Says that the answer was sent to `location` again.

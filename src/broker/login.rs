@@ -111,8 +111,28 @@ pub struct Answered {
     pub handle: Option<HandleDigest>,
     /// Where the browser was sent; none where it was shown a page.
     pub location: Option<String>,
+    /// What it was sent there with.
+    #[serde(default)]
+    pub carries: Carries,
     /// What the front needs to know whether the answer may be sent again.
     pub receipt: Payload,
+}
+
+/// What an answer carries, and so to whom it may be repeated.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Carries {
+    /// A refusal, which names nobody.
+    Refusal,
+    /// An identity, and the session that holds it, where one does.
+    Identity(Option<SessionId>),
+}
+
+impl Default for Carries {
+    /// Of a record of an earlier release nothing is known.
+    fn default() -> Self {
+        Self::Identity(None)
+    }
 }
 
 impl Record for Answered {

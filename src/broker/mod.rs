@@ -43,7 +43,7 @@ pub use complete::complete;
 pub use confirm::{Decision, confirm};
 pub use front::{Answer, Ask, Front, Outcome};
 pub use handle::{Binding, Handle, HandleDigest, HandleKey, Misbound};
-pub use login::{Answered, Login, Payload, REPEAT, SignIn, Stage};
+pub use login::{Answered, Carries, Login, Payload, REPEAT, SignIn, Stage};
 pub use logout::Logout;
 pub use records::Records;
 pub use session::{Session, SessionHandle, SessionId};

@@ -48,13 +48,19 @@ pub(super) async fn idp(visit: &mut Visit, name: Option<&str>) -> Result<Respons
     }
     let (legacy, query) = (visit.rules.legacy.clone(), std::mem::take(&mut visit.query));
     let known = visit.browser.as_ref().map(Browser::id);
-    let request = Request { app: name, query: &query, prefix: visit.peer.prefix(), browser: known };
+    let session = session::live(visit).await?;
+    let request = Request {
+        app: name,
+        query: &query,
+        prefix: visit.peer.prefix(),
+        browser: known,
+        session: session.as_ref().map(|session| session.id),
+    };
     let asked = match legacy.open(&mut visit.journey(), &request).await? {
         Opened::Again(location) => return Ok(see_other(&location)),
         Opened::New(asked) => asked,
     };
     visit.prefer(asked.ui_locales());
-    let session = session::live(visit).await?;
     let browser = visit.browser.clone().unwrap_or_else(|| Browser::new(&*visit.app.means.entropy));
     let begun = broker::begin(&mut visit.journey(), asked.ask()?, browser.id(), session).await?;
     let mut response = carry_out(visit, begun).await?;

@@ -62,6 +62,8 @@ mod kif_vectors;
 #[cfg(test)]
 mod other_wires;
 #[cfg(test)]
+mod repeats;
+#[cfg(test)]
 mod upgrade;
 #[cfg(test)]
 mod vectors;

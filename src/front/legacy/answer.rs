@@ -6,10 +6,10 @@ use serde_json::value::to_raw_value;
 
 use super::marks::{OF_PERSON, refused_key};
 use super::{Legacy, NAME, Reference, RefusedMessage};
-use crate::broker::person::{owner, person};
-use crate::broker::{Answer, Failure, Front, Journey, Outcome, Payload, SignIn};
+use crate::broker::person::{Person, owner, person};
+use crate::broker::{Answer, Answered, Failure, Front, Journey, Outcome, Payload, SignIn};
 use crate::event::{Facts, Step, reasons};
-use crate::legacy::{self, App, LegacyRequest, MessageMark, Return, Unanswerable};
+use crate::legacy::{self, App, KeyFingerprint, LegacyRequest, MessageMark, Return, Unanswerable};
 use crate::login::LoginId;
 use crate::message::{PublicMessage, SupportCode};
 use crate::outcome::{Declined, RefusalCode};
@@ -17,17 +17,22 @@ use crate::store::StoreError;
 
 /// What tells, a minute later, whether an answer may be sent again.
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Receipt {
-    /// An identity: as long as this login is the one that spent the message.
-    Identity {
-        /// The message.
-        mark: MessageMark,
-        /// Whether its mark is among those of messages without a time.
-        timeless: bool,
-    },
-    /// A refusal: always.
-    Refusal,
+struct Receipt {
+    /// Where it went, which must still be the application's address.
+    return_to: String,
+    /// Of an identity: what it spent.
+    spent: Option<Spent>,
+}
+
+/// What an identity spent: it is good as long as its login is the one that did.
+#[derive(Serialize, Deserialize)]
+struct Spent {
+    /// The message.
+    mark: MessageMark,
+    /// Whether its mark is among those of messages without a time.
+    timeless: bool,
+    /// The reference, which must still wait, and the key that it was issued under.
+    waiting: Option<(KeyFingerprint, String)>,
 }
 
 /// Plain data as a payload.
@@ -59,15 +64,22 @@ impl Front for Legacy {
         &self,
         cx: &Journey<'_>,
         login: LoginId,
-        receipt: &Payload,
+        answered: &Answered,
     ) -> Result<bool, Box<Failure>> {
-        match serde_json::from_str(receipt.get()) {
-            Ok(Receipt::Identity { mark, timeless }) => {
-                Ok(self.means.is_spent_by(login, &mark, timeless, cx.now()).await?)
-            }
-            Ok(Receipt::Refusal) => Ok(true),
-            Err(_) => Err(StoreError::Unreadable.into()),
+        let (id, now) = (&answered.service, cx.now());
+        // A receipt of an earlier release says too little.
+        let Ok(receipt) = serde_json::from_str::<Receipt>(answered.receipt.get()) else { return Ok(false) };
+        if !self.app(id).is_some_and(|app| app.admits(&receipt.return_to)) {
+            return Ok(false);
         }
+        let Some(Spent { mark, timeless, waiting }) = receipt.spent else { return Ok(true) };
+        if let Some((key, reference)) = waiting {
+            let handle = legacy::reference_handle(id, key, &reference);
+            if self.means.records.references.read(&handle, now).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(self.means.is_spent_by(login, &mark, timeless, now).await?)
     }
 
     fn repeated(&self, cx: &Journey<'_>, location: &str) {
@@ -77,7 +89,8 @@ impl Front for Legacy {
 }
 
 impl Legacy {
-    /// Spends the message, then seals the identity.
+    /// Seals the identity, then spends the message. A reference takes its room first: where there is none the message
+    /// stays good, and nobody can ask for what was never sent.
     async fn deliver(
         &self,
         cx: &mut Journey<'_>,
@@ -97,14 +110,12 @@ impl Legacy {
             }
             Err(Unanswerable::KeyGone | Unanswerable::NoRefusals) => return Err(Failure::gone(&request.app)),
         };
-        self.means.spend(cx, request, &outcome, person.as_ref()).await?;
+        let mut waiting = None;
         if let Return::ByReference { reference, .. } = &answer.travels {
-            let handle = legacy::reference_handle(&request.app, request.key, reference);
-            let waiting = Reference { login: outcome.login, sealed: answer.sealed.clone() };
-            let until = now.plus(legacy::CLAIM);
-            let owners: Vec<_> = person.iter().map(|person| owner(person).within(OF_PERSON)).collect();
-            self.means.records.references.put(&handle, &waiting, until, &owners, now).await?;
+            self.let_wait(cx, request, outcome.login, (reference, &answer.sealed), person.as_ref()).await?;
+            waiting = Some((request.key, reference.clone()));
         }
+        self.means.spend(cx, request, &outcome, person.as_ref()).await?;
         let facts = Facts {
             length: Some(answer.sealed.len()),
             names: Some(answer.names),
@@ -114,8 +125,27 @@ impl Legacy {
             ..Facts::default()
         };
         cx.trace.step(Step::LegacyAnswerIssued, facts);
-        let receipt = embedded(&Receipt::Identity { mark: request.mark, timeless: request.timeless })?;
-        Ok(Answer { reply: Ok(answer.travels.location().to_owned()), receipt })
+        let spent = Spent { mark: request.mark, timeless: request.timeless, waiting };
+        let receipt = Receipt { return_to: request.return_to.clone(), spent: Some(spent) };
+        Ok(Answer { reply: Ok(answer.travels.location().to_owned()), receipt: embedded(&receipt)? })
+    }
+
+    /// Keeps the sealed answer until the application's server claims it by its reference.
+    async fn let_wait(
+        &self,
+        cx: &Journey<'_>,
+        request: &LegacyRequest,
+        login: LoginId,
+        (reference, sealed): (&str, &str),
+        person: Option<&Person>,
+    ) -> Result<(), Box<Failure>> {
+        let handle = legacy::reference_handle(&request.app, request.key, reference);
+        let waiting = Reference { login, sealed: sealed.to_owned() };
+        let (now, networks) = (cx.now(), cx.networks());
+        let of_person = person.map(|person| owner(person).within(OF_PERSON));
+        let owners: Vec<_> = cx.shares(&networks).chain(of_person).collect();
+        let until = now.plus(legacy::CLAIM);
+        Ok(self.means.records.references.put(&handle, &waiting, until, &owners, now).await?)
     }
 
     /// A refusal returns to the application, sealed; where even that does not fit, or the wire has no refusals, the
@@ -153,7 +183,8 @@ impl Legacy {
             Ok(()) | Err(StoreError::Full { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        Ok(Answer { reply, receipt: embedded(&Receipt::Refusal)? })
+        let receipt = Receipt { return_to: request.return_to.clone(), spent: None };
+        Ok(Answer { reply, receipt: embedded(&receipt)? })
     }
 }
 

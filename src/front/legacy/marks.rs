@@ -11,9 +11,9 @@ use crate::message::PublicMessage;
 use crate::store::{Limit, Over, OwnerRef, Share, StoreError};
 
 /// How many marks, and answers that wait, one person may have: a part of the room that is left, so that nobody fills it
-/// alone. A mark never goes before its time.
+/// alone, however small it is. A mark never goes before its time.
 pub(super) const OF_PERSON: Share =
-    Share { limit: Limit::Shrinking { floor: 1_000, divisor: 64 }, over: Over::Refuse };
+    Share { limit: Limit::Shrinking { floor: 16, divisor: 64 }, over: Over::Refuse };
 
 /// A login that was answered for a message before.
 pub(super) struct Former {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Legacy, NAME};
-use crate::broker::{self, Ask, Failure, Journey};
+use crate::broker::{self, Ask, Failure, Journey, SessionId};
 use crate::event::reasons::legacy as because;
 use crate::event::{Facts, Reason, Step};
 use crate::legacy::wires::Dialect;
@@ -27,6 +27,8 @@ pub struct Request<'a> {
     pub prefix: IpAddr,
     /// The browser, where it is known.
     pub browser: Option<BrowserId>,
+    /// Its session, where one lives.
+    pub session: Option<SessionId>,
 }
 
 /// What a message asks.
@@ -82,7 +84,10 @@ impl Legacy {
             .map_err(|refused| self.refused(cx, request, Some(app), refused))?;
         let now = cx.now();
         if let Some(former) = self.means.former(&opened.request, request.browser, now).await? {
-            let location = if former.here { broker::again(cx, former.login).await? } else { None };
+            let mut location = None;
+            if former.here {
+                location = broker::again(cx, former.login, request.session).await?;
+            }
             let replayed = || self.refused(cx, request, Some(app), because::REPLAYED.into());
             let location = location.ok_or_else(replayed)?;
             cx.trace.set_login(former.login);
