@@ -61,7 +61,12 @@ async fn serve(held: Held, request: Request<()>) -> Result<Response, Infallible>
     let taken = held.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(Carried { route, mut visit, body }) = taken else { return Ok(empty(500)) };
     visit.session = Cookie::of(request.extensions());
-    let mut response = super::run(route, &mut visit, body).await;
+    // The browser may leave at any moment: what it began goes to its end all the same, and is said.
+    let serving = tokio::spawn(async move {
+        let response = super::run(route, &mut visit, body).await;
+        (visit, response)
+    });
+    let Ok((visit, mut response)) = serving.await else { return Ok(empty(500)) };
     response.extensions_mut().insert(Ours);
     *held.lock().unwrap_or_else(PoisonError::into_inner) =
         Some(Carried { route, visit, body: Body::empty() });

@@ -16,7 +16,7 @@ async fn is_served(world: &World, browser: &Browser<'_>, app: &LegacyApp) -> boo
 }
 
 /// Follows `url` to the point where the provider sends the browser back.
-async fn up_to_the_callback(browser: &mut Browser<'_>, url: &str, person: &str) -> String {
+pub async fn up_to_the_callback(browser: &mut Browser<'_>, url: &str, person: &str) -> String {
     let mut page = browser.get(url).await;
     for _ in 0..8 {
         match page.location() {

@@ -1,6 +1,12 @@
 //! What was answered is repeated to whoever it was for, while it is good, and to nobody else.
 
+use std::time::Duration;
+
+use relais::event::Step;
+use stub_upstream::Fault;
+
 use crate::claim_inputs::call;
+use crate::field_sessions::up_to_the_callback;
 use crate::harness::{Browser, Page, RELAY, World, choose, parameter};
 
 const BROWSER: &str = "relais-browser-8080";
@@ -68,6 +74,29 @@ async fn nothing_is_repeated_once_the_session_is_over() {
     let page = other.get(&format!("{RELAY}/logout/silencieuse")).await;
     other.submit(&page, ("decision", "yes")).await;
     assert!(is_refused(&other.get(&url).await), "after the logout");
+}
+
+/// The provider takes its time, and the browser leaves: its code is redeemed once, and the login has its end.
+#[tokio::test]
+async fn a_browser_that_leaves_ends_no_login() {
+    let world = World::new().await;
+    let app = world.legacy("compta");
+    let mut browser = world.browser();
+    let (_, url) = app.start(world.now());
+    let back = up_to_the_callback(&mut browser, &url, "angela").await;
+    world.stub.set_fault(Fault::parse("token_slow"));
+    let mut leaving = browser.clone();
+    let left = tokio::time::timeout(Duration::from_millis(200), leaving.get(&back)).await;
+    assert!(left.is_err(), "it has left");
+    assert!(world.events(Step::LegacyAnswerIssued).is_empty());
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if !world.events(Step::LegacyAnswerIssued).is_empty() {
+            break;
+        }
+    }
+    assert_eq!(world.events(Step::LegacyAnswerIssued).len(), 1);
+    assert_eq!(world.app.means.records.sessions.count().await.unwrap(), 1, "the sign-in is kept");
 }
 
 #[tokio::test]

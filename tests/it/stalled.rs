@@ -263,6 +263,43 @@ async fn half_a_body_through_a_trusted_proxy() {
     assert_eq!(status(&answer), "200", "and nothing stays counted");
 }
 
+/// Half-sent bodies from four networks of a thousand addresses: whoever comes from elsewhere is served.
+#[tokio::test]
+async fn half_a_body_from_many_networks() {
+    let world = World::with(Setup {
+        server: "trusted_proxies = [\"127.0.0.1\"]".to_owned(),
+        more: "[limit]\nbody_seconds = 5".to_owned(),
+        ..Setup::default()
+    })
+    .await;
+    for trusted in [true, false] {
+        let limits =
+            ListenerLimits { in_flight: 128, connections: 4096, connections_per_address: 64, ..limits() };
+        let counters = Counters::new(limits, move |_| trusted, |_, _| {});
+        let served = serve_counted(world.relay.clone(), counters, None);
+        let mut stalled = Vec::new();
+        for n in 0..200 {
+            // Direct ones come from many networks of this machine.
+            let network = n % 4;
+            let address = if trusted { "127.0.0.1".to_owned() } else { format!("127.{network}.{n}.1") };
+            let mut stream = from(&address, &served).await;
+            let head = format!(
+                "POST /idp/confirm HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nX-Forwarded-For: 10.{network}.{n}.1\r\n\
+                 Cookie: relais-browser-8080=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.compta\r\n\
+                 Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ntok"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stalled.push(stream);
+        }
+        sleep(Duration::from_millis(300)).await;
+        let home = "GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nX-Forwarded-For: 198.51.100.7\r\n\
+                    Connection: close\r\n\r\n";
+        let address = if trusted { "127.0.0.1" } else { "127.77.0.1" };
+        let answer = asked(address, &served, home.as_bytes()).await;
+        assert_eq!(status(&answer), "200", "trusted = {trusted}: {answer}");
+    }
+}
+
 /// The management listener's bodies have a deadline too.
 #[tokio::test]
 async fn half_an_order() {

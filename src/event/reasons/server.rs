@@ -10,7 +10,7 @@ super::reasons! {
     INVALID_REQUEST = "S006", "server.invalid_request", Warn, "paramètres refusés", "a parameter is missing, repeated, malformed, or there are too many", "Compare the client with the documentation.";
     UPGRADE = "S007", "server.upgrade", Warn, "changement de protocole refusé", "the request asks to switch protocols", "Nothing, unless a proxy does it.";
     PREFETCH = "S008", "server.prefetch", Debug, "préchargement refusé", "the browser prefetches; nothing was started", "Nothing.";
-    OVERLOADED = "S009", "server.overloaded", Error, "trop de requêtes ou de connexions en cours", "too many requests are in flight, or too many connections of one address are open", "`names` has the limit: `limit.in_flight` for all, `limit.connections_per_address` for one address.";
+    OVERLOADED = "S009", "server.overloaded", Error, "trop de requêtes ou de connexions en cours", "too many requests are in flight, or too many connections of one address are open", "`names` has the limit: `limit.in_flight` for all or for one network, `limit.connections_per_address` for one address.";
     INTERNAL = "S010", "server.internal", Error, "erreur interne", "an internal error", "Please report it with its `cause`, or with what standard error says of a panic.";
     STORE_FAILED = "S011", "server.store_failed", Error, "le stockage a échoué", "the store failed", "Look at `cause`: unreachable, slow, full, read-only or corrupt.";
     WEAK_CHOICE = "S012", "server.weak_choice", Warn, "choix faible dans la configuration", "a weak choice stands in the configuration", "Read the documentation of the key named in `names`.";

@@ -7,13 +7,14 @@ use axum::http::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::ListenerLimits;
-use super::shares::{Share, Shares};
+use super::shares::{Over, Share, Shares};
 use crate::peer::Peer;
 
 /// The counters of one listener, which several runs of [`serve`](super::serve) may have in common.
 ///
 /// A connection counts for the address at its other end. That of a trusted proxy counts for nobody, since the proxy
-/// has it for many: there, requests count for the address that the proxy tells.
+/// has it for many. A request counts for its client, whom such a proxy tells: it may stand still for as long as its body
+/// or an upstream may.
 pub struct Counters {
     pub(super) limits: ListenerLimits,
     is_trusted: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
@@ -24,6 +25,9 @@ pub struct Counters {
     by_client: Shares,
 }
 
+/// How many requests of a network may be in flight at least.
+const FEW: usize = 4;
+
 /// One too many.
 pub struct TooMany {
     /// The key of the configuration that says how many there may be.
@@ -31,6 +35,7 @@ pub struct TooMany {
 }
 
 const IN_FLIGHT: TooMany = TooMany { limit: "limit.in_flight" };
+const OF_NETWORK: TooMany = TooMany { limit: "limit.in_flight of one network" };
 const PER_ADDRESS: TooMany = TooMany { limit: "limit.connections_per_address" };
 
 /// What is told of everybody for whom there was no room.
@@ -44,7 +49,7 @@ pub(super) struct CountedConnection<'a> {
 /// A request that is counted.
 pub(super) struct CountedRequest<'a> {
     _permit: SemaphorePermit<'a>,
-    _share: Option<Share<'a>>,
+    _share: Share<'a>,
 }
 
 impl Counters {
@@ -57,9 +62,17 @@ impl Counters {
     ) -> Arc<Self> {
         Arc::new(Self {
             connections: Arc::new(Semaphore::new(limits.connections)),
-            by_peer: Shares::new(limits.connections, limits.connections_per_address),
+            by_peer: Shares::new(
+                limits.connections,
+                limits.connections_per_address,
+                limits.connections_per_address,
+            ),
             requests: Semaphore::new(limits.in_flight),
-            by_client: Shares::new(limits.in_flight, limits.connections_per_address),
+            by_client: Shares::new(
+                limits.in_flight,
+                limits.connections_per_address,
+                (limits.in_flight / 64).max(FEW),
+            ),
             is_trusted: Box::new(is_trusted),
             refused: Box::new(refused),
             limits,
@@ -76,11 +89,13 @@ impl Counters {
         if (self.is_trusted)(peer.address) {
             return Some(CountedConnection { _share: None });
         }
-        let share = self.by_peer.take(peer.address);
-        if share.is_none() {
-            (self.refused)(peer, &PER_ADDRESS);
+        match self.by_peer.take(peer.address) {
+            Ok(share) => Some(CountedConnection { _share: Some(share) }),
+            Err(_) => {
+                (self.refused)(peer, &PER_ADDRESS);
+                None
+            }
         }
-        share.map(|share| CountedConnection { _share: Some(share) })
     }
 
     /// Counts a request; behind a trusted proxy, for the client that the proxy tells; `None` where it is one too many.
@@ -92,11 +107,12 @@ impl Counters {
             (self.refused)(whose, &IN_FLIGHT);
             return None;
         };
-        let share = client.as_ref().map(|client| self.by_client.take(client.address));
-        if matches!(share, Some(None)) {
-            (self.refused)(whose, &PER_ADDRESS);
-            return None;
+        match self.by_client.take(whose.address) {
+            Ok(share) => Some(CountedRequest { _permit: permit, _share: share }),
+            Err(over) => {
+                (self.refused)(whose, if over == Over::Address { &PER_ADDRESS } else { &OF_NETWORK });
+                None
+            }
         }
-        Some(CountedRequest { _permit: permit, _share: share.flatten() })
     }
 }
