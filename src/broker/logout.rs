@@ -145,7 +145,7 @@ pub async fn confirmed(
     match logout.stage {
         Stage::Asking(session) => {
             logout.service = service.clone();
-            end(cx, logout, Some(version), session, browser).await
+            end(cx, logout, version, session, browser).await
         }
         Stage::AtUpstream { location, .. } => Ok(Away::Redirect(location)),
         Stage::Done => Ok(Away::SignedOut(logout.service)),
@@ -159,17 +159,19 @@ pub async fn close(
     session: &Session,
     browser: BrowserId,
 ) -> Result<Away, Box<Failure>> {
-    cx.trace.step(Step::LogoutRequested, Facts::default());
-    let (before, version) = read(cx, browser).await?.unzip();
-    let logout = Logout {
-        service: service.clone(),
-        login: login_of(cx, session),
-        person: Some(session.person),
-        asked: None,
-        remaining: of_before(before),
-        stage: Stage::Asking(session.id),
-    };
-    end(cx, logout, version, session.id, browser).await
+    // Should we be killed once the session has ended, what is kept here leads the browser on.
+    let token = ask(cx, service, session, browser).await?;
+    confirmed(cx, &token, service, browser).await
+}
+
+/// Goes on with a logout of `browser` that was cut off once its session had ended; `None` where there is none.
+pub async fn resumed(cx: &mut Journey<'_>, browser: BrowserId) -> Result<Option<Away>, Box<Failure>> {
+    let Some((logout, version)) = read(cx, browser).await? else { return Ok(None) };
+    let Stage::Asking(session) = logout.stage else { return Ok(None) };
+    if cx.records.sessions.read(browser.as_bytes(), cx.now()).await?.is_some() {
+        return Ok(None);
+    }
+    end(cx, logout, version, session, browser).await.map(Some)
 }
 
 fn login_of(cx: &Journey<'_>, session: &Session) -> LoginId {
@@ -181,7 +183,7 @@ fn login_of(cx: &Journey<'_>, session: &Session) -> LoginId {
 async fn end(
     cx: &mut Journey<'_>,
     mut logout: Logout,
-    version: Option<Version>,
+    version: Version,
     session: SessionId,
     browser: BrowserId,
 ) -> Result<Away, Box<Failure>> {
@@ -205,29 +207,33 @@ pub async fn returned(
     browser: Option<BrowserId>,
 ) -> Result<Option<Away>, Box<Failure>> {
     let Some((logout, version, browser)) = known(cx, upstream, state, browser).await? else {
-        // Some upstreams drop the state; our session is closed all the same.
         cx.trace.because(Step::LogoutReturned, reasons::server::LOGOUT_STATE, None, Facts::default());
         return Ok(None);
     };
     cx.trace.set_login(logout.login);
     cx.trace.app = Some(logout.service.clone());
     cx.trace.step(Step::LogoutReturned, Facts::default());
-    next(cx, logout, Some(version), browser).await.map(Some)
+    next(cx, logout, version, browser).await.map(Some)
 }
 
-/// The logout for which `browser` was sent to `upstream` with this `state`.
+/// The logout for which `browser` was sent to `upstream` with this `state`. Some upstreams drop it: then it is the logout
+/// that is there, which tells its way to nobody else.
 async fn known(
     cx: &Journey<'_>,
     upstream: &UpstreamName,
     state: Option<&str>,
     browser: Option<BrowserId>,
 ) -> Result<Option<(Logout, Version, BrowserId)>, Box<Failure>> {
-    let (Some(handle), Some(browser)) = (state.and_then(Handle::parse), browser) else { return Ok(None) };
+    let Some(browser) = browser else { return Ok(None) };
     Ok(read(cx, browser).await?.and_then(|(logout, version)| {
         let Stage::AtUpstream { handle: known, upstream: asked, .. } = &logout.stage else { return None };
         let made = Binding { browser: Some(browser), party: Some(asked.as_str()) };
         let brought = Binding { browser: Some(browser), party: Some(upstream.as_str()) };
-        made.admits(known, &handle, &brought).is_ok().then_some((logout, version, browser))
+        let theirs = match state {
+            None => asked == upstream,
+            Some(state) => made.admits(known, &Handle::parse(state)?, &brought).is_ok(),
+        };
+        theirs.then_some((logout, version, browser))
     }))
 }
 
@@ -235,17 +241,14 @@ async fn known(
 async fn next(
     cx: &mut Journey<'_>,
     mut logout: Logout,
-    mut version: Option<Version>,
+    version: Version,
     browser: BrowserId,
 ) -> Result<Away, Box<Failure>> {
     let away = to_upstream(cx, &mut logout).await;
     if away.is_none() {
         logout.stage = Stage::Done;
-        // Only a second click on the page that asked would look for it.
-        if version.is_none() {
-            return Ok(Away::SignedOut(logout.service));
-        }
     }
+    let mut version = Some(version);
     for _ in 0..TRIES {
         if keep(cx, browser, version, &logout).await? {
             let Some(location) = away else { return Ok(Away::SignedOut(logout.service)) };

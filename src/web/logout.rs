@@ -110,6 +110,12 @@ async fn service(visit: &Visit, id: &ServiceId) -> Result<Option<Arc<Service>>, 
 async fn asked(visit: &mut Visit, service: &Service) -> Result<Response, Refusal> {
     let query = Form::of_query(&visit.query)?;
     let Some((session, browser)) = session::live(visit).await?.zip(visit.browser.clone()) else {
+        let browser = visit.browser.as_ref().map(Browser::id).filter(|_| fetch::is_navigation(visit));
+        if let Some(browser) = browser
+            && let Some(away) = logout::resumed(&mut visit.journey(), browser).await?
+        {
+            return leave(visit, away).await;
+        }
         visit.trace.step(Step::LogoutClosed, Facts::default());
         return Ok(signed_out(visit, Some(service)));
     };
@@ -181,12 +187,18 @@ pub(super) async fn returned(visit: &mut Visit, upstream: &UpstreamName) -> Resu
     if let Some(away) = away {
         return leave(visit, away).await;
     }
+    let session = session::live(visit).await?;
     let last = visit.browser.as_ref().and_then(|browser| browser.last_app.clone());
-    let last = match last {
+    let participant = || session.as_ref().and_then(|session| session.participants.first().cloned());
+    let last = match last.or_else(participant) {
         Some(id) => service(visit, &id).await?,
         None => None,
     };
-    Ok(signed_out(visit, last.as_deref()))
+    match (session, visit.browser.clone(), &last) {
+        // Nothing was under way: whoever came here so may wish to sign out.
+        (Some(session), Some(browser), Some(service)) => question(visit, service, &session, &browser).await,
+        _ => Ok(signed_out(visit, last.as_deref())),
+    }
 }
 
 async fn leave(visit: &mut Visit, away: Away) -> Result<Response, Refusal> {

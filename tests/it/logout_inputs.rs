@@ -167,3 +167,27 @@ async fn an_unknown_return_is_a_page() {
     let page = Browser::new(&world).get(&format!("{RELAY}/logout/inconnue")).await;
     assert_eq!(page.status, 404);
 }
+
+/// Who comes to the return path without a `state` is told nothing that is not so.
+#[tokio::test]
+async fn a_return_without_a_state() {
+    let world = World::new().await;
+    let app = world.legacy("compta");
+    let back = format!("{RELAY}/logout/return/fc");
+    let mut browser = world.browser();
+    let page = browser.open(&app.start(world.now()).1).await;
+    sign_in(&mut browser, page).await;
+    // A session lives, and no logout is under way: the person is asked.
+    let page = browser.get(&back).await;
+    assert!(page.status == 200 && page.body.contains("name=\"decision\""), "{}", page.body);
+    let away = browser.click(&page, ("decision", "yes")).await;
+    assert!(away.location().is_some_and(|to| to.starts_with(&world.stub_base)), "{}", away.body);
+    // From another upstream it leads nowhere, from this one to the end.
+    let other = browser.clone().get(&format!("{RELAY}/logout/return/oidc")).await;
+    assert_eq!((other.status, other.location()), (200, None));
+    world.recorder.clear();
+    let page = browser.get(&back).await;
+    assert_eq!((page.status, page.button().as_str()), (200, "https://compta.example/accueil"));
+    let returned = world.events(Step::LogoutReturned);
+    assert!(returned[0].login.is_some() && returned[0].reason.is_none(), "it went on with the logout");
+}

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use relais::store::{Memory, Postgres, Sqlite, Store};
+use relais::broker::Logout;
+use relais::store::{Memory, Postgres, Record as _, Sqlite, Store};
 
-use crate::harness::{Browser, Page, RELAY, Setup, World, choose, parameter};
+use crate::harness::{Browser, Failing, Page, RELAY, Setup, World, choose, parameter};
 use crate::one_answer::{at_once, room};
 use crate::shared_store::opened;
 use crate::shared_store::servers::{postgres, postgres_settings};
@@ -75,6 +76,42 @@ async fn a_late_return_ends_nobody_elses_session() {
     let page = browser.get(&back).await;
     assert_eq!(page.status, 200, "signed out there");
     assert!(served(&browser).await, "and still signed in here");
+}
+
+/// The store fails at a write of the logout: either the session lives, or the upstream is told all the same.
+#[tokio::test]
+async fn the_store_fails_at_the_logout() {
+    for (writes, sealed) in [(0, true), (1, true), (0, false)] {
+        let store = Failing::at(Logout::KIND);
+        let world = World::with(Setup { store: Some(store.clone()), ..Setup::default() }).await;
+        let silent = world.legacy("silencieuse");
+        let mut browser = world.browser();
+        let (attempt, url) = silent.start(world.now());
+        let page = browser.open(&url).await;
+        let answer = choose(&mut browser, page, "corse").await;
+        let sub = silent.identity(&answer.url, &attempt)["sub"].as_str().unwrap().to_owned();
+        let url = format!("{RELAY}/logout/silencieuse");
+        let msg = format!("{url}?msg={}", silent.seal("logout", world.now(), &sub));
+        let failed = if sealed {
+            store.arm_after(writes);
+            browser.get(&msg).await
+        } else {
+            let page = browser.get(&url).await;
+            store.arm_after(0);
+            browser.click(&page, ("decision", "yes")).await
+        };
+        assert_eq!(failed.status, 503, "{writes} {sealed}");
+        let served = browser.clone().get(&silent.start(world.now()).1).await;
+        let lives = served.location().is_some_and(|to| parameter(to, "info").is_some());
+        assert_eq!(lives, writes == 0 && sealed, "{writes} {sealed}");
+        let mut page = browser.get(&url).await;
+        if lives {
+            page = browser.click(&page, ("decision", "yes")).await;
+        }
+        let to = page.location().unwrap_or_else(|| panic!("{writes} {sealed}: {}", page.body));
+        assert!(to.starts_with(&world.stub_base), "{to}");
+        assert!(parameter(to, "id_token_hint").is_some(), "{to}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -89,13 +89,11 @@ impl Counters {
         if (self.is_trusted)(peer.address) {
             return Some(CountedConnection { _share: None });
         }
-        match self.by_peer.take(peer.address) {
-            Ok(share) => Some(CountedConnection { _share: Some(share) }),
-            Err(_) => {
-                (self.refused)(peer, &PER_ADDRESS);
-                None
-            }
+        let share = self.by_peer.take(peer.address).ok();
+        if share.is_none() {
+            (self.refused)(peer, &PER_ADDRESS);
         }
+        share.map(|share| CountedConnection { _share: Some(share) })
     }
 
     /// Counts a request; behind a trusted proxy, for the client that the proxy tells; `None` where it is one too many.

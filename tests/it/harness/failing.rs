@@ -1,7 +1,7 @@
 //! A store that fails at the worst moment.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use relais::clock::Timestamp;
@@ -12,7 +12,8 @@ use relais::store::{Entry, Insert, Key, Kind, Memory, Owner, Spend, Store, Store
 pub struct Failing {
     inner: Memory,
     kind: Kind,
-    armed: AtomicBool,
+    /// How many writes go well before one fails; negative where none does.
+    left: AtomicI64,
 }
 
 impl Failing {
@@ -20,17 +21,23 @@ impl Failing {
         Arc::new(Self {
             inner: Memory::new(records::ALL.map(|kind| (kind, 1_000))),
             kind,
-            armed: AtomicBool::new(false),
+            left: AtomicI64::new(-1),
         })
     }
 
     /// The next write of the kind fails.
     pub fn arm(&self) {
-        self.armed.store(true, Ordering::SeqCst);
+        self.arm_after(0);
+    }
+
+    /// The write of the kind after the next so many fails.
+    pub fn arm_after(&self, writes: i64) {
+        self.left.store(writes, Ordering::SeqCst);
     }
 
     fn write(&self, kind: Kind) -> Result<(), StoreError> {
-        if kind == self.kind && self.armed.swap(false, Ordering::SeqCst) {
+        let counts = |left: i64| (left >= 0).then_some(left - 1);
+        if kind == self.kind && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, counts) == Ok(0) {
             return Err(StoreError::Backend("the test took it away".into()));
         }
         Ok(())
