@@ -18,7 +18,7 @@ use crate::service::UpstreamName;
 
 /// The route.
 pub const ROUTE: Route = Route {
-    about: "Our public keys for one upstream.",
+    about: "Our public keys for one upstream; 404 where nothing is signed or decrypted there.",
     at: At::Path(paths::JWKS),
     methods: &[Method::GET, Method::HEAD],
     audience: Audience::Anyone,
