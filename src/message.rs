@@ -85,6 +85,8 @@ pub enum PublicMessage {
     UpstreamResponse,
     /// The upstream's answer belongs to no login of this browser.
     UpstreamState,
+    /// The browser that had its answer is back at the upstream's answer.
+    UpstreamRepeated,
     /// The upstream's answer came from, or to, another provider than was asked.
     UpstreamMixup,
     /// The upstream answered with something that cannot be trusted.
@@ -127,6 +129,8 @@ pub enum PublicMessage {
     TooMany,
     /// No room for another login.
     Busy,
+    /// No room for another login from this network.
+    BusyNetwork,
     /// What must be remembered cannot be.
     Unavailable,
     /// Our own fault.
@@ -140,6 +144,7 @@ impl PublicMessage {
         Self::LegacySunset,
         Self::UpstreamResponse,
         Self::UpstreamState,
+        Self::UpstreamRepeated,
         Self::UpstreamMixup,
         Self::UpstreamError,
         Self::UpstreamDown,
@@ -161,6 +166,7 @@ impl PublicMessage {
         Self::Slow,
         Self::TooMany,
         Self::Busy,
+        Self::BusyNetwork,
         Self::Unavailable,
         Self::Internal,
     ];
@@ -197,11 +203,17 @@ impl PublicMessage {
         // Where trying again cannot help.
         const REPORT_FR: &str = "Recommencer n’y changera rien. Communiquez les codes ci-dessous au support de l’application.";
         const REPORT_EN: &str = "Trying again will not help. Give the codes below to the application’s support.";
+        const FINISHED_FR: &str = "Cette connexion est déjà terminée";
+        const FINISHED_EN: &str = "This sign-in is already finished";
+        const FINISHED_ADVICE_FR: &str = "Retournez à l’application, où elle a peut-être abouti. Sinon, recommencez.";
+        const FINISHED_ADVICE_EN: &str = "Go back to the application, where it may have succeeded. If not, try again.";
         match self {
-            Self::LegacyRequest => ("LEGACY_REQUEST", 400, "La demande de connexion n’est pas valable", "This sign-in request is not valid", AGAIN_FR, AGAIN_EN),
+            Self::LegacyRequest => ("LEGACY_REQUEST", 400, "La demande de connexion n’est pas valable, a expiré ou a déjà servi", "This sign-in request is not valid, has expired or has been used", AGAIN_FR, AGAIN_EN),
             Self::LegacySunset => ("LEGACY_SUNSET", 410, "L’application doit être mise à jour", "The application must be updated", "Sa façon de demander une connexion n’est plus acceptée depuis la date annoncée. Recommencer n’y changera rien. Communiquez les codes ci-dessous au support de l’application.", "Its way of asking for a sign-in is no longer accepted since the date that was announced. Trying again will not help. Give the codes below to the application’s support."),
             Self::UpstreamResponse => ("UPSTREAM_RESPONSE", 400, "La réponse du fournisseur d’identité n’est pas valable", "The identity provider’s answer is not valid", AGAIN_FR, AGAIN_EN),
             Self::UpstreamState => ("UPSTREAM_STATE", 400, "Cette connexion n’est plus en cours", "This sign-in is no longer under way", AGAIN_FR, AGAIN_EN),
+            // To a program the same as any answer that leads nowhere; the person is told that it has succeeded.
+            Self::UpstreamRepeated => ("UPSTREAM_STATE", 400, FINISHED_FR, FINISHED_EN, FINISHED_ADVICE_FR, FINISHED_ADVICE_EN),
             Self::UpstreamMixup => ("UPSTREAM_MIXUP", 400, "La réponse ne vient pas du fournisseur attendu", "The answer did not come from the expected provider", AGAIN_FR, AGAIN_EN),
             Self::UpstreamError => ("UPSTREAM_ERROR", 502, "Le fournisseur d’identité a répondu de façon inattendue", "The identity provider gave an unexpected answer", LATER_FR, LATER_EN),
             Self::UpstreamDown => ("UPSTREAM_DOWN", 503, "Le fournisseur d’identité est indisponible", "The identity provider is unavailable", LATER_FR, LATER_EN),
@@ -213,7 +225,7 @@ impl PublicMessage {
             Self::Csrf => ("CSRF", 403, "Cette action n’a pas été confirmée depuis notre page", "This action was not confirmed from our page", "Rien n’a été fait. Retournez à l’application et recommencez, dans un seul onglet.", "Nothing was done. Go back to the application and try again, in a single tab."),
             Self::Framed => ("FRAMED", 400, "Cette page ne s’affiche pas dans un cadre", "This page is not shown inside a frame", "Ouvrez l’application dans son propre onglet, puis recommencez.", "Open the application in a tab of its own, then try again."),
             Self::AnswerTooLong => ("ANSWER_TOO_LONG", 500, "La réponse est trop longue pour l’application", "The answer is too long for the application", REPORT_FR, REPORT_EN),
-            Self::AlreadyAnswered => ("ALREADY_ANSWERED", 400, "Cette connexion est déjà terminée", "This sign-in is already finished", "Retournez à l’application, où elle a peut-être abouti. Sinon, recommencez.", "Go back to the application, where it may have succeeded. If not, try again."),
+            Self::AlreadyAnswered => ("ALREADY_ANSWERED", 400, FINISHED_FR, FINISHED_EN, FINISHED_ADVICE_FR, FINISHED_ADVICE_EN),
             Self::Expired => ("EXPIRED", 400, "La connexion a pris trop de temps", "The sign-in took too long", "Par sécurité, elle a été interrompue. Retournez à l’application et recommencez.", "It was stopped for your safety. Go back to the application and try again."),
             Self::InvalidRequest => ("INVALID_REQUEST", 400, "La demande n’est pas valable", "The request is not valid", AGAIN_FR, AGAIN_EN),
             Self::NotFound => ("NOT_FOUND", 404, "Cette page n’existe pas", "There is no such page", "Vérifiez l’adresse, ou retournez à l’application.", "Check the address, or go back to the application."),
@@ -223,6 +235,7 @@ impl PublicMessage {
             Self::Slow => ("SLOW", 408, "La demande a mis trop de temps à arriver", "The request took too long to arrive", AGAIN_FR, AGAIN_EN),
             Self::TooMany => ("TOO_MANY", 429, "Trop de demandes refusées depuis votre réseau", "Too many refused requests from your network", "Attendez une minute, puis recommencez depuis l’application. Si le problème persiste, communiquez les codes ci-dessous au support de l’application.", "Wait a minute, then start again from the application. If it happens again, give the codes below to the application’s support."),
             Self::Busy => ("BUSY", 503, "Trop de connexions sont en cours", "Too many sign-ins are under way", LATER_FR, LATER_EN),
+            Self::BusyNetwork => ("BUSY_NETWORK", 503, "Trop de connexions sont en cours depuis votre réseau", "Too many sign-ins are under way from your network", "D’autres personnes de votre réseau se connectent en même temps que vous. Attendez quelques minutes, puis recommencez depuis l’application. Si le problème persiste, communiquez les codes ci-dessous au support de l’application.", "Other people on your network are signing in at the same time. Wait a few minutes, then start again from the application. If it happens again, give the codes below to the application’s support."),
             Self::Unavailable => ("UNAVAILABLE", 503, "Le service est momentanément indisponible", "The service is unavailable for the moment", LATER_FR, LATER_EN),
             Self::Internal => ("INTERNAL", 500, "Une erreur technique est survenue", "A technical error occurred", LATER_FR, LATER_EN),
         }

@@ -79,6 +79,11 @@ pub struct Prefix {
 const IPV4: [(u8, &str, usize); 2] = [(24, "ipv4/24", 64), (16, "ipv4/16", 4)];
 const IPV6: [(u8, &str, usize); 3] = [(56, "ipv6/56", 64), (48, "ipv6/48", 16), (32, "ipv6/32", 4)];
 
+/// Whether an owner of this tag is a network.
+pub fn is_prefix(tag: &str) -> bool {
+    IPV4.iter().chain(&IPV6).any(|(_, known, _)| *known == tag)
+}
+
 impl Peer {
     /// The networks at which the address counts, the narrowest first; the widest alone where one of `large` has it,
     /// as an operator says of a carrier's address translation.

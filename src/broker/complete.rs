@@ -126,8 +126,13 @@ async fn answered(
         if theirs {
             cx.trace.set_login(handle.id());
         }
-        let app = theirs.then_some(&answered.service);
-        Failure::new(PublicMessage::UpstreamState, app, reasons::broker::STATE_SPENT)
+        if !theirs {
+            return Failure::new(PublicMessage::UpstreamState, None, reasons::broker::STATE_SPENT);
+        }
+        let finished = PublicMessage::UpstreamRepeated;
+        let mut repeated = Failure::new(finished, Some(&answered.service), reasons::broker::STATE_REPEATED);
+        repeated.step = Step::ReturnRepeated;
+        repeated
     }))
 }
 

@@ -36,7 +36,7 @@ pub async fn confirm(
     let Stage::Confirming { handle: known, sign_in } = login.stage else {
         // The other one of two clicks went on to the upstream, where the session had ended meanwhile.
         let ours = handle.is_made_for(browser, cx.handle_key);
-        return Err(if ours { sent(Some(&login.service)) } else { forged() });
+        return Err(if ours { sent(&login.service) } else { forged() });
     };
     login.stage = Stage::New;
     let made = Binding { browser: Some(login.browser), party: None };
@@ -71,7 +71,7 @@ async fn sent_before(
     browser: BrowserId,
 ) -> Result<Next, Box<Failure>> {
     let known = cx.records.answered.read(handle.id().as_bytes(), cx.now()).await?;
-    let app = match known {
+    let service = match known {
         Some((answered, _)) if answered.browser == browser && answered.handle == Some(handle.digest()) => {
             cx.trace.set_login(handle.id());
             cx.trace.app = Some(answered.service.clone());
@@ -81,16 +81,21 @@ async fn sent_before(
                 }
                 return Ok(Next::Redirect(location));
             }
-            Some(answered.service)
+            answered.service
         }
-        _ if handle.is_made_for(browser, cx.handle_key) => None,
+        // Answered a while ago, too old, or lost in a restart: nothing tells which.
+        _ if handle.is_made_for(browser, cx.handle_key) => return Err(gone()),
         _ => return Err(Failure::new(PublicMessage::Csrf, None, reasons::broker::CSRF)),
     };
-    Err(sent(app.as_ref()))
+    Err(sent(&service))
 }
 
-fn sent(service: Option<&ServiceId>) -> Box<Failure> {
-    Failure::new(PublicMessage::AlreadyAnswered, service, reasons::broker::CONFIRMATION_SPENT)
+fn gone() -> Box<Failure> {
+    Failure::new(PublicMessage::UpstreamState, None, reasons::broker::CONFIRMATION_SPENT)
+}
+
+fn sent(service: &ServiceId) -> Box<Failure> {
+    Failure::new(PublicMessage::AlreadyAnswered, Some(service), reasons::broker::CONFIRMATION_SPENT)
 }
 
 fn cancelled() -> Declined {

@@ -43,6 +43,21 @@ impl Handle {
         Self { id, secret: tag.first_chunk().copied().unwrap_or_default() }
     }
 
+    /// The handle of a page that asks `browser` whether to end its session; it can be told likewise.
+    pub fn for_logout(browser: BrowserId, entropy: &dyn Entropy, key: &HandleKey) -> Self {
+        Self::of_question(LoginId::new(entropy.bytes()), browser, key)
+    }
+
+    fn of_question(id: LoginId, browser: BrowserId, key: &HandleKey) -> Self {
+        let tag = key.0.sha256(&[b"logout\0", id.as_bytes().as_slice(), browser.as_bytes()]);
+        Self { id, secret: tag.first_chunk().copied().unwrap_or_default() }
+    }
+
+    /// Whether [`Self::for_logout`] made it, for this browser.
+    pub fn asks_to_end(&self, browser: BrowserId, key: &HandleKey) -> bool {
+        same(&self.secret, &Self::of_question(self.id, browser, key).secret)
+    }
+
     /// Whether [`Self::for_page`] made it, for this browser.
     pub fn is_made_for(&self, browser: BrowserId, key: &HandleKey) -> bool {
         same(&self.secret, &Self::for_page(self.id, browser, key).secret)

@@ -50,6 +50,15 @@ enum Stage {
     Done,
 }
 
+impl Logout {
+    /// Whether `handle` is that of the page which asked.
+    fn is_asked_by(&self, handle: &Handle, browser: BrowserId) -> bool {
+        let Some(known) = self.asked.as_deref().and_then(Handle::parse) else { return false };
+        let binding = || Binding { browser: Some(browser), party: None };
+        binding().admits(&known.digest(), handle, &binding()).is_ok()
+    }
+}
+
 impl Record for Logout {
     const KIND: Kind = Kind::new(&Spec {
         name: "logout",
@@ -71,6 +80,8 @@ pub enum Away {
     Redirect(String),
     /// To our signed-out page.
     SignedOut(ServiceId),
+    /// To the question anew: that of the page is void, by its age, a restart or another session.
+    AskAgain(ServiceId),
 }
 
 /// Asks the person whether to end `session`; returns the token of the page's form. A question that this browser had
@@ -86,7 +97,8 @@ pub async fn ask(
         let (before, version) = read(cx, browser).await?.unzip();
         let same = |before: &&Logout| matches!(before.stage, Stage::Asking(asked) if asked == session.id);
         let token = before.as_ref().filter(same).and_then(|before| before.asked.clone());
-        let token = token.unwrap_or_else(|| Handle::new(login, cx.entropy).base64url());
+        let token =
+            token.unwrap_or_else(|| Handle::for_logout(browser, cx.entropy, cx.handle_key).base64url());
         let logout = Logout {
             service: service.clone(),
             login,
@@ -137,11 +149,15 @@ pub async fn confirmed(
 ) -> Result<Away, Box<Failure>> {
     let forged = || Failure::new(PublicMessage::Csrf, Some(service), reasons::broker::CSRF);
     let handle = Handle::parse(token).ok_or_else(forged)?;
-    let (mut logout, version) = read(cx, browser).await?.ok_or_else(forged)?;
-    let known = logout.asked.as_deref().and_then(Handle::parse).ok_or_else(forged)?.digest();
+    let found = read(cx, browser).await?;
     // It ends this browser's session, whichever application's page asked; that one has the button at the end.
-    let binding = || Binding { browser: Some(browser), party: None };
-    binding().admits(&known, &handle, &binding()).map_err(|_| forged())?;
+    let Some((mut logout, version)) = found.filter(|(logout, _)| logout.is_asked_by(&handle, browser)) else {
+        return if handle.asks_to_end(browser, cx.handle_key) {
+            Ok(Away::AskAgain(service.clone()))
+        } else {
+            Err(forged())
+        };
+    };
     match logout.stage {
         Stage::Asking(session) => {
             logout.service = service.clone();

@@ -32,7 +32,7 @@ use crate::event::{Facts, Reason, Step, Trace, reasons};
 use crate::identity::Identity;
 use crate::message::PublicMessage;
 use crate::outbound::chain;
-use crate::peer::Prefix;
+use crate::peer::{self, Prefix};
 use crate::service::{Service, ServiceId, UpstreamName};
 use crate::store::{Limit, Over, OwnerRef, Share, StoreError};
 use crate::upstream::Upstream;
@@ -190,12 +190,17 @@ impl Failure {
 impl From<StoreError> for Box<Failure> {
     fn from(error: StoreError) -> Self {
         let (message, reason) = match error {
+            StoreError::Full { owner: Some(owner), .. } if peer::is_prefix(owner) => {
+                (PublicMessage::BusyNetwork, reasons::broker::TOO_MANY_LOGINS)
+            }
             StoreError::Full { .. } => (PublicMessage::Busy, reasons::broker::TOO_MANY_LOGINS),
             StoreError::Backend(_) | StoreError::Unreadable => {
                 (PublicMessage::Unavailable, reasons::server::STORE_FAILED)
             }
         };
         let mut failure = Failure::new(message, None, reason);
+        // What a network holds ends with its logins, not in a moment.
+        failure.retry_after = (message == PublicMessage::BusyNetwork).then_some(Duration::from_mins(1));
         if let StoreError::Full { kind, owner } = &error {
             failure.facts.names =
                 Some(owner.map_or_else(|| (*kind).to_owned(), |owner| format!("{kind} {owner}")));

@@ -83,7 +83,7 @@ fn said(event: &Event) -> Vec<Said> {
             said.push(full(CONTROLLER, redirection(event)));
             said
         }
-        Step::LegacyRefusalIssued | Step::LoginFailed | Step::UpstreamRefused => {
+        Step::LegacyRefusalIssued | Step::LoginFailed | Step::ReturnRepeated | Step::UpstreamRefused => {
             vec![full(FAILURE, failed(event.reason))]
         }
         // A sign-in of a session that was there has no count.
@@ -207,6 +207,7 @@ fn auth(event: &Event) -> &'static str {
         | Step::SessionSignedIn
         | Step::LegacyRefusalIssued
         | Step::LoginFailed
+        | Step::ReturnRepeated
         | Step::UpstreamRefused => NOBODY,
         _ => "anonymous",
     }

@@ -360,7 +360,7 @@ mod tests {
             let trace = trace(&events);
             trace.step(Step::LegacyRequestAccepted, Facts::default());
             trace.step(Step::UpstreamReturned, Facts::default());
-            trace.because(Step::RequestRefused, reasons::server::NOT_FOUND, None, Facts::default());
+            trace.because(Step::RequestRefused, reasons::server::PREFETCH, None, Facts::default());
             trace.because(Step::LogoutReturned, reasons::server::LOGOUT_STATE, None, Facts::default());
             let _in_request = trace.span().entered();
             tracing::info!(target: "some::library", "unheard");

@@ -110,6 +110,7 @@ steps! {
     ConfirmationShown = Broker, "broker.confirmation.shown", "The person was asked to confirm.";
     ConfirmationGiven = Broker, "broker.confirmation.given", "The person confirmed.";
     LoginFailed = Broker, "broker.login.failed", "A login ended without an answer.";
+    ReturnRepeated = Broker, "broker.return.repeated", "The browser that had its answer opened the way back from the upstream again.";
     LogoutRequested = Broker, "broker.logout.requested", "A logout was asked for.";
     LogoutClosed = Broker, "broker.logout.closed", "A logout was carried out here: the session has ended, or there was none.";
     LogoutUpstream = Broker, "broker.logout.upstream", "The browser was sent to the upstream's logout.";
@@ -150,7 +151,7 @@ pub struct Facts {
     pub acr_asked: Option<String>,
     /// Level reached.
     pub acr: Option<String>,
-    /// Names of claims, parameters or events, never values.
+    /// Names of claims, parameters, events or hosts, never values.
     pub names: Option<String>,
     /// The wire of a legacy application.
     pub wire: Option<&'static str>,

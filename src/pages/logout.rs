@@ -75,31 +75,39 @@ pub struct SignedOutView<'a> {
     pub app_name: Option<&'a str>,
     /// Where the button leads, from the configuration.
     pub home_url: &'a str,
-    /// The provider whose own session may still be open, because it could not be told.
-    pub still_open: Option<&'a str>,
+    /// When the session ended.
+    pub ended: Ended,
+}
+
+/// When a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By this logout.
+    Now,
+    /// There was none.
+    Before,
 }
 
 /// The page after.
 pub fn signed_out(view: &SignedOutView<'_>, lang: Lang) -> Markup {
-    let title = lang.pick("Votre session est fermée", "Your session is closed");
+    let title = match view.ended {
+        Ended::Now => lang.pick("Votre session est fermée", "Your session is closed"),
+        Ended::Before => lang.pick("Aucune session n’est ouverte", "No session is open"),
+    };
     let content = html! {
         div.card {
             h1 { (title) }
-            @match view.still_open {
-                Some(upstream) => p.lead {
-                    (lang.pick("Votre session avec ", "Your session with "))
-                    bdi { (upstream) }
-                    (lang.pick(
-                        " est peut-être encore ouverte. Sur un ordinateur partagé, fermez toutes les fenêtres du navigateur.",
-                        " may still be open. On a shared computer, close all the windows of the browser.",
-                    ))
-                },
-                None => p.lead {
-                    (lang.pick(
-                        "Pour utiliser de nouveau une application raccordée, il faudra vous identifier.",
-                        "To use a connected application again, you will have to identify yourself.",
-                    ))
-                },
+            p.lead {
+                (lang.pick(
+                    "Cela vaut pour ce service de connexion. Les applications que vous avez ouvertes gardent leur propre session\u{a0}: déconnectez-vous de chacune.",
+                    "This is about this sign-in service. The applications that you have opened keep sessions of their own: sign out of each.",
+                ))
+            }
+            p {
+                (lang.pick(
+                    "Sur un ordinateur partagé, fermez ensuite toutes les fenêtres du navigateur.",
+                    "On a shared computer, close all the windows of the browser then.",
+                ))
             }
             p.actions {
                 a.button href=(view.home_url) {

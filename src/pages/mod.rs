@@ -26,7 +26,7 @@ pub use assets::asset;
 pub use confirm::{ConfirmView, confirm};
 pub use error::{Button, ErrorView, error};
 pub use home::{DemoLinks, HomeView, LanguageLink, home};
-pub use logout::{LogoutConfirmView, SignedOutView, logout_confirm, signed_out};
+pub use logout::{Ended, LogoutConfirmView, SignedOutView, logout_confirm, signed_out};
 
 /// What every page must know about the relay that shows it.
 #[derive(Clone, Copy, Debug, Default)]

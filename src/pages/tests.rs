@@ -53,7 +53,7 @@ fn every_page(name: &str, lang: Lang) -> Vec<(&'static str, String)> {
         site: SITE,
         app_name: Some(name),
         home_url: "https://compta.example/",
-        still_open: None,
+        ended: Ended::Now,
     };
     let page = |what, page: Markup| (what, page.into_string());
     vec![
@@ -66,10 +66,7 @@ fn every_page(name: &str, lang: Lang) -> Vec<(&'static str, String)> {
             logout_confirm(&LogoutConfirmView { app_name: None, upstream_name: None, ..question }, lang),
         ),
         page("signed out", signed_out(&after, lang)),
-        page(
-            "signed out, upstream open",
-            signed_out(&SignedOutView { still_open: Some(name), ..after }, lang),
-        ),
+        page("not signed in", signed_out(&SignedOutView { ended: Ended::Before, ..after }, lang)),
         page("home", home(&HomeView { site: SITE, languages: &languages, demo: None }, lang)),
         page(
             "home, demo",

@@ -78,7 +78,14 @@ fn host(visit: &Visit) -> Result<(), Stop> {
         let location = format!("{}{}{query}", public.origin().ascii_serialization(), visit.path);
         return Err(Stop::Redirect(see_other(&location)));
     }
-    Err(Refusal::new(PublicMessage::Misdirected, Step::RequestRefused, reasons::server::MISDIRECTED).into())
+    let facts = Facts {
+        names: visit.host.clone(),
+        url: Some(public.origin().ascii_serialization()),
+        ..Facts::default()
+    };
+    let refusal =
+        Refusal::new(PublicMessage::Misdirected, Step::RequestRefused, reasons::server::MISDIRECTED);
+    Err(refusal.about(facts).into())
 }
 
 /// Whether `host` is that of `public` as it is spelled there, which needs no parsing: nearly always.

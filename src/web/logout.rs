@@ -23,7 +23,7 @@ use crate::broker::{Failure, Registry as _, Session};
 use crate::config::ListenerKind;
 use crate::event::{Facts, Step, reasons};
 use crate::message::PublicMessage;
-use crate::pages;
+use crate::pages::{self, Ended};
 use crate::paths;
 use crate::service::{Service, ServiceId, UpstreamName};
 
@@ -117,7 +117,7 @@ async fn asked(visit: &mut Visit, service: &Service) -> Result<Response, Refusal
             return leave(visit, away).await;
         }
         visit.trace.step(Step::LogoutClosed, Facts::default());
-        return Ok(signed_out(visit, Some(service)));
+        return Ok(signed_out(visit, Some(service), Ended::Before));
     };
     // Another site's page may not end a session by an image: then the person is asked.
     let sealed = query.get("msg").is_some() && fetch::is_navigation(visit);
@@ -197,7 +197,7 @@ pub(super) async fn returned(visit: &mut Visit, upstream: &UpstreamName) -> Resu
     match (session, visit.browser.clone(), &last) {
         // Nothing was under way: whoever came here so may wish to sign out.
         (Some(session), Some(browser), Some(service)) => question(visit, service, &session, &browser).await,
-        _ => Ok(signed_out(visit, last.as_deref())),
+        _ => Ok(signed_out(visit, last.as_deref(), Ended::Before)),
     }
 }
 
@@ -210,8 +210,9 @@ async fn leave(visit: &mut Visit, away: Away) -> Result<Response, Refusal> {
         Away::Redirect(location) => Ok(see_other(&location)),
         Away::SignedOut(id) => {
             let service = service(visit, &id).await?;
-            Ok(signed_out(visit, service.as_deref()))
+            Ok(signed_out(visit, service.as_deref(), Ended::Now))
         }
+        Away::AskAgain(id) => Ok(see_other(&format!("{}/logout/{id}", visit.rules.base()))),
     }
 }
 
@@ -228,14 +229,14 @@ async fn upstream_origins(visit: &Visit, session: &Session) -> Vec<String> {
     origins
 }
 
-fn signed_out(visit: &Visit, service: Option<&Service>) -> Response {
+fn signed_out(visit: &Visit, service: Option<&Service>, ended: Ended) -> Response {
     let rules = &visit.rules;
     let own = rules.home_url.as_ref().map_or_else(|| format!("{}/", rules.base()), Url::to_string);
     let view = pages::SignedOutView {
         site: visit.site(),
         app_name: service.map(|service| service.name.as_str()),
         home_url: service.map_or(own.as_str(), |service| service.home_url.as_str()),
-        still_open: None,
+        ended,
     };
     page(200, &pages::signed_out(&view, visit.lang), visit, &[])
 }

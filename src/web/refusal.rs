@@ -111,11 +111,14 @@ impl Refusal {
 
     /// The page, with one button: back to the application, or to the relay's own page.
     async fn page(&self, message: PublicMessage, code: SupportCode, visit: &Visit) -> Markup {
+        let rules = &visit.rules;
+        // Under another name no address of ours leads anywhere but here.
+        let away = (message == PublicMessage::Misdirected).then(|| format!("{}/", rules.issuer));
         let last = visit.browser.as_ref().and_then(|browser| browser.last_app.as_ref());
         let service = match self.app.as_ref().or(visit.trace.app.as_ref()).or(last) {
             // Where even the store fails, the page has no button.
-            Some(id) => visit.rules.service(id).await.ok().flatten(),
-            None => None,
+            Some(id) if away.is_none() => rules.service(id).await.ok().flatten(),
+            _ => None,
         };
         let button = service
             .as_ref()
@@ -126,7 +129,7 @@ impl Refusal {
             support_code: &code.to_string(),
             when: &pages::when(visit.now()),
             button,
-            home_url: visit.rules.home_url.as_ref().map(Url::as_str),
+            home_url: away.as_deref().or(rules.home_url.as_ref().map(Url::as_str)),
         };
         pages::error(&view, visit.lang)
     }

@@ -631,7 +631,7 @@ async fn b4_shares_of_logins_in_flight() {
         let page = start(&one, &format!("198.51.100.{n}")).await;
         assert_eq!(page.status, status, "{n}");
         if status == 503 {
-            assert_eq!((page.code().as_str(), page.header("retry-after")), ("BUSY", "10"));
+            assert_eq!((page.code().as_str(), page.header("retry-after")), ("BUSY_NETWORK", "60"));
             let facts = world.events(Step::LoginFailed).pop().unwrap().facts;
             assert_eq!(facts.names.as_deref(), Some("login ipv4/24"));
         }
@@ -725,7 +725,7 @@ async fn those_under_way_go_before_those_who_come() {
     for n in 0..150 {
         let app = &apps[n % 2];
         let (attempt, url) = app.start(world.now());
-        let mut browser = Browser::new(&world).at(&format!("10.2.{n}.1"));
+        let mut browser = Browser::new(&world).at(&format!("10.{n}.0.1"));
         let page = browser.get(&url).await;
         if n < 100 {
             under_way.push((app, attempt, browser, page));

@@ -56,6 +56,8 @@ mod soak;
 #[cfg(test)]
 mod stalled;
 #[cfg(test)]
+mod true_pages;
+#[cfg(test)]
 mod kif_log;
 #[cfg(test)]
 mod kif_vectors;

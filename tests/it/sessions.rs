@@ -34,7 +34,11 @@ async fn confirm_names_the_application_and_the_person() {
     assert_eq!(browser.confirm(&page).await.url, back.url, "IDP-91");
     world.advance(61);
     let late = browser.confirm(&page).await;
-    assert_eq!((late.status, late.code().as_str()), (400, "ALREADY_ANSWERED"));
+    assert_eq!(
+        (late.status, late.code().as_str()),
+        (400, "UPSTREAM_STATE"),
+        "answered a while ago: nothing tells it from one that was lost"
+    );
     assert_eq!(late.button(), "https://ged.example/accueil");
 }
 

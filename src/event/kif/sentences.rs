@@ -73,6 +73,7 @@ const SENTENCES: &[(Reason, Sentence)] = &[
     ),
     (broker::STATE_UNKNOWN, STATE),
     (broker::STATE_SPENT, NO_TOKEN),
+    (broker::STATE_REPEATED, NO_TOKEN),
     (broker::OTHER_BROWSER, STATE),
     (broker::NO_COOKIE, STATE),
     (upstream::RESPONSE_MALFORMED, STATE),

@@ -2,9 +2,9 @@
 
 #[rustfmt::skip]
 super::reasons! {
-    NOT_FOUND = "S001", "server.not_found", Debug, "page inconnue", "no such page", "Nothing, unless frequent.";
+    NOT_FOUND = "S001", "server.not_found", Info, "page inconnue", "no such page", "Nothing, unless frequent.";
     METHOD = "S002", "server.method", Warn, "méthode refusée", "the method is not allowed here", "Compare the client with the documentation.";
-    MISDIRECTED = "S003", "server.misdirected", Warn, "nom d'hôte inconnu", "the `Host` is not that of `public_url`", "Repair the proxy or the DNS; `server.public_url` is the one name.";
+    MISDIRECTED = "S003", "server.misdirected", Warn, "nom d'hôte inconnu", "the `Host` (`names`) is not that of `public_url` (`url`)", "Repair the proxy or the DNS; `server.public_url` is the one name.";
     TOO_LARGE = "S004", "server.too_large", Warn, "corps trop long", "the body is larger than the limit", "`limit.body_bytes` sets it.";
     SLOW = "S005", "server.slow", Warn, "corps trop lent", "the body did not arrive in time", "`limit.body_seconds` sets it.";
     INVALID_REQUEST = "S006", "server.invalid_request", Warn, "paramètres refusés", "a parameter is missing, repeated, malformed, or there are too many", "Compare the client with the documentation.";
