@@ -2,7 +2,7 @@
 
 use super::login::{Answered, Carries, REPEAT, SignIn};
 use super::requirements::Standing;
-use super::{Answer, Failure, Journey, Next, Outcome, SessionId};
+use super::{Answer, Failure, Holders, Journey, Next, Outcome, SessionId};
 use crate::event::reasons;
 use crate::login::LoginId;
 use crate::message::PublicMessage;
@@ -26,8 +26,8 @@ pub(super) async fn answer(
     let location = reply.as_ref().ok().cloned();
     let answered =
         Answered { front: login.front, service, browser, handle: confirmed, location, carries, receipt };
-    let (now, networks) = (cx.now(), cx.networks());
-    let owners: Vec<_> = cx.shares(&networks).collect();
+    let (now, holders) = (cx.now(), Holders::of(cx));
+    let owners: Vec<_> = holders.owners().collect();
     match cx.records.answered.insert_new(id.as_bytes(), &answered, now.plus(REPEAT), &owners, now).await {
         // The other click was faster, and what it was sent is the answer.
         Ok(false) => return other_click(cx, id, &answered.service).await,

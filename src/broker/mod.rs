@@ -32,11 +32,12 @@ use crate::event::{Facts, Reason, Step, Trace, reasons};
 use crate::identity::Identity;
 use crate::message::PublicMessage;
 use crate::outbound::chain;
-use crate::peer::{self, Prefix};
+use crate::peer;
 use crate::service::{Service, ServiceId, UpstreamName};
-use crate::store::{Limit, Over, OwnerRef, Share, StoreError};
+use crate::store::{Limit, Over, Share, StoreError};
 use crate::upstream::Upstream;
 
+pub use admission::Holders;
 pub use answer::again;
 pub use begin::begin;
 pub use complete::complete;
@@ -73,22 +74,6 @@ impl Journey<'_> {
     /// The present instant.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    /// The networks of whoever calls.
-    pub fn networks(&self) -> Vec<Prefix> {
-        let peer = self.trace.peer.as_ref();
-        peer.map(|peer| peer.prefixes(&self.limits.large_networks)).unwrap_or_default()
-    }
-
-    /// `networks` as owners of a record, each with its share.
-    pub fn shares<'n>(&self, networks: &'n [Prefix]) -> impl Iterator<Item = OwnerRef<'n>> + use<'n> {
-        let floor = self.limits.logins_per_address;
-        networks.iter().map(move |network| {
-            let limit = Limit::Shrinking { floor, divisor: network.divisor };
-            let share = Share { limit, over: Over::Refuse };
-            OwnerRef::from((network.tag, network.address.as_slice())).within(share)
-        })
     }
 
     /// The service `id`, where it is served.

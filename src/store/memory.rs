@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 use super::kind::ByKind;
 
-use super::{Claim, Entry, Insert, Key, Kind, Owner, Spend, Store, StoreError, Version};
+use super::{Claim, Entry, Insert, Key, Kind, Owner, Room, Spend, Store, StoreError, Version};
 use crate::clock::Timestamp;
 
 /// Records that are cleared while the lock of their kind is held once.
@@ -235,10 +235,10 @@ impl Records {
     /// drops its owner's oldest.
     fn make_room(&mut self, claims: &[Claim], now: Timestamp) -> Result<(), StoreError> {
         let used = self.by_key.len();
-        let mut dropped = Vec::new();
+        let (mut dropped, mut room) = (Vec::new(), Room::new(self.ceiling, used));
         for claim in claims {
             let held = self.count_owned(claim.owner, now);
-            let excess = claim.excess(self.kind, held, self.ceiling, used)?;
+            let excess = claim.excess(self.kind, held, &mut room)?;
             // The order of a whole network's records costs more than a login.
             if excess > 0 {
                 dropped.extend(self.owned(claim.owner, now).into_iter().take(excess));

@@ -29,6 +29,7 @@ pub use fields::fields_of;
 pub use kind::{CLOCK_ERROR, Ceiling, Class, Ephemeral, Kind, Lifetimes, Record, Spec};
 pub use memory::Memory;
 pub use postgres::{OpenError as PostgresOpenError, Postgres, PostgresFacts, PostgresSettings};
+use share::Room;
 pub use share::{Claim, Insert, Limit, Over, Share};
 pub use sqlite::{Backup, BackupError, OpenError, Sqlite, SqliteFacts, back_up};
 pub use table::{OwnerRef, Sealer, Stores, Table};

@@ -179,7 +179,7 @@ impl Postgres {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let parts = claims.iter().map(|claim| claim.share.limit.parts());
         let (always, divisors): (Vec<i64>, Vec<i64>) =
-            parts.map(|(always, divisor)| (number(always), number(divisor))).unzip();
+            parts.map(|(always, divisor)| (number(always), divisor)).unzip();
         let drops: Vec<bool> = claims.iter().map(|claim| claim.share.over == Over::DropOldest).collect();
         let bound = bound.bind(millis(now)).bind(replaces);
         let row = self.one(bound.bind(sharers).bind(always).bind(divisors).bind(drops)).await?;

@@ -24,6 +24,14 @@ pub enum Limit {
         /// Into how many parts the room is divided.
         divisor: usize,
     },
+    /// The same, of what is left in the share before: the last that is none of these. So one network cannot use up
+    /// what its application may have.
+    Within {
+        /// What is always allowed.
+        floor: usize,
+        /// Into how many parts what is left is divided.
+        divisor: usize,
+    },
 }
 
 /// What becomes of a record over its owner's share.
@@ -36,17 +44,41 @@ pub enum Over {
 }
 
 impl Limit {
-    /// The records always allowed, and the divisor of what is left; 0 where nothing is added.
-    pub(super) fn parts(self) -> (usize, usize) {
+    /// The records always allowed, and the divisor of what is left: 0 where nothing is added, negative where it is what
+    /// is left in the share before.
+    pub(super) fn parts(self) -> (usize, i64) {
+        let parts = |divisor: usize| i64::try_from(divisor).unwrap_or(i64::MAX);
         match self {
             Self::Fixed(records) => (records, 0),
-            Self::Shrinking { floor, divisor } => (floor, divisor),
+            Self::Shrinking { floor, divisor } => (floor, parts(divisor)),
+            Self::Within { floor, divisor } => (floor, -parts(divisor)),
         }
     }
+}
 
-    fn records(self, ceiling: usize, used: usize) -> usize {
-        let (floor, divisor) = self.parts();
-        ceiling.saturating_sub(used).checked_div(divisor).map_or(floor, |part| part.max(floor))
+/// What is left for one more record: of its kind, and of the share that was looked at last.
+pub(super) struct Room {
+    of_kind: usize,
+    of_share: usize,
+}
+
+impl Room {
+    /// Before any share was looked at.
+    pub(super) fn new(ceiling: usize, used: usize) -> Self {
+        Self { of_kind: ceiling.saturating_sub(used), of_share: 0 }
+    }
+
+    /// How many records whoever holds `held` may have under `limit`.
+    fn allowed(&mut self, limit: Limit, held: usize) -> usize {
+        let part =
+            |room: usize, floor: usize, divisor| room.checked_div(divisor).unwrap_or_default().max(floor);
+        let allowed = match limit {
+            Limit::Fixed(records) => records,
+            Limit::Shrinking { floor, divisor } => part(self.of_kind, floor, divisor),
+            Limit::Within { floor, divisor } => return part(self.of_share, floor, divisor),
+        };
+        self.of_share = allowed.saturating_sub(held);
+        allowed
     }
 }
 
@@ -63,14 +95,8 @@ pub struct Claim {
 
 impl Claim {
     /// How many of the owner's `held` records must go for one more; where none may, the refusal.
-    pub(super) fn excess(
-        &self,
-        kind: Kind,
-        held: usize,
-        ceiling: usize,
-        used: usize,
-    ) -> Result<usize, StoreError> {
-        let allowed = self.share.limit.records(ceiling, used);
+    pub(super) fn excess(&self, kind: Kind, held: usize, room: &mut Room) -> Result<usize, StoreError> {
+        let allowed = room.allowed(self.share.limit, held);
         match self.share.over {
             Over::Refuse if held >= allowed => Err(self.refusal(kind)),
             Over::Refuse => Ok(0),

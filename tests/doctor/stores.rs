@@ -158,7 +158,7 @@ async fn postgres_is_asked_and_left_as_it_is() {
     administer(
         &server,
         &[
-            "UPDATE relais.schema_version SET version = 2",
+            "UPDATE relais.schema_version SET version = 3",
             "ALTER ROLE relais SET default_transaction_read_only = on",
         ],
     )

@@ -651,6 +651,25 @@ async fn b4_shares_of_logins_in_flight() {
     assert_eq!(start(&one, "198.51.100.1").await.status, 303);
 }
 
+/// B4: the share of one application is not used up by a few networks, however many logins they begin there.
+#[tokio::test]
+async fn b4_no_few_networks_close_one_application() {
+    let more = "[limit]\nlogins_in_flight = 600\nlogins_per_app = 16\nlogins_per_address = 4".to_owned();
+    let world = World::with(Setup { more, ..Setup::default() }).await;
+    let app = world.legacy("compta");
+    let start = async |address: String| world.browser().at(&address).get(&app.start(world.now()).1).await;
+    for network in 0..6 {
+        let mut had = 0;
+        for n in 0..120 {
+            had += u32::from(start(format!("10.{network}.{n}.1")).await.status == 303);
+        }
+        assert!(had >= 1, "network {network} found room");
+    }
+    let facts = world.events(Step::LoginFailed).pop().unwrap().facts;
+    assert_eq!(facts.names.as_deref(), Some("login ipv4/16"), "and it is the network that is told");
+    assert_eq!(start("203.0.113.9".to_owned()).await.status, 303, "and so does whoever comes new");
+}
+
 /// B2: one account with ever new browsers keeps its share of sessions; its oldest ends.
 #[tokio::test]
 async fn b2_one_account_fills_no_table() {

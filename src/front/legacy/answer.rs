@@ -7,7 +7,7 @@ use serde_json::value::to_raw_value;
 use super::marks::{OF_PERSON, refused_key};
 use super::{Legacy, NAME, Reference, RefusedMessage};
 use crate::broker::person::{Person, owner, person};
-use crate::broker::{Answer, Answered, Failure, Front, Journey, Outcome, Payload, SignIn};
+use crate::broker::{Answer, Answered, Failure, Front, Holders, Journey, Outcome, Payload, SignIn};
 use crate::event::{Facts, Step, reasons};
 use crate::legacy::{self, App, KeyFingerprint, LegacyRequest, MessageMark, Return, Unanswerable};
 use crate::login::LoginId;
@@ -141,9 +141,9 @@ impl Legacy {
     ) -> Result<(), Box<Failure>> {
         let handle = legacy::reference_handle(&request.app, request.key, reference);
         let waiting = Reference { login, sealed: sealed.to_owned() };
-        let (now, networks) = (cx.now(), cx.networks());
+        let (now, holders) = (cx.now(), Holders::of(cx).within(&request.app, cx.limits.logins_per_app));
         let of_person = person.map(|person| owner(person).within(OF_PERSON));
-        let owners: Vec<_> = cx.shares(&networks).chain(of_person).collect();
+        let owners: Vec<_> = holders.owners().chain(of_person).collect();
         let until = now.plus(legacy::CLAIM);
         Ok(self.means.records.references.put(&handle, &waiting, until, &owners, now).await?)
     }
@@ -176,8 +176,8 @@ impl Legacy {
         let now = cx.now();
         let key = refused_key(&request.mark, outcome.browser);
         let refused = RefusedMessage { login: outcome.login };
-        let networks = cx.networks();
-        let owners: Vec<_> = cx.shares(&networks).collect();
+        let holders = Holders::of(cx);
+        let owners: Vec<_> = holders.owners().collect();
         match self.means.records.refused.put(&key, &refused, now.plus(cx.limits.login), &owners, now).await {
             // A convenience: without it the browser may begin again.
             Ok(()) | Err(StoreError::Full { .. }) => {}

@@ -8,6 +8,7 @@ use crate::store::{Claim, Entry, Insert, Key, Limit, Over, Owner, Share, Store, 
 pub(super) async fn check(s: &dyn Store) -> Outcome {
     fixed_shares(s).await?;
     shrinking_shares(s).await?;
+    shares_within_shares(s).await?;
     oldest_goes(s).await
 }
 
@@ -64,6 +65,40 @@ async fn fixed_shares(s: &dyn Store) -> Outcome {
     let put = Insert { replaces: true, claims: &claims };
     s.put(P, k(9), record("v", later(10), &[a, b]), NOW).await?;
     assert!(s.insert(P, k(9), record("v", later(20), &[a, b]), put, later(11)).await.is_err());
+    s.sweep(P, FAR).await?;
+    Ok(())
+}
+
+/// A share within a share: however many of one network come, the owner of both has room for another network.
+async fn shares_within_shares(s: &dyn Store) -> Outcome {
+    let (app, other) = (owner(100), owner(101));
+    let claims = |app, network| {
+        [
+            claim(app, "app", Limit::Shrinking { floor: 8, divisor: 2 }, Over::Refuse),
+            claim(owner(network), "within", Limit::Within { floor: 1, divisor: 4 }, Over::Refuse),
+        ]
+    };
+    let mut all = 0;
+    let mut fill = async |network: u8| {
+        let mut had = 0;
+        loop {
+            let entry = record("v", NOW, &[app, owner(network)]);
+            match insert(s, key("within", all), entry, false, &claims(app, network)).await {
+                Ok(_) => (had, all) = (had + 1, all + 1),
+                Err(StoreError::Full { owner: Some("within"), .. }) => return Ok::<_, StoreError>(had),
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    let (mut before, most) = (usize::MAX, CEILING / 2);
+    for network in 0..4 {
+        let had = fill(network).await?;
+        assert!(had >= 1 && had <= before && had * 4 <= most, "network {network} had {had} of {most}");
+        before = had;
+    }
+    let entry = record("v", NOW, &[other, owner(0)]);
+    let first = claims(other, 0);
+    assert!(insert(s, key("within", 1_000), entry, false, &first[..1]).await?, "another owner");
     s.sweep(P, FAR).await?;
     Ok(())
 }

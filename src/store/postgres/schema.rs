@@ -6,7 +6,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _, raw_sql};
 use super::OpenError;
 
 /// What brings the tables from each version of the schema to the next.
-pub(super) const MIGRATIONS: [&str; 2] = [include_str!("schema1.sql"), include_str!("schema2.sql")];
+pub(super) const MIGRATIONS: [&str; 3] =
+    [include_str!("schema1.sql"), include_str!("schema2.sql"), include_str!("schema3.sql")];
 
 /// The advisory lock of whoever migrates: `relais` in ASCII.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(125780070035827)";

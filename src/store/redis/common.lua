@@ -68,17 +68,21 @@ local function clear(most)
   return #keys
 end
 
--- Shares, from the argument `at` on: owner, what is always allowed, the divisor of what is left (0 if nothing is added),
--- and whether the oldest goes. Returns what goes for one more record, or nothing and the number of who refuses.
+-- Shares, from the argument `at` on: owner, what is always allowed, the divisor of what is left (0 if nothing is added,
+-- negative for what is left in the last share of another sort), and whether the oldest goes. Returns what goes for one
+-- more record, or nothing and the number of who refuses.
 local function dropped(at, ceiling)
-  local used, keys, seen = redis.call('ZCARD', index), {}, {}
+  local used, left, keys, seen = redis.call('ZCARD', index), 0, {}, {}
   for n = 1, (#ARGV - at + 1) / 4 do
     local owner, allowed, divisor, drops = unpack(ARGV, at + 4 * (n - 1), at + 4 * n - 1)
     local held = redis.call('ZCOUNT', belongings(owner, false), now, '+inf')
-    allowed = tonumber(allowed)
-    if tonumber(divisor) > 0 then
-      allowed = math.max(allowed, math.floor((tonumber(ceiling) - used) / tonumber(divisor)))
+    allowed, divisor = tonumber(allowed), tonumber(divisor)
+    if divisor > 0 then
+      allowed = math.max(allowed, math.floor((tonumber(ceiling) - used) / divisor))
+    elseif divisor < 0 then
+      allowed = math.max(allowed, math.floor(left / -divisor))
     end
+    if divisor >= 0 then left = math.max(0, allowed - held) end
     if drops == '1' then allowed = math.max(allowed, 1) end
     if held >= allowed then
       if drops == '0' then return nil, n end

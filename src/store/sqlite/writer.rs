@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::clock::Timestamp;
 use crate::store::kind::ByKind;
-use crate::store::{Claim, Entry, Key, Kind, Owner, StoreError, Version};
+use crate::store::{Claim, Entry, Key, Kind, Owner, Room, StoreError, Version};
 
 /// Records that one write clears.
 pub(super) const CHUNK: usize = 512;
@@ -126,10 +126,10 @@ impl Writer {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let (ceiling, used) = (*self.ceilings.get(kind)?, *self.counts.get(kind)?);
-        let mut dropped = BTreeSet::new();
+        let (mut dropped, mut room) = (BTreeSet::new(), Room::new(ceiling, used));
         for claim in claims {
             let held = count_owned(&self.connection, kind, claim.owner, now)?;
-            let excess = claim.excess(kind, held, ceiling, used)?;
+            let excess = claim.excess(kind, held, &mut room)?;
             if excess > 0 {
                 let mut oldest = self.connection.prepare_cached(OLDEST)?;
                 let most = i64::try_from(excess).unwrap_or(i64::MAX);
