@@ -126,7 +126,7 @@ async fn postgres_is_asked_and_left_as_it_is() {
             .unwrap(),
     );
     tended(store.clone(), 7, &[], &[SystemClock.now()]).await;
-    place.has(AREA, &["ok  : the tables in relais are those of this release (2)"]);
+    place.has(AREA, &["ok  : the tables in relais are those of this release (3)"]);
     place.has("keys.seal", &["ok  : is that of keys.seal_key_file, and opens the store's keys (2)"]);
     place.has("keys", &["ok  : signing: ES256 ", "ok  : nonce: HS256 "]);
     let (expires, version) = (days_ago(0).plus(Duration::from_mins(9)), Version([0; 16]));
