@@ -315,10 +315,10 @@ async fn keep(
 ) -> Result<bool, StoreError> {
     let (key, now) = (browser.as_bytes(), cx.now());
     let (table, expires) = (&cx.records.logouts, now.plus(cx.limits.login));
-    if let Some(version) = version {
-        return Ok(table.replace_if(key, version, logout, expires, now).await?.is_some());
-    }
     let share = cx.limits.of_person();
     let owners: Vec<_> = logout.person.iter().map(|person| owner(person).within(share)).collect();
+    if let Some(version) = version {
+        return Ok(table.replace_if(key, version, logout, expires, &owners, now).await?.is_some());
+    }
     table.insert_new(key, logout, expires, &owners, now).await
 }

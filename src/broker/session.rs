@@ -346,7 +346,6 @@ async fn change(
     version: Version,
     session: &Session,
 ) -> Result<bool, StoreError> {
-    let expires = session.expires(cx.limits);
-    let key = browser.as_bytes();
-    Ok(cx.records.sessions.replace_if(key, version, session, expires, cx.now()).await?.is_some())
+    let (key, expires, owners) = (browser.as_bytes(), session.expires(cx.limits), [owner(&session.person)]);
+    Ok(cx.records.sessions.replace_if(key, version, session, expires, &owners, cx.now()).await?.is_some())
 }

@@ -222,7 +222,7 @@ async fn owners(s: &dyn Store) -> Outcome {
     let [k0, k1, k2, k3, ..] = *keys else { return Err("six keys".into()) };
     let renewed = record("w", later(200), &[a]);
     assert!(s.replace_if(P, k0, record("v", NOW, &[]).version, renewed.clone(), NOW).await?);
-    assert_eq!(s.owned(P, a, NOW).await?.first(), Some(&(k0, renewed)), "a replaced record keeps its age");
+    assert_eq!(s.owned(P, a, NOW).await?.last(), Some(&(k0, renewed)), "what replaces is the youngest");
     s.put(P, k1, record("v", later(200), &[a]), NOW).await?;
     assert_eq!(s.owned(P, a, NOW).await?.last().map(|(k, _)| *k), Some(k1), "one put anew is the youngest");
     s.forget(P, k2).await?;

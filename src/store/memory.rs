@@ -75,12 +75,12 @@ impl Store for Memory {
         if !records.alive(key, now).is_some_and(unchanged) {
             return Ok(false);
         }
-        if let Some(old) = records.remove(key) {
-            if entry.owners.is_empty() {
-                entry.owners = old.entry.owners;
-            }
-            records.hold(key, Held { entry, spent: false, age: old.age });
+        if entry.owners.is_empty()
+            && let Some(old) = records.remove(key)
+        {
+            entry.owners = old.entry.owners;
         }
+        records.put(key, entry);
         Ok(true)
     }
 

@@ -155,7 +155,7 @@ pub trait Store: Send + Sync {
     async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError>;
 
     /// Replaces if the record is alive, unspent and still in the state `version`; tells whether it did. The
-    /// record keeps its age, and its owners unless the new one names some.
+    /// new record is the youngest of its owners, who are the old one's if it names none; it needs no share.
     async fn replace_if(
         &self,
         kind: Kind,

@@ -61,7 +61,7 @@ const INSERT_SHARED: &str =
     "SELECT insert_shared($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)::bigint";
 const READ: &str = "SELECT value, version, expires, owners FROM record \
      WHERE kind = $1 AND key = $2 AND NOT spent AND expires + 0 >= $3";
-const REPLACE: &str = "UPDATE record SET value = $3, version = $4, expires = $5, \
+const REPLACE: &str = "UPDATE record SET age = nextval('age'), value = $3, version = $4, expires = $5, \
      owners = CASE WHEN cardinality($6::bytea[]) = 0 THEN owners ELSE $6::bytea[] END \
      WHERE kind = $1 AND key = $2 AND version = $7 AND NOT spent AND expires + 0 >= $8";
 const SPEND: &str = "UPDATE record SET spent = true WHERE kind = $1 AND key = $2 AND NOT spent AND expires + 0 >= $3 \

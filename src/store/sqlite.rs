@@ -121,7 +121,7 @@ impl Store for Sqlite {
                 Some(_) => writer.remove(kind, key)?,
                 None => writer.make_room(kind, &claims, now)?,
             }
-            writer.insert(kind, key, &entry)?;
+            writer.insert(kind, key, &entry, &entry.owners)?;
             Ok(true)
         })
         .await
@@ -145,7 +145,9 @@ impl Store for Sqlite {
     ) -> Result<bool, StoreError> {
         self.write(move |writer| match writer.alive(kind, key, now)? {
             Some(stored) if !stored.spent && stored.entry.version == version => {
-                writer.replace(kind, stored, &entry)?;
+                let owners = if entry.owners.is_empty() { &stored.entry.owners } else { &entry.owners };
+                writer.remove(kind, key)?;
+                writer.insert(kind, key, &entry, owners)?;
                 Ok(true)
             }
             _ => Ok(false),

@@ -124,17 +124,18 @@ impl<R: Record> Table<R> {
     }
 
     /// Replaces if nothing happened to the record since it was read as `version`; the state that it is in now, if it did.
-    /// It keeps its owners.
+    /// It keeps its owners where none is named.
     pub async fn replace_if(
         &self,
         handle: &[u8],
         version: Version,
         value: &R,
         expires: Timestamp,
+        owners: &[OwnerRef<'_>],
         now: Timestamp,
     ) -> Result<Option<Version>, StoreError> {
         let key = Self::key(handle);
-        let entry = self.entry(key, value, expires, &[])?;
+        let entry = self.entry(key, value, expires, owners)?;
         let new = entry.version;
         Ok(self.store.replace_if(R::KIND, key, version, entry, now).await?.then_some(new))
     }
@@ -397,8 +398,10 @@ mod tests {
         assert!(!table.insert_new(b"h1", &"two".into(), at(10), &[owner.into()], at(0)).await.unwrap());
         let (value, version) = table.read(b"h1", at(0)).await.unwrap().unwrap();
         assert_eq!(value, "one".into());
-        assert!(table.replace_if(b"h1", version, &"three".into(), at(9), at(0)).await.unwrap().is_some());
-        assert!(table.replace_if(b"h1", version, &"four".into(), at(9), at(0)).await.unwrap().is_none());
+        assert!(
+            table.replace_if(b"h1", version, &"three".into(), at(9), &[], at(0)).await.unwrap().is_some()
+        );
+        assert!(table.replace_if(b"h1", version, &"four".into(), at(9), &[], at(0)).await.unwrap().is_none());
         table
             .put(b"h2", &"five".into(), at(10), &[owner.into(), ("app", &b"p1"[..]).into()], at(0))
             .await

@@ -114,6 +114,29 @@ async fn the_store_fails_at_the_logout() {
     }
 }
 
+/// A logout is its person's, also where it takes the place of somebody else's in a browser that they share: the other one's
+/// logouts elsewhere do not drop it.
+#[tokio::test]
+async fn a_shared_computers_logout_is_the_last_persons() {
+    let more = "[limit]\nsessions_per_person = 1".to_owned();
+    let world = World::with(Setup { more, ..Setup::default() }).await;
+    let app = world.legacy("compta");
+    let leave = async |browser: &mut Browser<'_>, who| {
+        let page = browser.open(&app.start(world.now()).1).await;
+        choose(browser, page, who).await;
+        let page = browser.get(&format!("{RELAY}/logout/compta")).await;
+        let left = browser.click(&page, ("decision", "yes")).await;
+        browser.get(left.location().unwrap()).await.location().unwrap().to_owned()
+    };
+    let (mut shared, mut own) = (world.browser(), world.browser());
+    let back = leave(&mut shared, "angela").await;
+    shared.get(&back).await;
+    let back = leave(&mut shared, "corse").await;
+    leave(&mut own, "angela").await;
+    let page = shared.get(&back).await;
+    assert_eq!((page.status, &*page.button()), (200, "https://compta.example/accueil"), "{}", page.body);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_tabs_in_memory() {
     one_way_out(Arc::new(Memory::new(room())), 30).await;

@@ -99,8 +99,9 @@ impl<'a> Standing<'a> {
         let Some(version) = self.version else {
             return insert(cx, &self.login, expires, self.share.take()).await;
         };
-        let key = self.login.id.as_bytes();
-        self.version = cx.records.logins.replace_if(key, version, &self.login, expires, cx.now()).await?;
+        let (key, now) = (self.login.id.as_bytes(), cx.now());
+        // It counts against whom it counted when it began.
+        self.version = cx.records.logins.replace_if(key, version, &self.login, expires, &[], now).await?;
         if self.version.is_none() {
             let message = PublicMessage::UpstreamState;
             return Err(Failure::new(message, Some(&self.login.service), reasons::broker::STATE_SPENT));

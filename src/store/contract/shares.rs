@@ -151,10 +151,14 @@ async fn oldest_goes(s: &dyn Store) -> Outcome {
     let left: Vec<Key> = s.owned(P, person, NOW).await?.into_iter().map(|(key, _)| key).collect();
     assert_eq!(left, [k(1), k(2), k(3)], "the oldest is gone, though another expires first");
     let kept = s.replace_if(P, k(1), mine(0).version, record("w", later(100), &[]), NOW).await?;
-    assert!(kept && s.count_owned(P, person, NOW).await? == 3, "a replaced record keeps its owners");
+    assert!(kept && s.count_owned(P, person, NOW).await? == 3, "what names no owners keeps those of before");
+    assert!(insert(s, k(4), mine(4), false, &claims).await?);
+    let left: Vec<Key> = s.owned(P, person, NOW).await?.into_iter().map(|(key, _)| key).collect();
+    assert_eq!(left, [k(3), k(1), k(4)], "what was replaced lately is not the oldest");
+    changed_hands(s, claims[0]).await?;
     // Who is refused loses nothing.
     let both = [claims[0], claim(browser, "browser", Limit::Fixed(1), Over::Refuse)];
-    assert!(insert(s, k(4), record("v", NOW, &[person, browser]), false, &both).await.is_err());
+    assert!(insert(s, k(8), record("v", NOW, &[person, browser]), false, &both).await.is_err());
     assert_eq!(s.count_owned(P, person, NOW).await?, 3);
     // A share that became smaller is reached at the next record; a full kind has room for whoever gives some.
     for n in 0..CEILING - 4 {
@@ -163,11 +167,37 @@ async fn oldest_goes(s: &dyn Store) -> Outcome {
     let two = [claim(person, "person", Limit::Fixed(2), Over::DropOldest)];
     assert!(insert(s, k(5), mine(5), false, &two).await?);
     let left: Vec<Key> = s.owned(P, person, NOW).await?.into_iter().map(|(key, _)| key).collect();
-    assert_eq!(left, [k(3), k(5)]);
+    assert_eq!(left, [k(4), k(5)]);
     let none = [claim(person, "person", Limit::Fixed(0), Over::DropOldest)];
     assert!(insert(s, k(6), mine(6), false, &none).await?, "one is always allowed");
     assert_eq!(s.count_owned(P, person, NOW).await?, 1);
     s.sweep(P, FAR).await?;
+    Ok(())
+}
+
+/// A record that is replaced by another owner's is that one's alone: it counts in no former owner's share, and no former
+/// owner's newer record drops it. `claim` allows three.
+async fn changed_hands(s: &dyn Store, claim: Claim) -> Outcome {
+    let (former, heir, k) = (owner(3), owner(4), |n| key("hands", n));
+    let of = |owner| record("v", later(100), &[owner]);
+    let claims = |owner| [Claim { owner, ..claim }];
+    for n in 0..3 {
+        assert!(insert(s, k(n), of(former), false, &claims(former)).await?);
+    }
+    assert!(s.replace_if(P, k(0), of(former).version, of(heir), NOW).await?);
+    assert_eq!(s.count_owned(P, former, NOW).await?, 2);
+    assert_eq!(s.owned(P, heir, NOW).await?, [(k(0), of(heir))]);
+    for n in 3..5 {
+        assert!(insert(s, k(n), of(former), false, &claims(former)).await?);
+    }
+    assert_eq!(s.read(P, k(0), NOW).await?, Some(of(heir)), "the former owner drops its own");
+    assert_eq!(s.read(P, k(1), NOW).await?, None);
+    for n in 5..8 {
+        assert!(insert(s, k(n), of(heir), false, &claims(heir)).await?);
+    }
+    assert_eq!(s.read(P, k(0), NOW).await?, None, "the heir's oldest");
+    s.forget_owned(P, former).await?;
+    s.forget_owned(P, heir).await?;
     Ok(())
 }
 

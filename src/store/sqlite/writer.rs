@@ -15,14 +15,12 @@ const FIND: &str =
     "SELECT id, spent, value, version, expires, owners FROM record WHERE kind = ?1 AND key = ?2";
 const INSERT: &str = "INSERT INTO record (kind, key, value, version, expires, owners, spent) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)";
-const REPLACE: &str = "UPDATE record SET value = ?2, version = ?3, expires = ?4, owners = ?5 WHERE id = ?1";
 const SPEND: &str = "UPDATE record SET spent = 1 WHERE id = ?1";
 const REMOVE: &str = "DELETE FROM record WHERE kind = ?1 AND key = ?2";
 const CLEAR: &str = "DELETE FROM record WHERE id IN \
      (SELECT id FROM record WHERE kind = ?1 AND expires < ?2 ORDER BY expires LIMIT ?3)";
 const OWN: &str =
     "INSERT OR IGNORE INTO owner (kind, owner, spent, expires, record) VALUES (?1, ?2, 0, ?3, ?4)";
-const DISOWN: &str = "DELETE FROM owner WHERE record = ?1";
 const SPEND_OWNED: &str = "UPDATE owner SET spent = 1 WHERE record = ?1";
 const OWNED: &str = "SELECT r.id, r.spent, r.value, r.version, r.expires, r.owners, r.key \
      FROM owner AS o JOIN record AS r ON r.id = o.record \
@@ -153,41 +151,27 @@ impl Writer {
         Ok(())
     }
 
-    /// Inserts what is not there.
-    pub(super) fn insert(&mut self, kind: Kind, key: Key, entry: &Entry) -> Result<(), StoreError> {
-        let owners = joined(&entry.owners);
+    /// Inserts what is not there, as the youngest record of `owners`.
+    pub(super) fn insert(
+        &mut self,
+        kind: Kind,
+        key: Key,
+        entry: &Entry,
+        owners: &[Owner],
+    ) -> Result<(), StoreError> {
         self.connection.prepare_cached(INSERT)?.execute(params![
             kind.name,
             key.0,
             entry.value,
             entry.version.0,
             millis(entry.expires),
-            owners,
+            joined(owners),
         ])?;
         *self.counts.get_mut(kind)? += 1;
-        self.own(kind, self.connection.last_insert_rowid(), &entry.owners, entry.expires)
-    }
-
-    /// Replaces what is there, which keeps its owners unless `entry` names some.
-    pub(super) fn replace(&mut self, kind: Kind, old: Stored, entry: &Entry) -> Result<(), StoreError> {
-        let id = old.id;
-        let owners = if entry.owners.is_empty() { old.entry.owners } else { entry.owners.clone() };
-        let joined = joined(&owners);
-        self.connection.prepare_cached(REPLACE)?.execute(params![
-            id,
-            entry.value,
-            entry.version.0,
-            millis(entry.expires),
-            joined,
-        ])?;
-        self.connection.prepare_cached(DISOWN)?.execute([id])?;
-        self.own(kind, id, &owners, entry.expires)
-    }
-
-    fn own(&self, kind: Kind, id: i64, owners: &[Owner], expires: Timestamp) -> Result<(), StoreError> {
+        let id = self.connection.last_insert_rowid();
         let mut own = self.connection.prepare_cached(OWN)?;
         for owner in owners {
-            own.execute(params![kind.name, owner.0, millis(expires), id])?;
+            own.execute(params![kind.name, owner.0, millis(entry.expires), id])?;
         }
         Ok(())
     }
