@@ -57,7 +57,7 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// A choice that is weaker than it could be.
+/// A choice that is weaker than it could be, or that was probably not meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// The dotted path of the key.

@@ -17,6 +17,8 @@ pub(super) struct Document {
     root: Table,
     /// Dotted path → variable, for the values that come from the environment.
     from_env: BTreeMap<String, String>,
+    /// Variables that begin like ours and set nothing.
+    strays: BTreeSet<String>,
     report: Report,
 }
 
@@ -33,12 +35,17 @@ impl Document {
     /// Parses `text` and lays the variables of `env` named `RELAIS_SECTION__KEY` over it.
     pub(super) fn read(text: &str, env: impl IntoIterator<Item = (String, String)>) -> Result<Self, Faults> {
         let root = text.parse::<Table>().map_err(|error| Faults(vec![syntax(text, &error)]))?;
-        let mut document = Self { root, from_env: BTreeMap::new(), report: Report::default() };
+        let from_env = BTreeMap::new();
+        let mut document = Self { root, from_env, strays: BTreeSet::new(), report: Report::default() };
         // In order, so that a section comes before what is in it.
         let variables: BTreeMap<_, _> =
-            env.into_iter().filter_map(|(name, value)| own(name, value)).collect();
+            env.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
         for (name, value) in variables {
-            document.set(&name, value);
+            if name.contains("__") {
+                document.set(&name, value);
+            } else if !is_of_a_cluster(&name) {
+                document.strays.insert(name);
+            }
         }
         Ok(document)
     }
@@ -57,10 +64,23 @@ impl Document {
     /// Ends the checking: what was found, or `config` with the warnings.
     pub(super) fn verdict<T>(&self, config: Option<T>) -> Result<(T, Vec<Warning>), Faults> {
         let faults = self.report.faults.take();
+        let mut warnings = self.report.warnings.take();
+        warnings.extend(self.strays.iter().map(|name| self.stray(name)));
         match config {
-            Some(config) if faults.is_empty() => Ok((config, self.report.warnings.take())),
+            Some(config) if faults.is_empty() => Ok((config, warnings)),
             _ => Err(Faults(faults)),
         }
+    }
+
+    /// What to say of a variable that sets nothing.
+    fn stray(&self, name: &str) -> Warning {
+        let known = self.report.known.borrow();
+        let spelled = |variable: &String| variable.replace("__", "_") == name;
+        let text = match known.iter().map(|path| variable(path)).find(spelled) {
+            Some(meant) => format!("this variable sets nothing: did you mean {meant}?"),
+            None => "this variable sets nothing: two underscores stand between section and key".to_owned(),
+        };
+        Warning { path: name.to_owned(), text }
     }
 
     /// Every key that was asked for.
@@ -99,10 +119,14 @@ impl Document {
 /// Variables start with this.
 const PREFIX: &str = "RELAIS_";
 
-/// Whether a variable is meant for us. One without `__` may be set by others: Kubernetes sets
-/// `RELAIS_SERVICE_HOST` where a service has that name.
-fn own(name: String, value: String) -> Option<(String, String)> {
-    (name.starts_with(PREFIX) && name.contains("__")).then_some((name, value))
+/// Whether Kubernetes sets a variable, where a service has our name: `RELAIS_SERVICE_HOST`, `RELAIS_PORT_8080_TCP_ADDR`.
+fn is_of_a_cluster(name: &str) -> bool {
+    let digit = |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit());
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name
+            .split_once("_PORT")
+            .is_some_and(|(_, rest)| rest.is_empty() || rest.strip_prefix('_').is_some_and(digit))
 }
 
 /// The variable that overrides the value at `path`.
@@ -288,7 +312,12 @@ impl<'d> Section<'d> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known here: {}", known.join(", ")),
             };
-            let wrong = match self.document.from_env.get(&self.path_of(key)) {
+            let path = self.path_of(key);
+            let below = |(set, _): &(&String, &String)| {
+                set.strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            let from_env = self.document.from_env.iter().find(below).map(|(_, variable)| variable);
+            let wrong = match from_env {
                 Some(variable) => format!("unknown key (from {variable})"),
                 None => "unknown key".to_owned(),
             };

@@ -100,7 +100,7 @@ pub struct Config {
     pub apps: Vec<legacy::App>,
     /// The log.
     pub event: EventConfig,
-    /// Choices that are weaker than they could be; to be said at every start.
+    /// Choices that are weaker than they could be, or were probably not meant; to be said at every start.
     pub warnings: Vec<Warning>,
 }
 

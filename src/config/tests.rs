@@ -238,9 +238,13 @@ fn the_environment_overrides_any_value_and_gives_secrets() {
         ("RELAIS_LEGACY__COMPTA__CLAIMS", "[\"email\"]"),
         ("RELAIS_LEGACY__COMPTA__ACR__ACCEPT", "eidas2"),
         ("RELAIS_SERVICE_HOST", "10.0.0.1"),
+        ("RELAIS_SERVICE_PORT_HTTP", "80"),
+        ("RELAIS_PORT", "tcp://10.0.0.1:80"),
+        ("RELAIS_PORT_80_TCP_ADDR", "10.0.0.1"),
         ("PATH", "/bin"),
     ];
     let config = read(SAMPLE, dir.path(), &env).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(config.warnings, []);
     assert_eq!(config.issuer(), "https://other.example/relais");
     assert_eq!(config.listeners.len(), 1);
     assert_eq!(config.limits.logins_in_flight, 20_000);
@@ -249,11 +253,38 @@ fn the_environment_overrides_any_value_and_gives_secrets() {
     assert_eq!(config.apps[0].service.claims, ["email"]);
     assert_eq!(config.apps[0].service.acr.as_ref().unwrap().accept[0].0, "eidas2");
 
+    let odd = [("RELAIS_SERVER_PUBLIC__URL", "x")];
+    assert!(
+        faults(SAMPLE, dir.path(), &odd)
+            .starts_with("server_public: unknown key (from RELAIS_SERVER_PUBLIC__URL); ")
+    );
     let odd = [("RELAIS_SERVER__PUBIC_URL", "x"), ("RELAIS_SERVER__PUBLIC_URL__X", "y")];
     assert_eq!(
         faults(SAMPLE, dir.path(), &odd),
         "server.public_url: is no section, so RELAIS_SERVER__PUBLIC_URL__X can set nothing in it; unset the variable, or make it a section\n\
          server.pubic_url: unknown key (from RELAIS_SERVER__PUBIC_URL); did you mean `public_url`?"
+    );
+}
+
+#[test]
+fn what_sets_nothing_or_serves_nobody_is_said() {
+    let dir = place();
+    let env = [("RELAIS_SERVER_PUBLIC_URL", "hush-hush"), ("RELAIS_COLOUR", "hush-hush")];
+    let config = read(SAMPLE, dir.path(), &env).unwrap_or_else(|faults| panic!("{faults}"));
+    let said: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "RELAIS_COLOUR: this variable sets nothing: two underscores stand between section and key",
+            "RELAIS_SERVER_PUBLIC_URL: this variable sets nothing: did you mean RELAIS_SERVER__PUBLIC_URL?",
+        ]
+    );
+    let config = read("[server]\npublic_url = \"https://relais.example\"", dir.path(), &[]);
+    let config = config.unwrap_or_else(|faults| panic!("{faults}"));
+    let said = config.warnings.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(
+        said.contains(&"legacy: there is no application, so nobody can sign in anywhere".to_owned()),
+        "{said:?}"
     );
 }
 

@@ -118,10 +118,10 @@ steps! {
     HomeShown = Server, "server.home.shown", "The relay's own page was shown.";
     RequestRefused = Server, "server.request.refused", "A request was refused before it meant anything.";
     RequestNoted = Server, "server.request.noted", "Something about a request deserves the operator's eye; it was served.";
-    ServerStarted = Server, "server.started", "The process started to serve.";
+    ServerStarted = Server, "server.started", "The process serves: every listener takes connections.";
     ServerReloaded = Server, "server.reloaded", "The configuration was read anew and is in force; or, with a reason, the old one stays.";
     ServerStopping = Server, "server.stopping", "The process stops.";
-    ServerWarning = Server, "server.warning", "A weak choice stands in the configuration.";
+    ServerWarning = Server, "server.warning", "A weak or doubtful choice stands in the configuration.";
     KeyMade = Server, "server.key.made", "A key was made and published, or an announced one came into use at once.";
     KeyRevoked = Server, "server.key.revoked", "An operator ended a key.";
     StoreFailed = Server, "server.store.failed", "The store failed.";

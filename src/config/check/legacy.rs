@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::claims as brought;
 use super::one_of;
 use super::secrets::{self, Names};
 use super::wire;
@@ -105,6 +106,12 @@ fn service(name: &str, section: &Section<'_>, around: &Around<'_>) -> Option<Ser
         Some(std::iter::once("openid").chain(more.iter().copied()).map(str::to_owned).collect())
     });
     let claims = section.or("claims", Vec::new(), claims);
+    if let (Some(upstreams), Some(scopes)) = (&upstreams, &scopes) {
+        let profile =
+            |name: &UpstreamName| around.upstreams.iter().find(|(known, _)| *known == name.as_str())?.1;
+        let profiles: Option<Vec<_>> = upstreams.iter().map(profile).collect();
+        brought::check(section, scopes, &claims, &profiles.unwrap_or_default());
+    }
     let acr = acr(section);
     let sso = sso(section);
     let max_age = section.optional("max_age", whole(0..=31_536_000));

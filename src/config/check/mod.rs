@@ -1,6 +1,7 @@
 //! All faults at once: each section is read to its end whatever was found before, then what concerns several.
 
 mod alias;
+mod claims;
 mod credentials;
 mod keys;
 mod legacy;
@@ -31,6 +32,9 @@ pub(super) fn check(document: &Document, base: &Path, purpose: Purpose) -> Resul
     let around =
         legacy::Around { base, purpose, on_loopback: server.on_loopback(), upstreams: &upstreams.known };
     let apps = legacy::apps(root.named("legacy"), &around);
+    if apps.ids.is_empty() {
+        root.warn("legacy", "there is no application, so nobody can sign in anywhere");
+    }
     if let Some(id) = &server.default_app
         && !apps.ids.contains(&id.as_str())
     {

@@ -13,7 +13,7 @@ super::reasons! {
     OVERLOADED = "S009", "server.overloaded", Error, "trop de requêtes ou de connexions en cours", "too many requests are in flight, or too many connections of one address are open", "`names` has the limit: `limit.in_flight` for all or for one network, `limit.connections_per_address` for one address.";
     INTERNAL = "S010", "server.internal", Error, "erreur interne", "an internal error", "Please report it with its `cause`, or with what standard error says of a panic.";
     STORE_FAILED = "S011", "server.store_failed", Error, "le stockage a échoué", "the store failed", "Look at `cause`: unreachable, slow, full, read-only or corrupt.";
-    WEAK_CHOICE = "S012", "server.weak_choice", Warn, "choix faible dans la configuration", "a weak choice stands in the configuration", "Read the documentation of the key named in `names`.";
+    WEAK_CHOICE = "S012", "server.weak_choice", Warn, "choix faible ou douteux dans la configuration", "a weak or doubtful choice stands in the configuration", "Read the documentation of the key named in `names`.";
     LOGOUT_STATE = "S013", "server.logout_state", Debug, "retour de déconnexion sans state connu", "the return from the upstream's logout carries no known `state`", "Normal: some upstreams drop it.";
     NOT_RELOADED = "S016", "server.not_reloaded", Error, "configuration non rechargée", "the configuration was not reloaded; the old one stays in force", "Look at `cause`: every fault, or what only a restart changes.";
     ERROR_ALIAS = "S014", "server.error_alias", Info, "page d'erreur demandée par son alias", "the browser was sent to the alias of the error page", "Look for who links there: the relay never does.";

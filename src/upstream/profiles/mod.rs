@@ -62,6 +62,10 @@ pub struct Profile {
     pub acr_values_always: bool,
     /// The scopes asked where the application names none, `openid` apart.
     pub default_scopes: &'static [&'static str],
+    /// The scopes that it is known to have, and the claims that each brings, for hints about names that bring nothing.
+    pub scopes: &'static [(&'static str, &'static [&'static str])],
+    /// Whether a provider of this kind may have scopes and claims of its own.
+    pub own_scopes: bool,
     /// Whether `iss` always comes back (RFC 9207).
     pub response_iss: bool,
     /// Whether signed userinfo must carry `iss` and `aud`.
