@@ -151,10 +151,13 @@ impl App {
             outbound,
         };
         let rules = Rules::new(config, &means, demo);
-        let app = Self { means, rules: ArcSwap::from_pointee(rules) };
-        app.trace()
-            .step(Step::ServerStarted, Facts { url: Some(app.rules().issuer.clone()), ..Facts::default() });
-        Ok(app)
+        Ok(Self { means, rules: ArcSwap::from_pointee(rules) })
+    }
+
+    /// Every listener takes connections.
+    pub fn started(&self) {
+        let url = Some(self.rules().issuer.clone());
+        self.trace().step(Step::ServerStarted, Facts { url, ..Facts::default() });
     }
 
     /// The configuration in force; taken once per request.

@@ -151,6 +151,7 @@ impl Process {
             );
             tasks.spawn(serve(socket, tls, router, counters, stopping.clone()));
         }
+        app.started();
         tasks.spawn(sweep(app.clone(), stopping.clone()));
         tasks.spawn(say_left_out(app.clone(), stopping.clone()));
         if let Some(reloader) = reloader {

@@ -56,13 +56,10 @@ mod tests {
             std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
             let relay = Self { process, dir, public, management, log };
             relay.said("server.started");
-            for _ in 0..200 {
-                if TcpStream::connect(("127.0.0.1", management)).is_ok() {
-                    return relay;
-                }
-                std::thread::sleep(Duration::from_millis(20));
+            for port in [public, management] {
+                TcpStream::connect(("127.0.0.1", port)).unwrap();
             }
-            panic!("nothing listens");
+            relay
         }
 
         fn configure(&self, home: &str, more: &str) {
@@ -203,6 +200,24 @@ upstream = "idp"
         assert!(ask(relay.public, "POST /reload", "").contains(" 404 "));
         assert!(relay.page().contains("https://before.example/"));
         assert_eq!(relay.reload().0, Some(0));
+    }
+
+    #[test]
+    fn a_relay_that_cannot_listen_does_not_say_that_it_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [public, management] = held.each_ref().map(|one| one.local_addr().unwrap().port());
+        let [free, _taken] = held;
+        drop(free);
+        secret(&dir.path().join("compta.key"), &"0123456789abcdef".repeat(4));
+        secret(&dir.path().join("idp.secret"), "a secret of the provider");
+        write(dir.path(), public, management, "https://before.example/", "");
+        let serve = ["serve", "--log-format", "json", "--config", "relais.toml"];
+        let Output { status, stdout, stderr } =
+            Command::new(RELAIS).args(serve).current_dir(&dir).output().unwrap();
+        let [said, told] = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        assert_eq!((status.code(), told.contains("cannot listen on")), (Some(1), true), "{told}");
+        assert!(!said.contains("server.started"), "{said}");
     }
 
     #[test]
