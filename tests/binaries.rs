@@ -416,9 +416,21 @@ mod tests {
         let (code, rotated, said) = keys(&["rotate", "--use", "signing", "--json"]);
         assert_eq!(code, Some(0), "{said}");
         assert_eq!(rotated.matches("\"announced\"").count(), 1, "{rotated}");
-        assert_eq!(keys(&["rotate", "--upstream", "nobody"]).0, Some(1));
+        let unknown = |when: &str| {
+            let (code, _, said) = keys(&["rotate", "--upstream", "nobody"]);
+            assert_eq!(code, Some(1), "{when}");
+            assert!(said.contains("nothing to rotate; it needs signing, nonce"), "{when}: {said}");
+            let (code, _, said) = keys(&["revoke", "nope"]);
+            assert_eq!(code, Some(1), "{when}");
+            assert!(
+                said.contains("has the id \"nope\"") && said.contains("relais keys list"),
+                "{when}: {said}"
+            );
+        };
+        unknown("running");
         assert_eq!(relais.terminate(), Some(0));
 
+        unknown("stopped");
         let (_, stopped, said) = keys(&["list", "--json"]);
         assert_eq!(stopped.matches("\"kid\"").count(), 3, "{stopped}{said}");
         let kid = stopped.split("\"kid\": \"").nth(1).unwrap().split('"').next().unwrap();

@@ -74,7 +74,9 @@ fn answer(app: &App, keys: Result<Vec<Listed>, KeyringError>) -> Response {
             let body = json!({"issuer": app.rules().issuer, "keys": keys});
             ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
         }
-        Err(error @ KeyringError::NoSuchKey) => refusal(StatusCode::NOT_FOUND, &error.to_string()),
+        Err(error @ (KeyringError::NoSuchKey(_) | KeyringError::NotWanted(_))) => {
+            refusal(StatusCode::NOT_FOUND, &error.to_string())
+        }
         Err(error) => {
             app.means.keyring.failed(&error);
             refusal(StatusCode::SERVICE_UNAVAILABLE, &chain(&error))

@@ -58,7 +58,8 @@ impl Keyring {
         let meant: Vec<_> =
             settings.wanted.iter().filter(|wanted| rotation.means(&wanted.succession)).collect();
         if meant.is_empty() {
-            return Err(KeyringError::NoSuchKey);
+            let all: Vec<_> = settings.wanted.iter().map(|wanted| wanted.succession.to_string()).collect();
+            return Err(KeyringError::NotWanted(all.join(", ")));
         }
         for wanted in &meant {
             let change = match newest(&records, &wanted.succession) {
@@ -87,7 +88,7 @@ impl Keyring {
         let settings = self.settings.load_full();
         let mut records = self.read(now).await?;
         let found = records.iter_mut().find(|key| key.kid == kid && key.revoked.is_none());
-        let ended = found.ok_or(KeyringError::NoSuchKey)?;
+        let ended = found.ok_or_else(|| KeyringError::NoSuchKey(kid.chars().take(80).collect()))?;
         ended.revoked = Some(now);
         ended.private = Private::erased();
         let ended = ended.clone();

@@ -1,5 +1,7 @@
 //! One key as it lies in the store, and the closed list of what keys are for.
 
+use std::fmt;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -112,6 +114,15 @@ pub struct Succession {
     pub usage: KeyUse,
     /// Whom they are for; the relay itself where `None`.
     pub upstream: Option<UpstreamName>,
+}
+
+impl fmt::Display for Succession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.upstream {
+            Some(upstream) => write!(f, "{} for the upstream {upstream}", self.usage.name()),
+            None => f.write_str(self.usage.name()),
+        }
+    }
 }
 
 /// A succession that shall have keys.

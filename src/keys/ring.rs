@@ -44,9 +44,14 @@ pub enum KeyringError {
     /// A key.
     #[error(transparent)]
     Make(#[from] CannotMake),
-    /// What an operator named is not there.
-    #[error("no such key")]
-    NoSuchKey,
+    /// An operator named a key that is not there.
+    #[error(
+        "no key that could be revoked has the id {0:?}; `relais keys list` shows every key with its id and state"
+    )]
+    NoSuchKey(String),
+    /// An operator wants rotated what the configuration does not need.
+    #[error("the configuration needs no such key, so there is nothing to rotate; it needs {0}")]
+    NotWanted(String),
 }
 
 impl From<StoreError> for KeyringError {
