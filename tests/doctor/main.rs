@@ -292,6 +292,13 @@ fn a_message_tells_its_application_and_nothing_else() {
             "a",
             "kif-cbc",
             Direction::Request,
+            url("a").replace("a.example", "a.example:8443"),
+            "warn  message  opens under the key of a (kif-cbc): a request to return to a.example:8443/return, which is refused: the callback is outside",
+        ),
+        (
+            "a",
+            "kif-cbc",
+            Direction::Request,
             url("a"),
             "ok    message  opens under the key of a (kif-cbc): a request to return to a.example/return, which is served",
         ),

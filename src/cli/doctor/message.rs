@@ -28,7 +28,7 @@ impl Check for Message {
 
 /// What kind of text a message is.
 enum What {
-    /// A request to this host and path.
+    /// A request to this host, port and path.
     Request(String),
     /// An answer with these members.
     Answer(String),
@@ -59,10 +59,11 @@ fn read(plaintext: &[u8]) -> Option<What> {
     place(std::str::from_utf8(plaintext).ok()?).map(What::Request)
 }
 
-/// Host and path; what stands in the query is nobody's business.
+/// Host, port and path; what stands in the query is nobody's business.
 fn place(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
-    Some(format!("{}{}", url.host_str()?, url.path()))
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    Some(format!("{}{port}{}", url.host_str()?, url.path()))
 }
 
 fn finding(patient: &Patient, app: &App, text: &str, what: &What) -> Finding {
