@@ -526,3 +526,35 @@ fn a_panic_says_where_and_not_what() {
     assert!(!output.status.success() && said.contains("relais: a defect at tests/cli.rs:"), "{said}");
     assert!(!said.contains("the person's name"), "{said}");
 }
+
+/// I5: every command that reads a configuration takes it as `FILE` and as `--config FILE`.
+#[test]
+fn a_configuration_is_named_in_the_same_two_ways_everywhere() {
+    let place = Place::new();
+    let file = configured(&place);
+    for command in ["check-config", "privacy"] {
+        let [bare, named] =
+            [&[command, &file][..], &[command, "--config", &file]].map(|args| relais(args, b""));
+        assert_eq!((code(&bare), stdout(&bare)), (0, stdout(&named)), "{command}: {}", stderr(&named));
+    }
+    let nowhere = place.path("nowhere.toml");
+    let commands: [&[&str]; 9] = [
+        &["serve"],
+        &["check-config"],
+        &["doctor"],
+        &["privacy"],
+        &["reload"],
+        &["backup", "--out", &nowhere],
+        &["keys", "list"],
+        &["keys", "rotate"],
+        &["keys", "revoke", "KID"],
+    ];
+    for command in commands {
+        for named in [&[nowhere.as_str()][..], &["--config", &nowhere], &["-c", &nowhere]] {
+            let output = relais(&[command, named].concat(), b"");
+            assert_eq!(code(&output), 78, "{command:?} {named:?}: {}", stderr(&output));
+        }
+        assert_eq!(code(&relais(command, b"")), 2, "{command:?}");
+        assert_eq!(code(&relais(&[command, &[&nowhere, "-c", &nowhere]].concat(), b"")), 2, "{command:?}");
+    }
+}

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, environment, output};
-use crate::config::{self, Durable, Purpose, SealKey};
+use super::config_file::ConfigFile;
+use super::{Failure, output};
+use crate::config::{Durable, SealKey};
 use crate::entropy::SystemEntropy;
 use crate::keys::SealKeySource;
 use crate::store::{Backup as Copied, back_up};
@@ -17,9 +18,8 @@ use crate::store::{Backup as Copied, back_up};
 /// place of `store.path` of a relay that is stopped: docs/operating.md, "Backup and restore".
 #[derive(Debug, Args)]
 pub(super) struct Backup {
-    /// The configuration of the relay
-    #[arg(long, short, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
     /// Write it to a new file of mode 0600; never overwrites
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -27,7 +27,7 @@ pub(super) struct Backup {
 
 impl Backup {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let config = config::load(&self.config, environment(), Purpose::Serve).map_err(Failure::Config)?;
+        let config = self.config.load()?;
         if config.store.durable == Durable::Postgres {
             return Err(Failure::Runtime(
                 "nothing was copied: with store.durable = \"postgres\" take a copy by pg_dump, and keep the seal key \
@@ -47,7 +47,7 @@ impl Backup {
         };
         let copied = back_up(&config.store.path, &self.out, &SystemEntropy::new());
         let Copied { records, bytes } = copied.map_err(|error| Failure::caused(&error))?;
-        let (out, file) = (self.out.display(), self.config.display());
+        let (out, file) = (self.out.display(), self.config.path().display());
         // Nothing tells which of the two has sealed a record until it is opened.
         let other = if config.other_seal_key.is_some() { ", and keys.other_seal_key_file" } else { "" };
         let text = format!(

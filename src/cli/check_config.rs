@@ -1,28 +1,26 @@
 //! `relais check-config`: every fault at once.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, environment, output};
-use crate::config::{self, Purpose};
+use super::config_file::ConfigFile;
+use super::{Failure, output};
 
 /// Check a configuration and report every fault at once.
 ///
 /// Reads the configuration, the environment's `RELAIS_SECTION__KEY` over it, and every file it names; calls
 /// nobody. Each fault is one line on standard error, `path: what is wrong; what would be right`, and the exit
-/// code is 78. Weak choices are warned of.
+/// code is 78. Weak choices, and those that were probably not meant, are warned of.
 #[derive(Debug, Args)]
 pub(super) struct CheckConfig {
-    /// The configuration
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 impl CheckConfig {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let config = config::load(&self.file, environment(), Purpose::Serve).map_err(Failure::Config)?;
+        let config = self.config.load()?;
         let mut stderr = std::io::stderr().lock();
         for warning in &config.warnings {
             // Where standard error is closed there is nobody left to warn.
@@ -33,7 +31,7 @@ impl CheckConfig {
             counted(config.apps.len(), "application"),
             counted(config.warnings.len(), "warning"),
         ];
-        let file = self.file.display();
+        let file = self.config.path().display();
         output(format!("{file}: no fault; {upstreams}, {apps}, {warnings}\n").as_bytes())
     }
 }

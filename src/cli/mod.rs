@@ -4,6 +4,7 @@ mod backup;
 #[cfg(feature = "demo")]
 mod bench;
 mod check_config;
+mod config_file;
 #[cfg(feature = "demo")]
 mod demo;
 mod doctor;

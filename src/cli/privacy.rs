@@ -1,14 +1,15 @@
 //! `relais privacy`: what is kept, of whom, for how long, and where.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
 
-use super::{Failure, environment, output};
-use crate::config::{self, Backend, Config, Durable, Purpose};
+use super::config_file::ConfigFile;
+use super::{Failure, output};
+use crate::config::{Backend, Config, Durable};
 use crate::records;
 use crate::store::{Kind, Lifetimes};
 
@@ -19,9 +20,8 @@ use crate::store::{Kind, Lifetimes};
 /// token. For a record of processing activities (GDPR, article 30).
 #[derive(Debug, Args)]
 pub(super) struct Privacy {
-    /// The configuration
-    #[arg(value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
     /// Print one JSON list
     #[arg(long)]
     json: bool,
@@ -40,7 +40,7 @@ struct Row {
 
 impl Privacy {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let config = config::load(&self.config, environment(), Purpose::Serve).map_err(Failure::Config)?;
+        let config = self.config.load()?;
         let rows = rows(&config);
         if self.json {
             let text = serde_json::to_string_pretty(&rows).map_err(|error| Failure::caused(&error))?;

@@ -1,14 +1,14 @@
 //! `relais reload`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 
 use clap::Args;
 use http::StatusCode;
 use url::Url;
 
-use super::{Failure, environment, in_runtime, output};
-use crate::config::{self, Config, ListenerKind, Purpose};
+use super::config_file::ConfigFile;
+use super::{Failure, in_runtime, output};
+use crate::config::{Config, ListenerKind};
 use crate::outbound::{Outbound, OutboundSettings};
 
 /// Have the running relay read its configuration anew: all of it or nothing
@@ -18,14 +18,13 @@ use crate::outbound::{Outbound, OutboundSettings};
 /// [outbound] and [event] change at a restart only.
 #[derive(Debug, Args)]
 pub(super) struct Reload {
-    /// The configuration that the relay was started with
-    #[arg(long, short, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 impl Reload {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let config = config::load(&self.config, environment(), Purpose::Serve).map_err(Failure::Config)?;
+        let config = self.config.load()?;
         let url = management(&config, "/reload")?;
         in_runtime(async {
             let outbound = Outbound::new(&OutboundSettings::default());

@@ -1,10 +1,10 @@
 //! `relais serve`.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 
+use super::config_file::ConfigFile;
 use super::log::Log;
 use super::{Failure, environment, in_runtime};
 use crate::config::{self, Purpose};
@@ -13,19 +13,18 @@ use crate::process::{Process, asked_to_stop};
 /// Serve people and applications.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// The configuration; config/relais.toml is a commented one
-    #[arg(long, short, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
     #[command(flatten)]
     log: Log,
 }
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let config = config::load(&self.config, environment(), Purpose::Serve).map_err(Failure::Config)?;
+        let config = self.config.load()?;
         let (events, _flush) = self.log.open(&config.event)?;
         in_runtime(async {
-            let load = move || config::load(&self.config, environment(), Purpose::Serve);
+            let load = move || config::load(self.config.path(), environment(), Purpose::Serve);
             let started = Process::start(config, Some(Arc::new(load)), events, None).await;
             let process = started.map_err(|error| Failure::caused(&error))?;
             asked_to_stop().await;

@@ -22,9 +22,10 @@ use serde::Serialize;
 use tokio::sync::{OnceCell, oneshot};
 use tokio::time::timeout;
 
-use super::{Failure, environment, in_runtime, input, output};
+use super::config_file::ConfigFile;
+use super::{Failure, in_runtime, input, output};
 use crate::clock::SystemClock;
-use crate::config::{self, Backend, Config, Durable, Purpose};
+use crate::config::{Backend, Config, Durable};
 use crate::keys::KeyRecord;
 use crate::store::{OpenError, PostgresFacts, Record as _, SqliteFacts, StoreError};
 
@@ -58,9 +59,8 @@ const CEILING: u64 = 64 * 1024;
 /// configuration has a fault.
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
-    /// The configuration
-    #[arg(value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
     /// A `msg` or `info` of a running KIF or application, to find whose key opens it; `-` for standard input
     #[arg(long, value_name = "FILE")]
     message: Option<PathBuf>,
@@ -196,7 +196,7 @@ fn clock(area: &str, ahead: i64) -> Finding {
 
 impl Doctor {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let config = config::load(&self.config, environment(), Purpose::Serve).map_err(Failure::Config)?;
+        let config = self.config.load()?;
         let patient = Patient::new(config, self.message()?);
         let findings = in_runtime(async {
             let mut findings = Vec::new();

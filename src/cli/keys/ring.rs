@@ -3,7 +3,6 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -12,9 +11,10 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::cli::{Failure, environment, in_runtime, output};
+use crate::cli::config_file::ConfigFile;
+use crate::cli::{Failure, in_runtime, output};
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{self, Config, Durable, ListenerKind, Purpose};
+use crate::config::{Config, Durable, ListenerKind};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::{Events, Form};
 use crate::keys::{KeyUse, Keyring, KeyringError, Revocation, Rotation};
@@ -62,9 +62,8 @@ pub(super) struct Revoke {
 
 #[derive(Debug, Args)]
 struct Relay {
-    /// The configuration of the relay
-    #[arg(long, short, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -107,7 +106,7 @@ enum Order {
 
 impl Relay {
     fn carry_out(self, order: impl FnOnce(Option<String>) -> Order) -> Result<(), Failure> {
-        let config = config::load(&self.config, environment(), Purpose::Serve).map_err(Failure::Config)?;
+        let config = self.config.load()?;
         let order = order(Some(config.issuer().to_owned()));
         let answer = in_runtime(async {
             match running(&config, &order).await? {
