@@ -4,11 +4,19 @@
 declare(strict_types=1);
 
 const ATTEMPT = 900; // seconds to sign in
+const TABS = 8; // attempts of one session at once: each tab has its own, and the oldest falls
 const SKEW = 300; // seconds between two clocks
 define('PORT', getenv('PORT') ?: '8090');
 define('HERE', getenv('APP_URL') ?: 'http://127.0.0.1:' . PORT); // HERE/retour is the callback registered at relais
 define('RELAIS', rtrim(getenv('RELAIS_URL') ?: 'http://127.0.0.1:8080', '/'));
 define('APP', getenv('RELAIS_APP') ?: 'demo');
+const REFUSALS = [ // what people read, by the code of a refusal
+    'access_denied' => 'Connexion annulée ou refusée.',
+    'login_required' => 'Il faut vous identifier de nouveau.',
+    'temporarily_unavailable' => 'Le fournisseur d’identité est indisponible. Attendez quelques minutes.',
+    'unmet_authentication_requirements' => 'Cette application demande un moyen de connexion plus sûr.',
+    'server_error' => 'La connexion a échoué. Si cela persiste, communiquez la référence au support.',
+];
 define('BY_REFERENCE', getenv('DELIVERY') === 'reference');
 
 function insist(bool $condition, string $otherwise): void {
@@ -66,11 +74,13 @@ function same($kept, $received): bool {
 }
 
 /** Gives [claims, checks], or throws. Unless every check is true, the claims are not to be used. */
-function judge(string $key, string $direction, string $token, array $attempt): array {
+function judge(string $key, string $direction, string $token, array $attempts): array {
     [$ts, $text] = open_sealed($key, APP, $direction, $token);
     $claims = json_decode($text);
     insist($claims instanceof stdClass, 'not a JSON object');
     $claims = (array) $claims + ['iss' => null, 'aud' => null, 'sub' => null, 'state' => null, 'nonce' => null];
+    $known = is_string($claims['state']) ? $attempts[$claims['state']] ?? [] : [];
+    $attempt = $known + ['state' => null, 'nonce' => null, 'until' => 0];
     $checks = ['message authentique' => true, 'horodatage' => abs(time() - $ts) <= SKEW];
     $checks['tentative'] = $attempt['until'] > time();
     $checks['state'] = same($attempt['state'], $claims['state']);
@@ -92,27 +102,34 @@ function home(): void {
 
 function login(string $key): void { // msg is made here, on the click
     [$state, $nonce] = [bin2hex(random_bytes(16)), bin2hex(random_bytes(16))];
-    $_SESSION['attempt'] = ['state' => $state, 'nonce' => $nonce, 'until' => time() + ATTEMPT];
+    $others = array_slice($_SESSION['attempts'] ?? [], 1 - TABS, null, true);
+    $_SESSION['attempts'] = $others + [$state => ['state' => $state, 'nonce' => $nonce, 'until' => time() + ATTEMPT]];
     $msg = seal($key, APP, 'request', HERE . "/retour?state=$state&nonce=$nonce");
     header('Location: ' . RELAIS . '/idp/' . APP . "?msg=$msg", true, 302);
 }
 
 function back(string $key): void {
-    $attempt = $_SESSION['attempt'] ?? ['state' => null, 'nonce' => null, 'until' => 0];
-    unset($_SESSION['attempt']); // whatever follows
+    $attempts = $_SESSION['attempts'] ?? [];
+    unset($_SESSION['attempts']); // whatever follows
     $refusal = isset($_GET['info_error']);
     try {
         $token = $_GET[$refusal ? 'info_error' : 'info'] ?? null;
         insist(is_string($token) && !($refusal && isset($_GET['info'])), 'exactly one answer is expected');
         $token = BY_REFERENCE && !$refusal ? claim($key, $token) : $token; // a refusal never travels by reference
-        [$claims, $checks] = judge($key, $refusal ? 'refusal' : 'response', $token, $attempt);
+        [$claims, $checks] = judge($key, $refusal ? 'refusal' : 'response', $token, $attempts);
+        $state = is_string($claims['state']) ? $claims['state'] : '';
+        $_SESSION['attempts'] = array_diff_key($attempts, [$state => null]); // an authentic answer ends its own only
     } catch (UnexpectedValueException $e) {
         [$claims, $checks] = [[], ['message authentique' => false]];
     }
-    if (in_array(false, $checks, true)) {
+    if (in_array(false, $checks, true) && isset($_SESSION['claims'])) {
+        header('Location: /', true, 302); // signed in already, by another tab say: this answer changes nothing
+    } elseif (in_array(false, $checks, true)) {
         page('Réponse non valable. <a href="/login">Recommencer</a>', 403, $checks);
     } elseif ($refusal) {
-        page('Connexion refusée. <a href="/login">Recommencer</a>', 403, $checks, array_filter($claims));
+        $code = is_string($claims['error'] ?? null) ? $claims['error'] : '';
+        $text = REFUSALS[$code] ?? REFUSALS['server_error'];
+        page("$text <a href=\"/login\">Recommencer</a>", 403, $checks, array_filter($claims));
     } else {
         $_SESSION = ['claims' => $claims, 'checks' => $checks]; // nothing remains of the old session
         session_regenerate_id(true);

@@ -15,6 +15,14 @@ RELAIS = os.environ.get("RELAIS_URL", "http://127.0.0.1:8080").rstrip("/")
 APP = os.environ.get("RELAIS_APP", "demo")
 BY_REFERENCE = os.environ.get("DELIVERY", "query") == "reference"
 ATTEMPT, SESSION, SKEW = 900, 3600, 300  # seconds: to sign in, to stay signed in, between two clocks
+TABS = 8  # attempts of one session at once: each tab has its own, and the oldest falls
+REFUSALS = {  # what people read, by the code of a refusal
+    "access_denied": "Connexion annulée ou refusée.",
+    "login_required": "Il faut vous identifier de nouveau.",
+    "temporarily_unavailable": "Le fournisseur d’identité est indisponible. Attendez quelques minutes.",
+    "unmet_authentication_requirements": "Cette application demande un moyen de connexion plus sûr.",
+    "server_error": "La connexion a échoué. Si cela persiste, communiquez la référence au support.",
+}
 COOKIE = f"session_python_{PORT}"  # cookies ignore ports: applications on one host must not share a name
 
 
@@ -63,13 +71,15 @@ def same(kept, received):
     return bool(kept) and isinstance(received, str) and hmac.compare_digest(kept.encode(), received.encode())
 
 
-def judge(key, direction, token, attempt):
+def judge(key, direction, token, attempts):
     """Gives (claims, checks), or raises like `open_sealed`. Unless every check is True, the claims are not to be used."""
     (ts, text), now = open_sealed(key, APP, direction, token), time.time()
     claims = json.loads(text)
     json.dumps(claims, ensure_ascii=False, allow_nan=False).encode()  # neither NaN nor half a surrogate pair
     if not isinstance(claims, dict):
         raise ValueError("not an object")
+    known = claims["state"] if isinstance(claims.get("state"), str) else ""
+    attempt = attempts.pop(known, {"until": 0})  # erased, whatever follows; an authentic answer ends its own only
     checks = {"message authentique": True, "horodatage": abs(now - ts) <= SKEW, "tentative": attempt["until"] > now}
     checks.update((name, same(attempt.get(name), claims.get(name))) for name in ("state", "nonce"))
     if direction == "response":
@@ -79,7 +89,7 @@ def judge(key, direction, token, attempt):
 
 
 class Application(http.server.BaseHTTPRequestHandler):
-    key, sessions = None, {}  # session id -> {"until"} with "attempt", or with "claims" and "checks"
+    key, sessions = None, {}  # session id -> {"until", "attempts"}, with "claims" and "checks" once signed in
 
     def do_GET(self):
         path, _, query = self.path.partition("?")
@@ -92,14 +102,14 @@ class Application(http.server.BaseHTTPRequestHandler):
 
     def session(self):
         found = self.sessions.get(self.session_id(), {"until": 0})
-        return found if found["until"] > time.time() else {}
+        return found if found["until"] > time.time() else {"attempts": {}}
 
     def new_session(self, lifetime, **content):  # in place of the old one; gives its cookie
         for sid, session in list(self.sessions.items()):
             if session["until"] < time.time() or sid == self.session_id():
                 self.sessions.pop(sid, None)
         sid, secure = secrets.token_urlsafe(32), "; Secure" if HERE.startswith("https:") else ""
-        self.sessions[sid] = {"until": time.time() + lifetime, **content}
+        self.sessions[sid] = {"until": time.time() + lifetime, "attempts": {}, **content}
         return "Set-Cookie", f"{COOKIE}={sid}; Path=/; HttpOnly; SameSite=Lax{secure}"
 
     def home(self, _):
@@ -112,24 +122,33 @@ class Application(http.server.BaseHTTPRequestHandler):
         state, nonce = secrets.token_hex(16), secrets.token_hex(16)
         attempt = {"state": state, "nonce": nonce, "until": time.time() + ATTEMPT}
         session = self.session()  # whoever is signed in stays so until the new sign-in has succeeded
-        session["attempt"] = attempt
-        cookie = [] if "until" in session else [self.new_session(ATTEMPT, attempt=attempt)]
+        for oldest in list(session["attempts"])[:1 - TABS]:
+            session["attempts"].pop(oldest, None)
+        session["attempts"][state] = attempt
+        cookie = [] if "until" in session else [self.new_session(ATTEMPT, attempts=session["attempts"])]
+        if "claims" not in session:
+            session["until"] = attempt["until"]  # the deadline of the youngest
         msg = seal(self.key, APP, "request", f"{HERE}/retour?state={state}&nonce={nonce}")
         self.answer(302, "", ("Location", f"{RELAIS}/idp/{APP}?msg={msg}"), *cookie)
 
     def back(self, query):
-        attempt = self.session().pop("attempt", {"until": 0})  # erased, whatever follows
+        session = self.session()
         try:
             [(name, [token])] = [(name, query[name]) for name in ("info", "info_error") if name in query]  # one, once
             direction = "response" if name == "info" else "refusal"  # a refusal never travels by reference
             token = claim(self.key, token) if BY_REFERENCE and direction == "response" else token
-            claims, checks = judge(self.key, direction, token, attempt)
+            claims, checks = judge(self.key, direction, token, session["attempts"])
         except (ValueError, InvalidTag, RecursionError, OSError, http.client.HTTPException):
             claims, checks = {}, {"message authentique": False}
+            session["attempts"].clear()  # nobody knows whose it was
+        if not all(checks.values()) and "claims" in session:
+            return self.answer(302, "", ("Location", "/"))  # signed in already, by another tab say: nothing changes
         if not all(checks.values()):
             return self.page('Réponse non valable. <a href="/login">Recommencer</a>', 403, checks)
         if direction == "refusal":
-            return self.page('Connexion refusée. <a href="/login">Recommencer</a>', 403, checks, claims)
+            code = claims.get("error") if isinstance(claims.get("error"), str) else ""
+            text = REFUSALS.get(code, REFUSALS["server_error"])
+            return self.page(f'{text} <a href="/login">Recommencer</a>', 403, checks, claims)
         self.answer(302, "", ("Location", "/"), self.new_session(SESSION, claims=claims, checks=checks))
 
     def logout(self, _):

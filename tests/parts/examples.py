@@ -133,22 +133,26 @@ class Walk:
         Relay.waiting[reference] = status, sealed
         return f"/retour?info={reference}"
 
-    def refuses(self, what, make, refusal=False):
-        """`make` turns state and nonce into the address of a bad answer; the good one must not work after it either."""
+    def refuses(self, what, make, refusal=False, of_this_attempt=True):
+        """`make` turns state and nonce into the address of a bad answer. The good one must not work after it either, unless
+        the bad one is authentic and names another attempt: then it ends none."""
         browser = Browser(self.port)
         query = browser.begin(self.relay)
         status, _, body = browser.get(make(query))
         self.check(what, 400 <= status < 500 and not browser.signed_in() and ("access_denied" in body) == refusal)
         browser.get(self.target(seal(self.claims(query))))
-        self.check(what + ", then the good one", not browser.signed_in())
+        self.check(what + ", then the good one", browser.signed_in() != of_this_attempt)
 
     def run(self):
         self.honest()
+        self.tabs()
+        self.refusals()
         for member in ("iss", "aud", "sub", "state", "nonce"):
             for value in ("", "0", None, 0, True, [], {}, "other"):
                 if (member, value) not in (("sub", "0"), ("sub", "other")):
                     self.refuses(f"{member} {value!r}",
-                                 lambda query: self.target(seal(self.claims({**query, member: value}))))
+                                 lambda query: self.target(seal(self.claims({**query, member: value}))),
+                                 of_this_attempt=member != "state")
         for age in (310, -310):
             self.refuses(f"{age} s old", lambda query: self.target(seal(self.claims(query), age=age)))
         for what, broken in BROKEN_TEXTS.items():
@@ -170,7 +174,8 @@ class Walk:
         error = lambda q: json.dumps({"error": "access_denied", "ref": "K7QF-2M", **q}).encode()
         self.refuses("a refusal", lambda q: f"/retour?info_error={seal(error(q), 'refusal')}", refusal=True)
         self.refuses("a refusal of another attempt",
-                     lambda q: f"/retour?info_error={seal(error({**q, 'state': 'other'}), 'refusal')}")
+                     lambda q: f"/retour?info_error={seal(error({**q, 'state': 'other'}), 'refusal')}",
+                     of_this_attempt=False)
         self.refuses("a refusal too old", lambda q: f"/retour?info_error={seal(error(q), 'refusal', age=310)}")
         if self.delivery == "reference":
             self.refuses("claim answers 404", lambda q: self.target(good(q), 404))
@@ -178,6 +183,41 @@ class Walk:
             self.refuses("claim answers 500", lambda q: self.target(good(q), 500))
             self.refuses("a sealed answer in the query", lambda q: f"/retour?info={good(q)}")
         self.check("the log names no message", not re.search("info|msg|[0-9a-f]{32}", self.log.read_text()))
+
+    def tabs(self):
+        """Each tab has its attempt; eight at most."""
+        browser = Browser(self.port)
+        older, newer = browser.begin(self.relay), browser.begin(self.relay)
+        status, headers, _ = browser.get(self.target(seal(self.claims(older))))
+        self.check("the older of two tabs", status == 302 and browser.signed_in())
+        status, headers, _ = browser.get(self.target(seal(self.claims(newer))))
+        self.check("then the newer", status == 302 and headers["Location"] == "/" and browser.signed_in())
+        browser = Browser(self.port)
+        older, newer = browser.begin(self.relay), browser.begin(self.relay)
+        error = json.dumps({"error": "access_denied", "ref": "K7QF-2M", **newer}).encode()
+        for _ in range(2):  # the second time is a reload
+            status, _, _ = browser.get(f"/retour?info_error={seal(error, 'refusal')}")
+            self.check("a tab that is refused", status == 403 and not browser.signed_in())
+        browser.get(self.target(seal(self.claims(older))))
+        self.check("ends no other", browser.signed_in())
+        browser = Browser(self.port)
+        nine = [browser.begin(self.relay) for _ in range(9)]
+        status, _, _ = browser.get(self.target(seal(self.claims(nine[0]))))
+        self.check("a ninth ends the oldest", status == 403 and not browser.signed_in())
+        browser.get(self.target(seal(self.claims(nine[1]))))
+        self.check("and no other", browser.signed_in())
+
+    def refusals(self):
+        """Each code says something of its own to people."""
+        texts = set()
+        for code in ("access_denied", "login_required", "temporarily_unavailable", "server_error",
+                     "unmet_authentication_requirements", "a_code_to_come"):
+            browser = Browser(self.port)
+            error = json.dumps({"error": code, "ref": "K7QF-2M", **browser.begin(self.relay)}).encode()
+            status, _, body = browser.get(f"/retour?info_error={seal(error, 'refusal')}")
+            self.check(code, status == 403 and "K7QF-2M" in body and not browser.signed_in())
+            texts.add(body.split("<p>")[1].split("</p>")[0])
+        self.check("one text for each code, and server_error's for others", len(texts) == 5)
 
     def honest(self):
         browser, stranger = Browser(self.port), Browser(self.port)
