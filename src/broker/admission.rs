@@ -11,8 +11,6 @@ use crate::store::{Limit, Over, OwnerRef, Share};
 
 /// Into how many parts the room is divided of which one service may have one.
 const SERVICES: usize = 2;
-/// How many networks at their floor one service at its floor has room for.
-const NETWORKS: usize = 16;
 
 /// Whom a record counts against: the networks of whoever calls, and the service that it is for.
 pub struct Holders {
@@ -56,7 +54,7 @@ impl Holders {
         let service = self.service.iter().flat_map(move |service| {
             let limit = Limit::Shrinking { floor: service.floor, divisor: SERVICES };
             let whole = OwnerRef::from(("app", service.id.as_str().as_bytes())).within(refuse(limit));
-            let floor = self.floor.min(service.floor / NETWORKS).max(1);
+            let floor = self.floor.min(service.floor);
             let parts = self.networks.iter().zip(&service.networks).map(move |(network, id)| {
                 let limit = Limit::Within { floor, divisor: (network.divisor / 4).max(4) };
                 OwnerRef::from((network.tag, id.as_slice())).within(refuse(limit))

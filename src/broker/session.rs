@@ -207,34 +207,27 @@ pub(super) async fn sign_in(
     if arrived.sign_in.identity.retention == Retention::None {
         return Ok(arrived.sign_in);
     }
-    let mut former = BTreeSet::new();
     for _ in 0..TRIES {
         let now = cx.now();
-        let kept = match cx.records.sessions.read(browser.as_bytes(), now).await? {
-            Some((session, version)) if session.person == arrived.person => {
-                let session = session.with(&arrived, now);
-                change(cx, browser, version, &session).await?.then_some(session)
-            }
-            Some((session, _)) => {
-                let left = session.sign_ins.keys().chain(&session.former).cloned();
-                former.extend(left.collect::<Vec<_>>());
-                end(cx, browser, session.id).await?;
-                continue;
-            }
-            None => match begin(cx, browser, &arrived, &former).await {
-                Err(StoreError::Full { .. }) => {
-                    cx.trace.because(
-                        Step::SessionSignedIn,
-                        reasons::broker::SESSIONS_FULL,
-                        None,
-                        Facts::default(),
-                    );
-                    return Ok(arrived.sign_in);
-                }
-                begun => begun?,
-            },
+        let (before, version) = cx.records.sessions.read(browser.as_bytes(), now).await?.unzip();
+        // In one step, so that nothing forgets whose upstreams are still to be told.
+        let (session, ended) = match before {
+            Some(same) if same.person == arrived.person => (same.with(&arrived, now), None),
+            other => (Session::after(other.as_ref(), &arrived, cx), other.map(|other| other.id)),
         };
-        if let Some(session) = kept {
+        let kept = match version {
+            Some(version) => change(cx, browser, version, &session).await,
+            None => insert(cx, browser, &session).await,
+        };
+        if let Err(StoreError::Full { .. }) = kept {
+            let facts = Facts::default();
+            cx.trace.because(Step::SessionSignedIn, reasons::broker::SESSIONS_FULL, None, facts);
+            return Ok(arrived.sign_in);
+        }
+        if kept? {
+            if let Some(ended) = ended {
+                say_ended(cx, ended).await;
+            }
             cx.trace.session = Some(session.id.shown());
             let count = cx.records.sessions.count().await.ok().and_then(|count| u64::try_from(count).ok());
             cx.trace.step(Step::SessionSignedIn, Facts { count, ..Facts::default() });
@@ -256,6 +249,23 @@ struct Arrived {
 }
 
 impl Session {
+    /// The session of a person who is not the one `before`.
+    fn after(before: Option<&Self>, arrived: &Arrived, cx: &Journey<'_>) -> Self {
+        let now = cx.now();
+        let left = before.into_iter().flat_map(|before| before.sign_ins.keys().chain(&before.former));
+        let empty = Self {
+            id: SessionId(Hex(cx.entropy.bytes())),
+            handle: arrived.handle.digest(),
+            person: arrived.person,
+            started: now,
+            seen: now,
+            sign_ins: BTreeMap::new(),
+            participants: BTreeSet::new(),
+            former: left.cloned().collect(),
+        };
+        empty.with(arrived, now)
+    }
+
     /// The session with one more sign-in of the same person, under a new handle.
     fn with(mut self, arrived: &Arrived, now: Timestamp) -> Self {
         let sign_in = SignIn { session: Some(self.id), ..arrived.sign_in.clone() };
@@ -267,30 +277,11 @@ impl Session {
     }
 }
 
-/// A new session; `None` if another request of this browser was faster.
-async fn begin(
-    cx: &Journey<'_>,
-    browser: BrowserId,
-    arrived: &Arrived,
-    former: &BTreeSet<UpstreamName>,
-) -> Result<Option<Session>, StoreError> {
-    let now = cx.now();
-    let empty = Session {
-        id: SessionId(Hex(cx.entropy.bytes())),
-        handle: arrived.handle.digest(),
-        person: arrived.person,
-        started: now,
-        seen: now,
-        sign_ins: BTreeMap::new(),
-        participants: BTreeSet::new(),
-        former: former.clone(),
-    };
-    let session = empty.with(arrived, now);
-    let owners = [owner(&arrived.person).within(cx.limits.of_person())];
-    let expires = session.expires(cx.limits);
-    let inserted =
-        cx.records.sessions.insert_new(browser.as_bytes(), &session, expires, &owners, now).await?;
-    Ok(inserted.then_some(session))
+/// Keeps a new session; tells whether it did, or another request of this browser was faster.
+async fn insert(cx: &Journey<'_>, browser: BrowserId, session: &Session) -> Result<bool, StoreError> {
+    let owners = [owner(&session.person).within(cx.limits.of_person())];
+    let (key, expires) = (browser.as_bytes(), session.expires(cx.limits));
+    cx.records.sessions.insert_new(key, session, expires, &owners, cx.now()).await
 }
 
 /// Notes that `service` takes part in the session `id`, so that its logout can be told; whether that session lives.
@@ -331,13 +322,17 @@ pub(super) async fn end(
         }
         // In this state, and no later one: what another request made of it is not ours to end.
         if cx.records.sessions.take_if(browser.as_bytes(), version, now).await? {
-            cx.trace.session = Some(id.shown());
-            let count = cx.records.sessions.count().await.ok().and_then(|count| u64::try_from(count).ok());
-            cx.trace.step(Step::SessionEnded, Facts { count, ..Facts::default() });
+            say_ended(cx, id).await;
             return Ok(Some(session));
         }
     }
     Err(contended())
+}
+
+async fn say_ended(cx: &mut Journey<'_>, id: SessionId) {
+    cx.trace.session = Some(id.shown());
+    let count = cx.records.sessions.count().await.ok().and_then(|count| u64::try_from(count).ok());
+    cx.trace.step(Step::SessionEnded, Facts { count, ..Facts::default() });
 }
 
 async fn change(

@@ -20,6 +20,8 @@ pub enum Kind {
     Claimed,
     /// The page that says that nobody is signed in.
     SignedOut,
+    /// To the question anew.
+    AskedAgain,
     /// A page, or a status, that refuses.
     Refused,
     /// A failure of ours; never expected.
@@ -32,6 +34,7 @@ impl Kind {
         match answer.status {
             303 if to.contains("/retour.cgi?") => Self::ToApplication,
             303 if to.contains("/generic/") => Self::ToProvider,
+            303 if to.ends_with(&format!("/logout/{APP}")) => Self::AskedAgain,
             200 if answer.token().is_some() => Self::Question,
             200 if answer.body.starts_with("<!") => Self::SignedOut,
             200 => Self::Claimed,
@@ -53,8 +56,8 @@ pub struct Step {
     pub first: Kind,
     /// What comes when the same request is sent again, at whatever node.
     pub again: Kind,
-    /// What comes instead once the step of this name was answered.
-    pub since: Option<(&'static str, Kind)>,
+    /// What comes instead once the step of each name was answered.
+    pub since: &'static [(&'static str, Kind)],
     /// What comes where only marks and references are known: at another node with affinity, or after a restart.
     pub elsewhere: Kind,
     /// The step that spends it there too; it is refused from then on.
@@ -74,39 +77,39 @@ pub enum Keeps {
     Nothing,
 }
 
-use Kind::{Claimed, Question, Refused, SignedOut, ToApplication, ToProvider};
+use Kind::{AskedAgain, Claimed, Question, Refused, SignedOut, ToApplication, ToProvider};
 
 /// Every step, in order.
 #[rustfmt::skip]
 pub const STEPS: &[Step] = &[
     Step { name: "begin", acknowledged: "the login waits under its state", ask: |walk| walk.get(&walk.message),
-        first: ToProvider, again: ToProvider, since: Some(("confirm", ToApplication)),
+        first: ToProvider, again: ToProvider, since: &[("callback", Question), ("confirm", ToApplication), ("claim", Refused)],
         elsewhere: ToProvider, spent: Some("confirm"), forgotten: Refused },
     Step { name: "callback", acknowledged: "the state is spent, the session is open", ask: |walk| walk.get(&walk.returned),
-        first: Question, again: Refused, since: None, elsewhere: Refused, spent: None, forgotten: Refused },
+        first: Question, again: Refused, since: &[], elsewhere: Refused, spent: None, forgotten: Refused },
     Step { name: "confirm", acknowledged: "the message is spent, its answer waits to be claimed",
         ask: |walk| Request::post(&format!("{RELAY}/idp/confirm"), &[("token", &walk.token), ("decision", "yes")], &walk.cookies),
-        first: ToApplication, again: ToApplication, since: None, elsewhere: Refused, spent: None, forgotten: Refused },
+        first: ToApplication, again: ToApplication, since: &[("claim", Refused)], elsewhere: Refused, spent: None, forgotten: Refused },
     Step { name: "message of another", acknowledged: "nothing", ask: |walk| Request::get(&walk.message, &Cookies::new()),
-        first: Refused, again: Refused, since: None, elsewhere: Refused, spent: None, forgotten: Refused },
+        first: Refused, again: Refused, since: &[], elsewhere: Refused, spent: None, forgotten: Refused },
     Step { name: "claim", acknowledged: "the reference is spent",
         ask: |walk| walk.claim(&walk.reference),
-        first: Claimed, again: Refused, since: None, elsewhere: Claimed, spent: Some("claim"), forgotten: Refused },
+        first: Claimed, again: Refused, since: &[], elsewhere: Claimed, spent: Some("claim"), forgotten: Refused },
     Step { name: "session", acknowledged: "the session serves", ask: |walk| walk.get(&walk.second),
-        first: Question, again: Question, since: Some(("logout confirm", ToProvider)),
+        first: Question, again: Question, since: &[("logout confirm", ToProvider)],
         elsewhere: ToProvider, spent: None, forgotten: Refused },
     Step { name: "logout", acknowledged: "the question waits", ask: |walk| walk.get(&format!("{RELAY}/logout/{APP}")),
-        first: Question, again: Question, since: Some(("logout confirm", SignedOut)),
+        first: Question, again: Question, since: &[("logout confirm", SignedOut)],
         elsewhere: SignedOut, spent: None, forgotten: SignedOut },
     Step { name: "logout confirm", acknowledged: "the session has ended",
         ask: |walk| Request::post(&format!("{RELAY}/logout/{APP}"), &[("token", &walk.token)], &walk.cookies),
-        first: ToProvider, again: ToProvider, since: Some(("logout return", SignedOut)),
-        elsewhere: Refused, spent: None, forgotten: Refused },
+        first: ToProvider, again: ToProvider, since: &[("logout return", SignedOut)],
+        elsewhere: AskedAgain, spent: None, forgotten: AskedAgain },
     Step { name: "logout return", acknowledged: "nothing", ask: |walk| walk.get(&walk.returned),
-        first: SignedOut, again: SignedOut, since: None, elsewhere: SignedOut, spent: None, forgotten: SignedOut },
+        first: SignedOut, again: SignedOut, since: &[], elsewhere: SignedOut, spent: None, forgotten: SignedOut },
     Step { name: "after logout", acknowledged: "the login waits under its state",
         ask: |walk| Request::get(&walk.third, &walk.signed_in),
-        first: ToProvider, again: ToProvider, since: None, elsewhere: ToProvider, spent: None, forgotten: Refused },
+        first: ToProvider, again: ToProvider, since: &[], elsewhere: ToProvider, spent: None, forgotten: Refused },
 ];
 
 /// The place of a step.
@@ -127,8 +130,9 @@ impl Step {
             (Keeps::Nothing, _) => self.forgotten,
             (Keeps::Marks, _) if self.spent.is_some_and(has) => Refused,
             (Keeps::Marks, _) => self.elsewhere,
-            (Keeps::All, Some((name, kind))) if has(name) => kind,
-            (Keeps::All, _) => self.again,
+            (Keeps::All, since) => {
+                since.iter().rev().find(|(name, _)| has(name)).map_or(self.again, |(_, kind)| *kind)
+            }
         }
     }
 
@@ -234,7 +238,7 @@ impl Walk {
             Claimed => {
                 self.app.accept(&answer.body, &self.attempt);
             }
-            SignedOut | Refused | Kind::Failed => {}
+            SignedOut | AskedAgain | Refused | Kind::Failed => {}
         }
         kind
     }
@@ -272,7 +276,12 @@ impl Walk {
     pub fn repeat_all(&self, port: u16, keeps: Keeps, context: &str) {
         let reached = self.asked.len() - 1;
         for (step, request) in STEPS.iter().zip(&self.asked) {
-            let answer = ask(port, request).unwrap();
+            let mut request = request.clone();
+            // The browser reloads: with the session that it has by now.
+            if step.name == "begin" {
+                request.cookies = self.cookies.clone();
+            }
+            let answer = ask(port, &request).unwrap();
             let (kind, right) = (Kind::of(&answer), step.repeated(reached, keeps));
             assert_eq!(kind, right, "{context}: `{}` again, after `{}`", step.name, STEPS[reached].name);
             if kind == ToApplication {
