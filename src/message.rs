@@ -18,6 +18,9 @@ pub enum Lang {
 }
 
 impl Lang {
+    /// Every language.
+    pub const ALL: [Self; 2] = [Self::Fr, Self::En];
+
     /// The BCP 47 tag.
     pub fn tag(self) -> &'static str {
         match self {
@@ -29,7 +32,7 @@ impl Lang {
     /// From a BCP 47 tag, by its primary language.
     pub fn from_tag(tag: &str) -> Option<Self> {
         let primary = tag.split('-').next().unwrap_or_default();
-        [Self::Fr, Self::En].into_iter().find(|lang| lang.tag().eq_ignore_ascii_case(primary))
+        Self::ALL.into_iter().find(|lang| lang.tag().eq_ignore_ascii_case(primary))
     }
 
     /// The sentence in this language.

@@ -25,39 +25,41 @@ pub struct ConfirmView<'a> {
 
 /// The confirmation. Its form posts `token` and `decision`, which is `yes` or `no`.
 pub fn confirm(view: &ConfirmView<'_>, lang: Lang) -> Markup {
-    let title = match lang {
-        Lang::Fr => format!("Se connecter à {} en tant que {}\u{a0}?", view.app_name, view.person),
-        Lang::En => format!("Sign in to {} as {}?", view.app_name, view.person),
-    };
-    let content = html! {
-        div.card {
-            h1 {
-                (lang.pick("Se connecter à ", "Sign in to "))
-                bdi { (view.app_name) }
-                (lang.pick(" en tant que ", " as "))
-                bdi { (view.person) }
-                (lang.pick("\u{a0}?", "?"))
+    layout(view.site, lang, |lang| {
+        let title = match lang {
+            Lang::Fr => format!("Se connecter à {} en tant que {}\u{a0}?", view.app_name, view.person),
+            Lang::En => format!("Sign in to {} as {}?", view.app_name, view.person),
+        };
+        let content = html! {
+            div.card {
+                h1 {
+                    (lang.pick("Se connecter à ", "Sign in to "))
+                    bdi { (view.app_name) }
+                    (lang.pick(" en tant que ", " as "))
+                    bdi { (view.person) }
+                    (lang.pick("\u{a0}?", "?"))
+                }
+                p.lead {
+                    (lang.pick(
+                        "Cette identité vient d’une session déjà ouverte dans ce navigateur avec ",
+                        "This identity comes from a session already open in this browser with ",
+                    ))
+                    bdi { (view.upstream_name) }
+                    (lang.pick("\u{a0}; elle sera transmise à ", "; it will be passed on to "))
+                    bdi { (view.app_name) }
+                    (lang.pick(" si vous continuez.", " if you continue."))
+                }
+                p {
+                    (lang.pick(
+                        "Si vous n’avez pas demandé cette connexion, ou si ce n’est pas vous, annulez.",
+                        "If you did not ask for this sign-in, or if this is not you, cancel.",
+                    ))
+                }
+                (decision(view.action, view.token, [lang.pick("Continuer", "Continue"), lang.pick("Annuler", "Cancel")]))
             }
-            p.lead {
-                (lang.pick(
-                    "Cette identité vient d’une session déjà ouverte dans ce navigateur avec ",
-                    "This identity comes from a session already open in this browser with ",
-                ))
-                bdi { (view.upstream_name) }
-                (lang.pick("\u{a0}; elle sera transmise à ", "; it will be passed on to "))
-                bdi { (view.app_name) }
-                (lang.pick(" si vous continuez.", " if you continue."))
-            }
-            p {
-                (lang.pick(
-                    "Si vous n’avez pas demandé cette connexion, ou si ce n’est pas vous, annulez.",
-                    "If you did not ask for this sign-in, or if this is not you, cancel.",
-                ))
-            }
-            (decision(view.action, view.token, [lang.pick("Continuer", "Continue"), lang.pick("Annuler", "Cancel")]))
-        }
-    };
-    layout(view.site, lang, &title, &[], &content)
+        };
+        (title.into(), content)
+    })
 }
 
 /// A form with two answers: the first posts `decision=yes`, the second `decision=no`.

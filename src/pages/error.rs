@@ -36,20 +36,21 @@ pub struct Button<'a> {
 
 /// The error page.
 pub fn error(view: &ErrorView<'_>, lang: Lang) -> Markup {
-    let title = view.message.title(lang);
-    let content = html! {
-        div.card.failure {
-            div role="alert" {
-                p.kicker { (lang.pick("Erreur", "Error")) }
-                h1 { (title) }
-                p.lead { (view.message.advice(lang)) }
+    layout(view.site, lang, |lang| {
+        let title = view.message.title(lang);
+        let content = html! {
+            div.card.failure {
+                div role="alert" {
+                    p.kicker { (lang.pick("Erreur", "Error")) }
+                    h1 { (title) }
+                    p.lead { (view.message.advice(lang)) }
+                }
+                p.actions { (way_on(view, lang)) }
+                (for_the_support(view, lang))
             }
-            p.actions { (way_on(view, lang)) }
-            (for_the_support(view, lang))
-        }
-    };
-    let title = format!("{}{title}", lang.pick("Erreur\u{a0}: ", "Error: "));
-    layout(view.site, lang, &title, &[], &content)
+        };
+        (format!("{}{title}", lang.pick("Erreur\u{a0}: ", "Error: ")).into(), content)
+    })
 }
 
 fn way_on(view: &ErrorView<'_>, lang: Lang) -> Markup {
@@ -66,9 +67,10 @@ fn way_on(view: &ErrorView<'_>, lang: Lang) -> Markup {
 }
 
 fn for_the_support(view: &ErrorView<'_>, lang: Lang) -> Markup {
+    let id = format!("support-{}", lang.tag());
     html! {
-        section.support aria-labelledby="support" {
-            h2 id="support" { (lang.pick("Pour le support", "For the support")) }
+        section.support aria-labelledby=(id) {
+            h2 id=(id) { (lang.pick("Pour le support", "For the support")) }
             dl.facts {
                 dt { (lang.pick("Code de l’erreur", "Error code")) }
                 dd { code translate="no" { (view.message.code()) } }

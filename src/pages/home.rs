@@ -4,26 +4,26 @@ use maud::{Markup, html};
 
 use crate::message::Lang;
 
-use super::{Site, layout};
+use super::{Button, Site, layout};
 
 /// What the first page shows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HomeView<'a> {
     /// The relay.
     pub site: Site<'a>,
-    /// The same page in each language; none, and the choice is not shown.
-    pub languages: &'a [LanguageLink<'a>],
+    /// Where people go on; none, and there is no button.
+    pub button: Option<HomeButton<'a>>,
     /// The parts of the demonstration, if this is one.
     pub demo: Option<DemoLinks<'a>>,
 }
 
-/// The same page in a language.
+/// Where people go on from here.
 #[derive(Clone, Copy, Debug)]
-pub struct LanguageLink<'a> {
-    /// The language.
-    pub lang: Lang,
-    /// Where the page is.
-    pub href: &'a str,
+pub enum HomeButton<'a> {
+    /// To an application.
+    Application(Button<'a>),
+    /// To the page that the operator has for whoever comes from nowhere.
+    Site(&'a str),
 }
 
 /// Where the parts of the demonstration answer.
@@ -39,15 +39,35 @@ pub struct DemoLinks<'a> {
 
 /// The first page.
 pub fn home(view: &HomeView<'_>, lang: Lang) -> Markup {
-    let (title, content) = match view.demo {
-        Some(links) => (
-            lang.pick("Essayer le relais", "Try the relay"),
-            html! { (parts(links, lang)) (tour(links, lang)) },
-        ),
-        None => (lang.pick("Service de connexion", "Sign-in service"), purpose(lang)),
-    };
-    let content = html! { div.card { h1 { (title) } (content) } };
-    layout(view.site, lang, title, view.languages, &content)
+    layout(view.site, lang, |lang| {
+        let (title, content) = match view.demo {
+            Some(links) => (
+                lang.pick("Essayer le relais", "Try the relay"),
+                html! { (parts(links, lang)) (tour(links, lang)) },
+            ),
+            None => (
+                lang.pick("Service de connexion", "Sign-in service"),
+                html! { (purpose(lang)) (way_on(view.button, lang)) },
+            ),
+        };
+        (title.into(), html! { div.card { h1 { (title) } (content) } })
+    })
+}
+
+fn way_on(button: Option<HomeButton<'_>>, lang: Lang) -> Markup {
+    html! {
+        @match button {
+            Some(HomeButton::Application(button)) => p.actions {
+                a.button href=(button.href) {
+                    span { (lang.pick("Aller à ", "Go to ")) bdi { (button.app_name) } }
+                }
+            },
+            Some(HomeButton::Site(href)) => p.actions {
+                a.button href=(href) { (lang.pick("Aller à l’accueil", "Go to the home page")) }
+            },
+            None => {},
+        }
+    }
 }
 
 fn purpose(lang: Lang) -> Markup {

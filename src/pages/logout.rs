@@ -24,46 +24,48 @@ pub struct LogoutConfirmView<'a> {
 
 /// The question. Its form posts `token` and `decision`, which is `yes` or `no`.
 pub fn logout_confirm(view: &LogoutConfirmView<'_>, lang: Lang) -> Markup {
-    let title = lang.pick("Fermer votre session\u{a0}?", "Close your session?");
-    let content = html! {
-        div.card {
-            h1 { (title) }
-            p.lead {
-                @if let Some(app_name) = view.app_name {
-                    (lang.pick("Vous venez de ", "You come from "))
-                    bdi { (app_name) }
-                    ". "
-                }
-                (lang.pick(
-                    "Votre session auprès de ce service de connexion est encore ouverte.",
-                    "Your session with this sign-in service is still open.",
-                ))
-            }
-            p {
-                @match view.upstream_name {
-                    Some(upstream_name) => {
-                        (lang.pick("La fermer ferme aussi votre session avec ", "Closing it also closes your session with "))
-                        bdi { (upstream_name) }
+    layout(view.site, lang, |lang| {
+        let title = lang.pick("Fermer votre session\u{a0}?", "Close your session?");
+        let content = html! {
+            div.card {
+                h1 { (title) }
+                p.lead {
+                    @if let Some(app_name) = view.app_name {
+                        (lang.pick("Vous venez de ", "You come from "))
+                        bdi { (app_name) }
                         ". "
                     }
-                    None => {}
+                    (lang.pick(
+                        "Votre session auprès de ce service de connexion est encore ouverte.",
+                        "Your session with this sign-in service is still open.",
+                    ))
                 }
-                (lang.pick(
-                    "Sur un ordinateur partagé, fermez-la.",
-                    "On a shared computer, close it.",
+                p {
+                    @match view.upstream_name {
+                        Some(upstream_name) => {
+                            (lang.pick("La fermer ferme aussi votre session avec ", "Closing it also closes your session with "))
+                            bdi { (upstream_name) }
+                            ". "
+                        }
+                        None => {}
+                    }
+                    (lang.pick(
+                        "Sur un ordinateur partagé, fermez-la.",
+                        "On a shared computer, close it.",
+                    ))
+                }
+                (decision(
+                    view.action,
+                    view.token,
+                    [
+                        lang.pick("Fermer la session", "Close the session"),
+                        lang.pick("La garder ouverte", "Keep it open"),
+                    ],
                 ))
             }
-            (decision(
-                view.action,
-                view.token,
-                [
-                    lang.pick("Fermer la session", "Close the session"),
-                    lang.pick("La garder ouverte", "Keep it open"),
-                ],
-            ))
-        }
-    };
-    layout(view.site, lang, title, &[], &content)
+        };
+        (title.into(), content)
+    })
 }
 
 /// What the page after shows.
@@ -90,34 +92,36 @@ pub enum Ended {
 
 /// The page after.
 pub fn signed_out(view: &SignedOutView<'_>, lang: Lang) -> Markup {
-    let title = match view.ended {
-        Ended::Now => lang.pick("Votre session est fermée", "Your session is closed"),
-        Ended::Before => lang.pick("Aucune session n’est ouverte", "No session is open"),
-    };
-    let content = html! {
-        div.card {
-            h1 { (title) }
-            p.lead {
-                (lang.pick(
-                    "Cela vaut pour ce service de connexion. Les applications que vous avez ouvertes gardent leur propre session\u{a0}: déconnectez-vous de chacune.",
-                    "This is about this sign-in service. The applications that you have opened keep sessions of their own: sign out of each.",
-                ))
-            }
-            p {
-                (lang.pick(
-                    "Sur un ordinateur partagé, fermez ensuite toutes les fenêtres du navigateur.",
-                    "On a shared computer, close all the windows of the browser then.",
-                ))
-            }
-            p.actions {
-                a.button href=(view.home_url) {
-                    @match view.app_name {
-                        Some(name) => span { (lang.pick("Retour à ", "Back to ")) bdi { (name) } },
-                        None => (lang.pick("Aller à l’accueil de ce service", "Go to the home page of this service")),
+    layout(view.site, lang, |lang| {
+        let title = match view.ended {
+            Ended::Now => lang.pick("Votre session est fermée", "Your session is closed"),
+            Ended::Before => lang.pick("Aucune session n’est ouverte", "No session is open"),
+        };
+        let content = html! {
+            div.card {
+                h1 { (title) }
+                p.lead {
+                    (lang.pick(
+                        "Cela ne concerne que ce service de connexion. Les applications que vous avez ouvertes gardent leur propre session\u{a0}: déconnectez-vous de chacune.",
+                        "This concerns this sign-in service only. The applications that you have opened keep sessions of their own: sign out of each.",
+                    ))
+                }
+                p {
+                    (lang.pick(
+                        "Sur un ordinateur partagé, fermez ensuite toutes les fenêtres du navigateur.",
+                        "On a shared computer, then close all the windows of the browser.",
+                    ))
+                }
+                p.actions {
+                    a.button href=(view.home_url) {
+                        @match view.app_name {
+                            Some(name) => span { (lang.pick("Retour à ", "Back to ")) bdi { (name) } },
+                            None => (lang.pick("Aller à l’accueil de ce service", "Go to the home page of this service")),
+                        }
                     }
                 }
             }
-        }
-    };
-    layout(view.site, lang, title, &[], &content)
+        };
+        (title.into(), content)
+    })
 }

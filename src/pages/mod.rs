@@ -25,8 +25,11 @@ use crate::message::Lang;
 pub use assets::asset;
 pub use confirm::{ConfirmView, confirm};
 pub use error::{Button, ErrorView, error};
-pub use home::{DemoLinks, HomeView, LanguageLink, home};
+pub use home::{DemoLinks, HomeButton, HomeView, home};
 pub use logout::{Ended, LogoutConfirmView, SignedOutView, logout_confirm, signed_out};
+
+/// How many characters of a name are shown.
+const NAME: usize = 120;
 
 /// What every page must know about the relay that shows it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,14 +40,13 @@ pub struct Site<'a> {
     pub demo: bool,
 }
 
-/// The frame that all pages share. `title` is the page's own; `content` stands inside `main`.
-fn layout(
-    site: Site<'_>,
-    lang: Lang,
-    title: &str,
-    languages: &[LanguageLink<'_>],
-    content: &Markup,
-) -> Markup {
+/// The frame that all pages share. `page` gives a page's title, and what stands inside `main`, in a language.
+///
+/// Every page holds itself in the other languages too, which a link shows by its fragment alone: many pages answer what
+/// cannot be asked a second time, and an address with `msg`, `code` or `state` is no link.
+fn layout(site: Site<'_>, lang: Lang, page: impl Fn(Lang) -> (Cow<'static, str>, Markup)) -> Markup {
+    let (title, content) = page(lang);
+    let others = Lang::ALL.into_iter().filter(|other| *other != lang);
     html! {
         (DOCTYPE)
         html lang=(lang.tag()) {
@@ -58,53 +60,60 @@ fn layout(
                 link rel="icon" type="image/svg+xml" href=(assets::icon_url(site.root));
             }
             body {
-                a.skip href="#content" { (lang.pick("Aller au contenu", "Skip to content")) }
-                header {
-                    @if site.demo {
-                        p.notice {
-                            (lang.pick(
-                                "Démonstration\u{a0}: les identités et les applications sont fictives.",
-                                "Demonstration: the identities and the applications are fictitious.",
-                            ))
-                        }
-                    }
-                    div.frame.top {
-                        p.brand {
-                            img src=(assets::icon_url(site.root)) width="32" height="32" alt="";
-                            span { "relais " small { (lang.pick("service de connexion", "sign-in service")) } }
-                        }
-                        (language_choice(lang, languages))
-                    }
-                }
-                main.frame id="content" tabindex="-1" { (content) }
-                footer.frame {
-                    p {
-                        (lang.pick(
-                            "Ce service vous connecte à une application\u{a0}; il ne connaît pas votre mot de passe.",
-                            "This service signs you in to an application; it does not know your password.",
-                        ))
-                    }
+                div.page id=(lang.tag()) { (frame(site, lang, &content)) }
+                @for other in others {
+                    div.page.other id=(other.tag()) lang=(other.tag()) { (frame(site, other, &page(other).1)) }
                 }
             }
         }
     }
 }
 
-fn language_choice(lang: Lang, languages: &[LanguageLink<'_>]) -> Markup {
+/// What surrounds the content in one language.
+fn frame(site: Site<'_>, lang: Lang, content: &Markup) -> Markup {
+    let anchor = format!("content-{}", lang.tag());
     html! {
-        @if !languages.is_empty() {
-            nav aria-label=(lang.pick("Langue", "Language")) {
-                ul.languages {
-                    @for language in languages {
-                        li {
-                            @let name = match language.lang { Lang::Fr => "Français", Lang::En => "English" };
-                            @if language.lang == lang {
-                                span lang=(language.lang.tag()) aria-current="true" { (name) }
-                            } @else {
-                                a href=(language.href) lang=(language.lang.tag()) hreflang=(language.lang.tag()) {
-                                    (name)
-                                }
-                            }
+        a.skip href={ "#" (anchor) } { (lang.pick("Aller au contenu", "Skip to content")) }
+        header {
+            @if site.demo {
+                p.notice {
+                    (lang.pick(
+                        "Démonstration\u{a0}: les identités et les applications sont fictives.",
+                        "Demonstration: the identities and the applications are fictitious.",
+                    ))
+                }
+            }
+            div.frame.top {
+                p.brand {
+                    img src=(assets::icon_url(site.root)) width="32" height="32" alt="";
+                    span { "relais " small { (lang.pick("service de connexion", "sign-in service")) } }
+                }
+                (language_choice(lang))
+            }
+        }
+        main.frame id=(anchor) tabindex="-1" { (content) }
+        footer.frame {
+            p {
+                (lang.pick(
+                    "Ce service vous connecte à une application\u{a0}; il ne connaît pas votre mot de passe.",
+                    "This service signs you in to an application; it does not know your password.",
+                ))
+            }
+        }
+    }
+}
+
+fn language_choice(shown: Lang) -> Markup {
+    html! {
+        nav aria-label=(shown.pick("Langue", "Language")) {
+            ul.languages {
+                @for lang in Lang::ALL {
+                    @let (tag, name) = (lang.tag(), match lang { Lang::Fr => "Français", Lang::En => "English" });
+                    li {
+                        @if lang == shown {
+                            span lang=(tag) aria-current="true" { (name) }
+                        } @else {
+                            a href={ "#" (tag) } lang=(tag) hreflang=(tag) { (name) }
                         }
                     }
                 }
@@ -131,7 +140,15 @@ pub fn display_name(claims: &Map<String, Value>) -> String {
     let family = first(["preferred_username", "usual_name", "family_name"]);
     let name = format!("{} {family}", text("given_name"));
     let name = if name.trim().is_empty() { first(["name", "email", "email"]) } else { name.trim() };
-    name.chars().take(120).collect()
+    shortened(name)
+}
+
+/// At most as much of a name as a page has room for, and whether there is more.
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(NAME) {
+        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or(name).trim_end()),
+        None => name.to_owned(),
+    }
 }
 
 /// What tells a person apart from others: their name, or, where it has no character that can be seen, their provider and

@@ -25,10 +25,6 @@ fn error_view(message: PublicMessage, button: Option<Button<'_>>) -> ErrorView<'
 /// Every kind of page with `name` wherever a name goes.
 fn every_page(name: &str, lang: Lang) -> Vec<(&'static str, String)> {
     let button = Button { app_name: name, href: "https://compta.example/" };
-    let languages = [
-        LanguageLink { lang: Lang::Fr, href: "/?lang=fr" },
-        LanguageLink { lang: Lang::En, href: "/?lang=en" },
-    ];
     let links = DemoLinks {
         legacy_app: "http://127.0.0.1:8082/",
         stub: "http://127.0.0.1:9400/",
@@ -67,15 +63,28 @@ fn every_page(name: &str, lang: Lang) -> Vec<(&'static str, String)> {
         ),
         page("signed out", signed_out(&after, lang)),
         page("not signed in", signed_out(&SignedOutView { ended: Ended::Before, ..after }, lang)),
-        page("home", home(&HomeView { site: SITE, languages: &languages, demo: None }, lang)),
+        page("home", home(&HomeView { site: SITE, button: None, demo: None }, lang)),
         page(
-            "home, demo",
+            "home, after an application",
+            home(&HomeView { site: SITE, button: Some(HomeButton::Application(button)), demo: None }, lang),
+        ),
+        page(
+            "home, of a site",
             home(
-                &HomeView { site: Site { root: "", demo: true }, languages: &languages, demo: Some(links) },
+                &HomeView { site: SITE, button: Some(HomeButton::Site("https://site.example/")), demo: None },
                 lang,
             ),
         ),
+        page(
+            "home, demo",
+            home(&HomeView { site: Site { root: "", demo: true }, button: None, demo: Some(links) }, lang),
+        ),
     ]
+}
+
+/// What is shown of a page, before anybody chooses another language.
+fn shown(page: &str) -> &str {
+    page.split("<div class=\"page other\"").next().unwrap()
 }
 
 fn count(page: &str, what: &str) -> usize {
@@ -94,8 +103,9 @@ fn every_message_has_its_page_in_both_languages() {
                 {
                     assert!(page.contains(part), "{case}: no {part}");
                 }
-                assert_eq!(count(&page, "class=\"button\""), 1, "{case}: one button");
-                assert_eq!(count(&page, "role=\"alert\""), 1, "{case}");
+                let shown = shown(&page);
+                assert_eq!(count(shown, "class=\"button\""), 1, "{case}: one button");
+                assert_eq!(count(shown, "role=\"alert\""), 1, "{case}");
                 let href = if button.is_some() { "href=\"https://compta.example/\"" } else { "href=\"/\"" };
                 assert!(page.contains(href), "{case}");
             }
@@ -119,6 +129,7 @@ fn names_are_text() {
 fn every_page_is_well_made() {
     for lang in LANGS {
         for (what, page) in every_page("Comptabilité", lang) {
+            let page = shown(&page);
             for once in [
                 "<h1",
                 "</h1>",
@@ -129,15 +140,35 @@ fn every_page_is_well_made() {
                 "name=\"viewport\"",
                 "name=\"robots\" content=\"noindex\"",
                 "rel=\"stylesheet\"",
-                "href=\"#content\"",
-                "id=\"content\"",
+                &format!("href=\"#content-{}\"", lang.tag()),
+                &format!("id=\"content-{}\"", lang.tag()),
             ] {
-                assert_eq!(count(&page, once), 1, "{what} {lang:?}: {once}");
+                assert_eq!(count(page, once), 1, "{what} {lang:?}: {once}");
             }
             assert!(page.starts_with(&format!("<!DOCTYPE html><html lang=\"{}\">", lang.tag())), "{what}");
             for never in ["style=", "<style", "<script", "onclick", "javascript:"] {
-                assert_eq!(count(&page, never), 0, "{what} {lang:?}: {never}");
+                assert_eq!(count(page, never), 0, "{what} {lang:?}: {never}");
             }
+        }
+    }
+}
+
+/// Whatever a page answers, it is there in both languages at once: nothing is asked again for the other.
+#[test]
+fn every_page_holds_itself_in_the_other_language() {
+    for (fr, en) in every_page(HOSTILE, Lang::Fr).into_iter().zip(every_page(HOSTILE, Lang::En)) {
+        let [(what, fr), (_, en)] = [fr, en];
+        for (page, other, tag) in [(&fr, &en, "en"), (&en, &fr, "fr")] {
+            assert!(page.contains(&format!("<a href=\"#{tag}\" lang=\"{tag}\"")), "{what}");
+            let there = page.split(&format!("<div class=\"page other\" id=\"{tag}\" lang=\"{tag}\">")).nth(1);
+            let alone = shown(other).split(&format!("<div class=\"page\" id=\"{tag}\">")).nth(1);
+            let alone = alone.unwrap().trim_end_matches("</body></html>");
+            assert!(there.unwrap().starts_with(alone), "{what}: {there:?} instead of {alone}");
+            let ids = page.matches(" id=\"").count();
+            let mut each: Vec<_> = page.split(" id=\"").skip(1).map(|rest| rest.split('"').next()).collect();
+            each.sort_unstable();
+            each.dedup();
+            assert_eq!(each.len(), ids, "{what}: an id twice");
         }
     }
 }
@@ -166,7 +197,7 @@ fn french_punctuation_does_not_break() {
         PublicMessage::ALL.iter().map(|&message| error(&error_view(message, None), Lang::Fr).into_string());
     let pages = every_page("Comptabilité", Lang::Fr).into_iter().map(|(_, page)| page);
     for page in messages.chain(pages) {
-        let body = page.split_once("<body>").unwrap().1;
+        let body = shown(&page).split_once("<body>").unwrap().1;
         for bad in [" :", " ;", " ?", " !", "' ", "l'", "d'", "n'"] {
             assert!(!body.contains(bad), "{bad:?} in {body}");
         }
@@ -184,7 +215,7 @@ fn decisions_are_posted_with_their_token() {
                 "name=\"decision\" value=\"yes\"",
                 "name=\"decision\" value=\"no\"",
             ] {
-                assert_eq!(count(&page, part), usize::from(asks), "{what}: {part}");
+                assert_eq!(count(shown(&page), part), usize::from(asks), "{what}: {part}");
             }
         }
     }
@@ -221,6 +252,10 @@ fn a_person_has_a_name() {
         assert_eq!(display_name(claims.as_object().unwrap()), expected);
     }
     assert_eq!(when(Timestamp::from_seconds(1_790_791_514)), "2026-09-30 18:05:14");
+    let long =
+        |letters: usize| display_name(json!({ "family_name": "é".repeat(letters) }).as_object().unwrap());
+    assert_eq!(long(120), "é".repeat(120));
+    assert_eq!(long(121), format!("{}…", "é".repeat(120)), "what is cut says so");
 }
 
 /// A7: a name of characters that nobody sees is none.

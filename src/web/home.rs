@@ -1,5 +1,7 @@
 //! `GET /`, the files that the pages need, and the error page by itself.
 
+use std::sync::Arc;
+
 use axum::http::Method;
 use axum::response::{IntoResponse as _, Response};
 
@@ -7,11 +9,13 @@ use super::refusal::Refusal;
 use super::reply::{Reply, page};
 use super::routes::{At, Audience, BodyKind, Caching, CrossOrigin, Route};
 use super::visit::Visit;
+use crate::broker::Registry as _;
 use crate::config::ListenerKind;
 use crate::event::{Facts, Step, reasons};
-use crate::message::{Lang, PublicMessage};
-use crate::pages;
+use crate::message::PublicMessage;
+use crate::pages::{self, HomeButton};
 use crate::paths;
+use crate::service::Service;
 
 /// The route.
 pub const ROUTE: Route = Route {
@@ -23,7 +27,7 @@ pub const ROUTE: Route = Route {
     cross_origin: CrossOrigin::Any,
     caching: Caching::Never,
     listener: ListenerKind::Public,
-    serve: |visit, _| Box::pin(async move { Ok(home(visit)) }),
+    serve: |visit, _| Box::pin(async move { Ok(home(visit).await) }),
 };
 
 /// The route of those files.
@@ -53,19 +57,28 @@ pub const ERROR_ALIAS: Route = Route {
 };
 
 /// The relay's own page.
-pub(super) fn home(visit: &Visit) -> Response {
+pub(super) async fn home(visit: &Visit) -> Response {
     visit.trace.step(Step::HomeShown, Facts::default());
-    let base = visit.rules.base();
-    let hrefs = [Lang::Fr, Lang::En].map(|lang| (lang, format!("{base}/?ui_locales={}", lang.tag())));
-    let languages: Vec<_> =
-        hrefs.iter().map(|(lang, href)| pages::LanguageLink { lang: *lang, href }).collect();
+    let last = last_app(visit).await;
+    let application =
+        last.as_ref().map(|app| pages::Button { app_name: &app.name, href: app.home_url.as_str() });
+    let site = visit.rules.home_url.as_ref().map(|url| HomeButton::Site(url.as_str()));
+    let button = site.or(application.map(HomeButton::Application));
     let demo = visit.rules.demo.as_ref().map(|demo| pages::DemoLinks {
         legacy_app: &demo.legacy_app,
         stub: &demo.stub,
         management: &demo.management,
     });
-    let view = pages::HomeView { site: visit.site(), languages: &languages, demo };
+    let view = pages::HomeView { site: visit.site(), button, demo };
     page(200, &pages::home(&view, visit.lang), visit, &[])
+}
+
+/// The application that the browser last asked for, else the default one.
+async fn last_app(visit: &Visit) -> Option<Arc<Service>> {
+    let last = visit.browser.as_ref().and_then(|browser| browser.last_app.as_ref());
+    let id = last.or(visit.rules.legacy.default_app.as_ref())?;
+    // Where even the store fails, the page has no button.
+    visit.rules.service(id).await.ok().flatten().filter(|service| service.enabled)
 }
 
 /// The error page, for whoever sends a browser to where the relay's predecessor showed its own.

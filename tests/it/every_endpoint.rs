@@ -108,8 +108,8 @@ async fn cookies_in_excess_or_twice() {
 #[tokio::test]
 async fn languages() {
     let world = World::new().await;
-    let french = "lang=\"fr\"";
-    let english = "lang=\"en\"";
+    let french = "<html lang=\"fr\"";
+    let english = "<html lang=\"en\"";
     let long = "en,".repeat(3000);
     for (accept, lang) in [
         ("*/*;q=abc", french),

@@ -9,7 +9,8 @@ class Page:
 
     def button(self):
         """Where the page's one button leads."""
-        found = re.findall(r'<a class="button" href="([^"]*)"', self.body)
+        shown = self.body.split('<div class="page other"')[0]  # the language that nobody has chosen
+        found = re.findall(r'<a class="button" href="([^"]*)"', shown)
         return html.unescape(found[0]) if len(found) == 1 else None
 
     def form(self):

@@ -31,6 +31,11 @@ impl Page {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
+    /// What a person sees of it, before they choose another language.
+    pub fn shown(&self) -> &str {
+        self.body.split("<div class=\"page other\"").next().unwrap_or_default()
+    }
+
     /// The public code that an error page shows.
     pub fn code(&self) -> String {
         self.codes().first().copied().unwrap_or("none").to_owned()
@@ -49,10 +54,11 @@ impl Page {
 
     /// The target of the page's one button.
     pub fn button(&self) -> String {
-        let buttons: Vec<_> = self.body.match_indices("class=\"button\"").collect();
-        assert_eq!(buttons.len(), 1, "exactly one button in {}", self.body);
-        let start = self.body[..buttons[0].0].rfind("<a ").unwrap();
-        attribute(&self.body[start..], "href").unwrap()
+        let shown = self.shown();
+        let buttons: Vec<_> = shown.match_indices("class=\"button\"").collect();
+        assert_eq!(buttons.len(), 1, "exactly one button in {shown}");
+        let start = shown[..buttons[0].0].rfind("<a ").unwrap();
+        attribute(&shown[start..], "href").unwrap()
     }
 
     /// The action and the hidden fields of the page's form.
