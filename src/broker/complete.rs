@@ -3,8 +3,8 @@
 use super::answer::answer;
 use super::handle::{Binding, Handle, Misbound};
 use super::login::{Login, SignIn, Stage};
-use super::requirements::{Standing, advance};
-use super::{Failure, Journey, Next};
+use super::requirements::{Standing, advance, question};
+use super::{Failure, Journey, Next, Question};
 use crate::event::{Facts, Step, reasons};
 use crate::login::{BrowserId, Handshake};
 use crate::message::PublicMessage;
@@ -21,7 +21,10 @@ pub async fn complete(
     browser: Option<BrowserId>,
 ) -> Result<Next, Box<Failure>> {
     let response = AuthorizationResponse::parse(query).map_err(|error| page_of(error.declined(), None))?;
-    let (login, handshake, version) = found(cx, response.state(), upstream, browser).await?;
+    let (login, handshake, version) = match found(cx, response.state(), upstream, browser).await? {
+        Found::OnItsWay(login, handshake, version) => (*login, handshake, version),
+        Found::Asked(question) => return Ok(Next::Confirm(question)),
+    };
     let elapsed_ms = u64::try_from(cx.now().since(login.started).as_millis()).ok();
     let id = login.service.clone();
     let service = cx.served(&id).await?;
@@ -66,22 +69,38 @@ fn page_of(declined: Declined, app: Option<&ServiceId>) -> Box<Failure> {
     failure
 }
 
+/// What `state` leads to.
+enum Found {
+    /// A login that comes back from the upstream.
+    OnItsWay(Box<Login>, Handshake, Version),
+    /// A login that came back before, and whose question is still open in this browser.
+    Asked(Box<Question>),
+}
+
 /// The login that `state` leads to, where this browser brings it from `upstream`.
 async fn found(
     cx: &mut Journey<'_>,
     state: &str,
     upstream: &UpstreamName,
     browser: Option<BrowserId>,
-) -> Result<(Login, Handshake, Version), Box<Failure>> {
+) -> Result<Found, Box<Failure>> {
     let unknown = || Failure::new(PublicMessage::UpstreamState, None, reasons::broker::STATE_UNKNOWN);
     let handle = Handle::parse(state).ok_or_else(unknown)?;
     let Some((mut login, version)) = cx.records.logins.read(handle.id().as_bytes(), cx.now()).await? else {
         return Err(answered(cx, &handle, browser).await?.unwrap_or_else(unknown));
     };
-    let Stage::AtUpstream { handle: known, upstream: asked, handshake } = login.stage else {
-        return Err(spent(cx, &login, browser));
+    let (known, asked, handshake) = match std::mem::replace(&mut login.stage, Stage::New) {
+        Stage::AtUpstream { handle, upstream, handshake } => (handle, upstream, handshake),
+        Stage::Confirming { sign_in, .. }
+            if browser == Some(login.browser) && sign_in.upstream == *upstream =>
+        {
+            let question = question(cx, &login, &sign_in);
+            follow(cx, &login);
+            cx.trace.because(Step::ReturnRepeated, reasons::broker::STATE_REPEATED, None, Facts::default());
+            return Ok(Found::Asked(Box::new(question)));
+        }
+        _ => return Err(spent(cx, &login, browser)),
     };
-    login.stage = Stage::New;
     let made = Binding { browser: Some(login.browser), party: Some(asked.as_str()) };
     let brought = Binding { browser, party: Some(upstream.as_str()) };
     let admitted = made.admits(&known, &handle, &brought);
@@ -90,7 +109,7 @@ async fn found(
     }
     let service = Some(&login.service);
     match admitted {
-        Ok(()) => Ok((login, handshake, version)),
+        Ok(()) => Ok(Found::OnItsWay(Box::new(login), handshake, version)),
         Err(Misbound::NoCookie) => {
             Err(Failure::new(PublicMessage::Cookies, None, reasons::broker::NO_COOKIE))
         }

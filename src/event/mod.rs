@@ -110,7 +110,7 @@ steps! {
     ConfirmationShown = Broker, "broker.confirmation.shown", "The person was asked to confirm.";
     ConfirmationGiven = Broker, "broker.confirmation.given", "The person confirmed.";
     LoginFailed = Broker, "broker.login.failed", "A login ended without an answer.";
-    ReturnRepeated = Broker, "broker.return.repeated", "The browser that had its answer opened the way back from the upstream again.";
+    ReturnRepeated = Broker, "broker.return.repeated", "A browser opened the way back from the upstream again, whose login it has brought back before.";
     LogoutRequested = Broker, "broker.logout.requested", "A logout was asked for.";
     LogoutClosed = Broker, "broker.logout.closed", "A logout was carried out here: the session has ended, or there was none.";
     LogoutUpstream = Broker, "broker.logout.upstream", "The browser was sent to the upstream's logout.";

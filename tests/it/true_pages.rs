@@ -181,6 +181,28 @@ async fn a_callback_visited_again_is_finished() {
     assert_eq!(world.recorder.events().pop().unwrap().step, Step::LoginFailed);
 }
 
+/// A reload of the question that a callback has answered with.
+#[tokio::test]
+async fn a_callback_whose_question_is_open_asks_again() {
+    let world = World::new().await;
+    let app = world.legacy("paie");
+    let mut browser = signed_in(&world, &app).await;
+    browser.cookies.retain(|name, _| !name.starts_with("relais-8080"));
+    let (attempt, url) = app.start(world.now());
+    let asked = browser.open(&url).await;
+    assert!(asked.url.starts_with(&format!("{RELAY}/callback/oidc")), "{}", asked.url);
+    let again = browser.get(&asked.url).await;
+    assert_eq!((again.status, h1(&again)), (200, h1(&asked)), "{}", again.body);
+    assert_eq!(world.events(Step::UpstreamReturned).len(), 2, "its code was sent once");
+    assert_eq!(world.stub.calls().token, 2);
+    // Nobody else is asked.
+    let stranger = choose_nothing(&world, &asked.url).await;
+    assert_eq!((stranger.status, stranger.code().as_str()), (400, "UPSTREAM_STATE"));
+    assert_eq!(browser.get(&asked.url.replace("/oidc", "/fc")).await.code(), "UPSTREAM_STATE");
+    let back = browser.confirm(&again).await;
+    app.identity(&back.url, &attempt);
+}
+
 async fn choose_nothing(world: &World, callback: &str) -> Page {
     let mut other = world.browser();
     let page = other.open(&world.legacy("ged").start(world.now()).1).await;

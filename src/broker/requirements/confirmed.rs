@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{Requirement, Standing, Verdict};
-use crate::broker::{Failure, Handle, Journey, Next, Question, SignIn, Stage};
+use crate::broker::{Failure, Handle, Journey, Login, Next, Question, SignIn, Stage};
 use crate::event::{Facts, Step, reasons};
 use crate::message::PublicMessage;
 use crate::outcome::{Declined, RefusalCode};
@@ -43,16 +43,21 @@ fn asked_already(cx: &Journey<'_>, at: &Standing<'_>, sign_in: &SignIn) -> bool 
 /// Puts the question to the person; the login waits for the page's form.
 async fn ask(cx: &mut Journey<'_>, at: &mut Standing<'_>, sign_in: SignIn) -> Result<Verdict, Box<Failure>> {
     let handle = Handle::for_page(at.login.id, at.login.browser, cx.handle_key);
-    let (identity, upstream) = (sign_in.identity.clone(), sign_in.upstream.clone());
+    let question = question(cx, &at.login, &sign_in);
     at.keep(cx, Stage::Confirming { handle: handle.digest(), sign_in }).await?;
     cx.trace.step(Step::ConfirmationShown, Facts::default());
-    Ok(Verdict::Unmet(Next::Confirm(Box::new(Question {
-        token: handle.base64url(),
-        app: at.login.service.clone(),
-        identity,
-        upstream,
-        ui_locales: at.login.demand.ui_locales.clone(),
-    }))))
+    Ok(Verdict::Unmet(Next::Confirm(Box::new(question))))
+}
+
+/// What the page asks about `login`: the same each time, while it waits for the form.
+pub(in crate::broker) fn question(cx: &Journey<'_>, login: &Login, sign_in: &SignIn) -> Question {
+    Question {
+        token: Handle::for_page(login.id, login.browser, cx.handle_key).base64url(),
+        app: login.service.clone(),
+        identity: sign_in.identity.clone(),
+        upstream: sign_in.upstream.clone(),
+        ui_locales: login.demand.ui_locales.clone(),
+    }
 }
 
 /// A page would be due, and `prompt=none` forbids it (OpenID Connect Core, section 3.1.2.6).

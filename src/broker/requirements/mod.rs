@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub(super) use confirmed::question;
+
 use super::admission::insert;
 use super::answer::answer;
 use super::login::{Login, SignIn, Stage};
