@@ -146,7 +146,7 @@ async fn postgres_is_asked_and_left_as_it_is() {
         ],
     )
     .await;
-    let later = "fail: the tables in relais are of a later release (99; this one knows 2)";
+    let later = "fail: the tables in relais are of a later release (99; this one knows 3)";
     // The server takes its new configuration when it comes to it.
     for _ in 0..100 {
         if place.says(AREA).iter().any(|line| line.starts_with("fail: fsync")) {
