@@ -87,16 +87,23 @@ pub enum Retention {
 #[serde(transparent)]
 pub struct Acr(pub String);
 
-/// What an application demands of the level. Levels have no total order, so a demand is a set.
+/// What is demanded of the level. Levels have no order of their own: the one that counts is that of `accept`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcrPolicy {
-    /// The values that satisfy, most wanted first.
+    /// The values that satisfy, in rising order, as the operator or the provider's profile has them.
     pub accept: Vec<Acr>,
+    /// Those of them that are asked of the upstream, most wanted first.
+    pub asked: Vec<Acr>,
     /// What happens when another value comes back.
     pub mode: AcrMode,
     /// How the upstream is asked.
     pub ask: AcrAsk,
 }
+
+/// A request wants levels of which none is to be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("none of the levels wanted is among those that may be asked")]
+pub struct OutsideLevels;
 
 /// What happens when upstream reached another level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,15 +126,25 @@ pub enum AcrAsk {
 }
 
 impl AcrPolicy {
+    /// Any of these, asked by `acr_values`.
+    pub fn any_of(accept: Vec<Acr>) -> Self {
+        Self { asked: accept.clone(), accept, mode: AcrMode::Require, ask: AcrAsk::AcrValues }
+    }
+
     /// Whether `reached` satisfies this demand; an absent or unknown value never satisfies `require`.
     pub fn satisfied_by(&self, reached: Option<&Acr>) -> bool {
         self.mode == AcrMode::Prefer || reached.is_some_and(|acr| self.accept.contains(acr))
     }
 
-    /// The same demand, narrowed to the values that `wanted` also names; unchanged if none is common.
-    #[must_use]
-    pub fn narrowed(&self, wanted: &[Acr]) -> Self {
-        let accept: Vec<_> = wanted.iter().filter(|acr| self.accept.contains(acr)).cloned().collect();
-        if accept.is_empty() { self.clone() } else { Self { accept, ..self.clone() } }
+    /// The same demand, narrowed to what `wanted` names: that is asked, and it satisfies, or whatever comes after the
+    /// lowest of it.
+    pub fn narrowed(self, wanted: &[Acr]) -> Result<Self, OutsideLevels> {
+        if wanted.is_empty() {
+            return Ok(self);
+        }
+        let asked: Vec<_> = wanted.iter().filter(|acr| self.accept.contains(acr)).cloned().collect();
+        let lowest = self.accept.iter().position(|acr| asked.contains(acr)).ok_or(OutsideLevels)?;
+        let accept = self.accept.into_iter().skip(lowest).collect();
+        Ok(Self { accept, asked, ..self })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::login::{Answered, Carries, REPEAT, SignIn};
 use super::requirements::Standing;
-use super::{Answer, Failure, Holders, Journey, Next, Outcome, SessionId};
+use super::{Answer, Failure, Holders, Journey, Next, Outcome, Visitor};
 use crate::event::reasons;
 use crate::login::LoginId;
 use crate::message::PublicMessage;
@@ -56,17 +56,17 @@ async fn other_click(cx: &mut Journey<'_>, id: LoginId, service: &ServiceId) -> 
 }
 
 /// The address that `login` sent its browser to within the last minute, for whoever shows no handle of it but the
-/// browser's cookie, which somebody else may have planted: an identity goes again only to the session that holds it.
+/// browser's cookie: an identity goes again only to the session that holds it.
 pub async fn again(
     cx: &Journey<'_>,
     login: LoginId,
-    session: Option<SessionId>,
+    visitor: Visitor,
 ) -> Result<Option<String>, Box<Failure>> {
     let Some((answered, _)) = cx.records.answered.read(login.as_bytes(), cx.now()).await? else {
         return Ok(None);
     };
     match answered.carries {
-        Carries::Identity(holds) if holds.is_none() || holds != session => Ok(None),
+        Carries::Identity(holds) if !visitor.is_in(holds) => Ok(None),
         Carries::Identity(_) | Carries::Refusal => while_good(cx, login, &answered).await,
     }
 }

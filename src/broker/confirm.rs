@@ -2,9 +2,9 @@
 
 use super::answer::{answer, while_good};
 use super::handle::{Binding, Handle};
-use super::login::{Login, Stage};
+use super::login::{Login, SignIn, Stage};
 use super::requirements::{Standing, advance};
-use super::{Failure, Journey, Next};
+use super::{Failure, Journey, Next, logout};
 use crate::event::{Facts, Step, reasons};
 use crate::login::BrowserId;
 use crate::message::PublicMessage;
@@ -19,6 +19,8 @@ pub enum Decision {
     Continue,
     /// Not to.
     Cancel,
+    /// Somebody else wishes to be.
+    Other,
 }
 
 /// Takes the form's `token` and the person's decision.
@@ -33,10 +35,16 @@ pub async fn confirm(
     let Some((mut login, version)) = cx.records.logins.read(handle.id().as_bytes(), cx.now()).await? else {
         return sent_before(cx, &handle, browser).await;
     };
-    let Stage::Confirming { handle: known, sign_in } = login.stage else {
-        // The other one of two clicks went on to the upstream, where the session had ended meanwhile.
-        let ours = handle.is_made_for(browser, cx.handle_key);
-        return Err(if ours { sent(&login.service) } else { forged() });
+    let (known, sign_in) = match login.stage {
+        Stage::Confirming { handle: known, sign_in } => (known, sign_in),
+        // The other one of two clicks went on to the upstream.
+        Stage::AtUpstream { by: Some(by), .. }
+            if by.handle == handle.digest() && login.browser == browser =>
+        {
+            return Ok(Next::Redirect(by.location));
+        }
+        _ if handle.is_made_for(browser, cx.handle_key) => return Err(sent(&login.service)),
+        _ => return Err(forged()),
     };
     login.stage = Stage::New;
     let made = Binding { browser: Some(login.browser), party: None };
@@ -46,13 +54,29 @@ pub async fn confirm(
     cx.trace.app = Some(login.service.clone());
     cx.trace.upstream = Some(sign_in.upstream.clone());
     let mut at = standing(cx, login, version).await?;
-    at.confirmed = Some(known);
-    if decision == Decision::Cancel {
-        return answer(cx, at, Err(cancelled())).await;
+    (at.page, at.confirmed) = (Some(known), Some(known));
+    match decision {
+        Decision::Cancel => return answer(cx, at, Err(cancelled())).await,
+        Decision::Other => leave_to_another(cx, &mut at, &sign_in).await?,
+        Decision::Continue => {
+            cx.trace.step(Step::ConfirmationGiven, Facts::default());
+            at.sign_in = Some(sign_in);
+        }
     }
-    cx.trace.step(Step::ConfirmationGiven, Facts::default());
-    at.sign_in = Some(sign_in);
     advance(cx, at).await
+}
+
+/// The session of whoever the page named ends, and the upstream is asked for a fresh sign-in.
+async fn leave_to_another(
+    cx: &mut Journey<'_>,
+    at: &mut Standing<'_>,
+    sign_in: &SignIn,
+) -> Result<(), Box<Failure>> {
+    (at.login.reauthenticate, at.confirmed) = (true, None);
+    if let Some(session) = sign_in.session {
+        logout::set_aside(cx, &at.login.service, session, at.login.browser).await?;
+    }
+    Ok(())
 }
 
 async fn standing<'a>(

@@ -36,6 +36,9 @@ pub struct Login {
     pub browser: BrowserId,
     /// When it began.
     pub started: Timestamp,
+    /// Whether the person must sign in at the upstream for this very login.
+    #[serde(default)]
+    pub reauthenticate: bool,
     /// Where it stands.
     pub stage: Stage,
 }
@@ -54,6 +57,9 @@ pub enum Stage {
         upstream: UpstreamName,
         /// What must come back unchanged from there.
         handshake: Handshake,
+        /// The page whose form led there, if one did.
+        #[serde(default)]
+        by: Option<Sent>,
     },
     /// The browser is back, and its code is on its way to the upstream: once, whatever comes.
     Redeeming {
@@ -67,6 +73,15 @@ pub enum Stage {
         /// Who would be signed in.
         sign_in: SignIn,
     },
+}
+
+/// Where a page's form sent the browser: a second click leads there too.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Sent {
+    /// The handle in the form.
+    pub handle: HandleDigest,
+    /// The address.
+    pub location: String,
 }
 
 /// One person, as one upstream registration vouched for them. No `Debug`: personal data.

@@ -180,6 +180,20 @@ pub async fn close(
     confirmed(cx, &token, service, browser).await
 }
 
+/// Ends `session` where somebody else wishes to sign in. Its upstreams are told when this browser next signs out.
+pub(super) async fn set_aside(
+    cx: &mut Journey<'_>,
+    service: &ServiceId,
+    session: SessionId,
+    browser: BrowserId,
+) -> Result<(), Box<Failure>> {
+    let found = cx.records.sessions.read(browser.as_bytes(), cx.now()).await?;
+    let Some((there, _)) = found.filter(|(there, _)| there.id == session) else { return Ok(()) };
+    ask(cx, service, &there, browser).await?;
+    session::end(cx, browser, session).await?;
+    Ok(())
+}
+
 /// Goes on with a logout of `browser` that was cut off once its session had ended; `None` where there is none.
 pub async fn resumed(cx: &mut Journey<'_>, browser: BrowserId) -> Result<Option<Away>, Box<Failure>> {
     let Some((logout, version)) = read(cx, browser).await? else { return Ok(None) };

@@ -18,6 +18,7 @@ pub mod logout;
 pub mod person;
 mod records;
 mod requirements;
+mod returned;
 pub mod session;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::entropy::Entropy;
 use crate::event::{Facts, Reason, Step, Trace, reasons};
 use crate::identity::Identity;
+use crate::login::BrowserId;
 use crate::message::PublicMessage;
 use crate::outbound::chain;
 use crate::peer;
@@ -44,7 +46,7 @@ pub use complete::complete;
 pub use confirm::{Decision, confirm};
 pub use front::{Answer, Ask, Front, Outcome};
 pub use handle::{Binding, Handle, HandleDigest, HandleKey, Misbound};
-pub use login::{Answered, Carries, Login, Payload, REPEAT, SignIn, Stage};
+pub use login::{Answered, Carries, Login, Payload, REPEAT, Sent, SignIn, Stage};
 pub use logout::Logout;
 pub use records::Records;
 pub use session::{Session, SessionHandle, SessionId};
@@ -120,6 +122,23 @@ impl Limits {
     }
 }
 
+/// Whoever brings a request: a browser by its cookie, which somebody else may have planted, and the session that it has
+/// proved by a handle which nobody else has.
+#[derive(Clone, Copy)]
+pub struct Visitor {
+    /// The browser, where it sent a cookie of ours.
+    pub browser: Option<BrowserId>,
+    /// Its session, where one lives.
+    pub session: Option<SessionId>,
+}
+
+impl Visitor {
+    /// Whether it is in the session that holds something; nobody is where none does.
+    pub fn is_in(&self, holds: Option<SessionId>) -> bool {
+        holds.is_some() && holds == self.session
+    }
+}
+
 /// What happens next in the browser.
 pub enum Next {
     /// It goes there.
@@ -138,6 +157,8 @@ pub struct Question {
     pub identity: Identity,
     /// Who vouches for them.
     pub upstream: UpstreamName,
+    /// Whether they have just come from there; otherwise the browser's session holds them.
+    pub fresh: bool,
     /// The languages that the application asked for.
     pub ui_locales: Vec<String>,
 }

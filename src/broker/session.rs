@@ -17,11 +17,12 @@ use crate::clock::Timestamp;
 use crate::crypto::hash::sha256;
 use crate::entropy::Entropy;
 use crate::event::{self, Facts, Step, reasons};
-use crate::identity::{AcrPolicy, Retention};
+use crate::identity::{AcrPolicy, OutsideLevels, Retention};
 use crate::login::{BrowserId, Hex};
 use crate::secret::{Secret, same};
-use crate::service::{Demand, Prompt, Service, ServiceId, Sso, UpstreamName};
+use crate::service::{Demand, Service, ServiceId, UpstreamName};
 use crate::store::{Ceiling, Class, Kind, Record, Spec, StoreError, Version, fields_of};
+use crate::upstream::Upstream;
 
 /// Use within this time does not rewrite the record.
 const TOUCH: Duration = Duration::from_mins(1);
@@ -121,30 +122,33 @@ impl Session {
     }
 
     /// The sign-in that may serve `service` without the upstream: the first in the service's order that covers.
-    pub(super) fn serves(&self, service: &Service, demand: &Demand, now: Timestamp) -> Option<&SignIn> {
-        if service.sso == Sso::Off || demand.prompt == Some(Prompt::Login) {
-            return None;
-        }
+    pub(super) fn serves(&self, cx: &Journey<'_>, service: &Service, demand: &Demand) -> Option<&SignIn> {
         let sign_ins = service.upstreams.iter().filter_map(|name| self.sign_ins.get(name));
-        sign_ins.map(|vouched| &vouched.sign_in).find(|sign_in| sign_in.covers(service, demand, now))
+        sign_ins.map(|vouched| &vouched.sign_in).find(|sign_in| sign_in.covers(cx, service, demand))
     }
 }
 
 impl SignIn {
-    fn covers(&self, service: &Service, demand: &Demand, now: Timestamp) -> bool {
+    fn covers(&self, cx: &Journey<'_>, service: &Service, demand: &Demand) -> bool {
+        let Some(upstream) = cx.registry.upstream(&self.upstream) else { return false };
         let scopes = service.scopes.iter().all(|scope| self.granted_scopes.contains(scope));
-        let level = policy(service, demand)
-            .is_none_or(|policy| self.identity.acr.as_ref().is_some_and(|acr| policy.accept.contains(acr)));
-        let age = now.since(self.identity.auth_time).as_secs();
+        let reached =
+            |policy: AcrPolicy| self.identity.acr.as_ref().is_some_and(|acr| policy.accept.contains(acr));
+        let level = policy(upstream, service, demand).is_ok_and(|policy| policy.is_none_or(reached));
+        let age = cx.now().since(self.identity.auth_time).as_secs();
         let recent =
             max_age(service, demand).is_none_or(|seconds| self.identity.auth_time_told && age < seconds);
         scopes && level && recent && self.identity.retention == Retention::Session
     }
 }
 
-/// The level demanded: the service's own, narrowed by the request.
-pub(super) fn policy(service: &Service, demand: &Demand) -> Option<AcrPolicy> {
-    service.acr.as_ref().map(|policy| policy.narrowed(&demand.acr_values))
+/// The level demanded of `upstream`: the service's own, narrowed by the request.
+pub(super) fn policy(
+    upstream: &Upstream,
+    service: &Service,
+    demand: &Demand,
+) -> Result<Option<AcrPolicy>, OutsideLevels> {
+    upstream.acr_policy(service.acr.as_ref(), &demand.acr_values)
 }
 
 /// The greatest age allowed, in seconds: the request may only lower it.

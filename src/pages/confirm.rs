@@ -21,9 +21,22 @@ pub struct ConfirmView<'a> {
     pub action: &'a str,
     /// The form's token.
     pub token: &'a str,
+    /// Whether the person has just come from the provider.
+    pub fresh: bool,
+    /// How somebody else signs in.
+    pub other: Other<'a>,
 }
 
-/// The confirmation. Its form posts `token` and `decision`, which is `yes` or `no`.
+/// How somebody other than the person of the page signs in.
+#[derive(Clone, Copy, Debug)]
+pub enum Other<'a> {
+    /// The provider asks anew: the form's `decision=other`.
+    Button,
+    /// It answers from its own session until that is closed, by way of this address of ours.
+    Logout(&'a str),
+}
+
+/// The confirmation. Its form posts `token` and `decision`, which is `yes`, `no` or `other`.
 pub fn confirm(view: &ConfirmView<'_>, lang: Lang) -> Markup {
     layout(view.site, lang, |lang| {
         let title = match lang {
@@ -40,10 +53,14 @@ pub fn confirm(view: &ConfirmView<'_>, lang: Lang) -> Markup {
                     (lang.pick("\u{a0}?", "?"))
                 }
                 p.lead {
-                    (lang.pick(
-                        "Cette identité vient d’une session déjà ouverte dans ce navigateur avec ",
-                        "This identity comes from a session already open in this browser with ",
-                    ))
+                    @if view.fresh {
+                        (lang.pick("Cette identité vient d’arriver de ", "This identity has just come from "))
+                    } @else {
+                        (lang.pick(
+                            "Cette identité vient d’une session déjà ouverte dans ce navigateur avec ",
+                            "This identity comes from a session already open in this browser with ",
+                        ))
+                    }
                     bdi { (view.upstream_name) }
                     (lang.pick("\u{a0}; elle sera transmise à ", "; it will be passed on to "))
                     bdi { (view.app_name) }
@@ -51,25 +68,40 @@ pub fn confirm(view: &ConfirmView<'_>, lang: Lang) -> Markup {
                 }
                 p {
                     (lang.pick(
-                        "Si vous n’avez pas demandé cette connexion, ou si ce n’est pas vous, annulez.",
-                        "If you did not ask for this sign-in, or if this is not you, cancel.",
+                        "Si vous n’avez pas demandé cette connexion, annulez.",
+                        "If you did not ask for this sign-in, cancel.",
                     ))
                 }
-                (decision(view.action, view.token, [lang.pick("Continuer", "Continue"), lang.pick("Annuler", "Cancel")]))
+                (decision(view.action, view.token, [lang.pick("Continuer", "Continue"), lang.pick("Annuler", "Cancel")], {
+                    matches!(view.other, Other::Button).then_some(lang.pick("Ce n’est pas moi", "This is not me"))
+                }))
+                @if let Other::Logout(href) = view.other {
+                    p {
+                        (lang.pick("Si ce n’est pas vous, ", "If this is not you, "))
+                        a href=(href) {
+                            (lang.pick("fermez d’abord cette session", "close this session first"))
+                        }
+                        (lang.pick(", puis recommencez depuis l’application.", ", then start again from the application."))
+                    }
+                }
             }
         };
         (title.into(), content)
     })
 }
 
-/// A form with two answers: the first posts `decision=yes`, the second `decision=no`.
-pub(super) fn decision(action: &str, token: &str, [yes, no]: [&str; 2]) -> Markup {
+/// A form with two answers: the first posts `decision=yes`, the second `decision=no`; a third, where there is one,
+/// `decision=other`.
+pub(super) fn decision(action: &str, token: &str, [yes, no]: [&str; 2], other: Option<&str>) -> Markup {
     html! {
         form method="post" action=(action) {
             input type="hidden" name="token" value=(token);
             p.actions {
                 button.button type="submit" name="decision" value="yes" { (yes) }
                 button.button.second type="submit" name="decision" value="no" { (no) }
+                @if let Some(other) = other {
+                    button.button.second type="submit" name="decision" value="other" { (other) }
+                }
             }
         }
     }

@@ -61,6 +61,7 @@ pub fn logout_confirm(view: &LogoutConfirmView<'_>, lang: Lang) -> Markup {
                         lang.pick("Fermer la session", "Close the session"),
                         lang.pick("La garder ouverte", "Keep it open"),
                     ],
+                    None,
                 ))
             }
         };

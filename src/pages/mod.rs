@@ -23,7 +23,7 @@ use crate::identity::Identity;
 use crate::message::Lang;
 
 pub use assets::asset;
-pub use confirm::{ConfirmView, confirm};
+pub use confirm::{ConfirmView, Other, confirm};
 pub use error::{Button, ErrorView, error};
 pub use home::{DemoLinks, HomeButton, HomeView, home};
 pub use logout::{Ended, LogoutConfirmView, SignedOutView, logout_confirm, signed_out};
@@ -130,17 +130,24 @@ pub fn when(at: Timestamp) -> String {
     format!("{year}-{month:02}-{day:02} {:02}:{:02}:{:02}", date.hour(), date.minute(), date.second())
 }
 
-/// The name of a person, from the claims of their identity: the usage name before the birth name. Empty where
-/// there is none.
-pub fn display_name(claims: &Map<String, Value>) -> String {
+/// The name of a person, from the claims of their identity: given name and `usage_name`, where their provider has such a
+/// claim, before the birth name; elsewhere `name` first. Empty where there is none.
+pub fn display_name(claims: &Map<String, Value>, usage_name: Option<&str>) -> String {
     let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default().trim();
-    let first = |names: [&'static str; 3]| {
-        names.map(text).into_iter().find(|name| !name.is_empty()).unwrap_or_default()
+    let first = |names: &[&str]| {
+        names.iter().copied().map(text).find(|name| !name.is_empty()).unwrap_or_default().to_owned()
     };
-    let family = first(["preferred_username", "usual_name", "family_name"]);
-    let name = format!("{} {family}", text("given_name"));
-    let name = if name.trim().is_empty() { first(["name", "email", "email"]) } else { name.trim() };
-    shortened(name)
+    let family = first(&[usage_name.unwrap_or_default(), "family_name"]);
+    let whole = format!("{} {family}", text("given_name"));
+    let candidates = match usage_name {
+        Some(_) => [whole, first(&["name", "email"])],
+        None => [
+            first(&["name"]),
+            if whole.trim().is_empty() { first(&["preferred_username", "email"]) } else { whole },
+        ],
+    };
+    let name = candidates.iter().map(|name| name.trim()).find(|name| !name.is_empty());
+    shortened(name.unwrap_or_default())
 }
 
 /// At most as much of a name as a page has room for, and whether there is more.
@@ -153,8 +160,8 @@ fn shortened(name: &str) -> String {
 
 /// What tells a person apart from others: their name, or, where it has no character that can be seen, their provider and
 /// the beginning of their `sub`.
-pub fn person(identity: &Identity, upstream_name: &str) -> String {
-    let name = display_name(&identity.claims);
+pub fn person(identity: &Identity, upstream_name: &str, usage_name: Option<&str>) -> String {
+    let name = display_name(&identity.claims, usage_name);
     if name.chars().any(can_be_read) {
         return name;
     }

@@ -37,6 +37,8 @@ fn every_page(name: &str, lang: Lang) -> Vec<(&'static str, String)> {
         upstream_name: name,
         action: "/confirm",
         token: "the-token",
+        fresh: false,
+        other: Other::Button,
     };
     let question = LogoutConfirmView {
         site: SITE,
@@ -249,11 +251,21 @@ fn a_person_has_a_name() {
         (json!({"email": "a@b.example"}), "a@b.example"),
         (json!({"given_name": 5}), ""),
     ] {
-        assert_eq!(display_name(claims.as_object().unwrap()), expected);
+        assert_eq!(display_name(claims.as_object().unwrap(), Some("preferred_username")), expected);
+    }
+    // J3: what `preferred_username` means is the provider's.
+    for (claims, expected) in [
+        (json!({"given_name": "Jean", "family_name": "DURAND", "preferred_username": "jean"}), "Jean DURAND"),
+        (json!({"given_name": "Jean", "family_name": "DURAND", "name": "Dr Jean Durand"}), "Dr Jean Durand"),
+        (json!({"preferred_username": "jean", "email": "a@b.example"}), "jean"),
+        (json!({"email": "a@b.example", "name": "  "}), "a@b.example"),
+    ] {
+        assert_eq!(display_name(claims.as_object().unwrap(), None), expected);
     }
     assert_eq!(when(Timestamp::from_seconds(1_790_791_514)), "2026-09-30 18:05:14");
-    let long =
-        |letters: usize| display_name(json!({ "family_name": "é".repeat(letters) }).as_object().unwrap());
+    let long = |letters: usize| {
+        display_name(json!({ "family_name": "é".repeat(letters) }).as_object().unwrap(), None)
+    };
     assert_eq!(long(120), "é".repeat(120));
     assert_eq!(long(121), format!("{}…", "é".repeat(120)), "what is cut says so");
 }
@@ -267,7 +279,7 @@ fn a_name_that_cannot_be_seen_is_replaced() {
             "claims": { "given_name": name }, "acr": null, "auth_time": 0, "auth_time_told": false,
             "retention": "session",
         });
-        person(&serde_json::from_value::<Identity>(identity).unwrap(), "Corse")
+        person(&serde_json::from_value::<Identity>(identity).unwrap(), "Corse", None)
     };
     for unseen in [
         "",

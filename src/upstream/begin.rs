@@ -103,8 +103,8 @@ impl Upstream {
             code_verifier,
             acr_values: acr_values(profile, ask.acr),
             claims: acr_claim(profile, ask.acr),
-            prompt: ask.prompt.filter(|p| profile.takes("prompt") && profile.prompts.contains(p)),
-            max_age: ask.max_age.filter(|_| profile.takes("max_age")),
+            prompt: ask.prompt.and_then(|prompt| profile.prompt(prompt)),
+            max_age: max_age(profile, ask),
             login_hint: ask.login_hint.filter(|_| profile.takes("login_hint")),
             ui_locales: if profile.takes("ui_locales") { ask.ui_locales } else { &[] },
         };
@@ -116,20 +116,22 @@ fn acr_values(profile: &Profile, policy: Option<&AcrPolicy>) -> Option<String> {
     if !profile.takes("acr_values") {
         return None;
     }
-    match policy.filter(|policy| !policy.accept.is_empty()) {
-        Some(policy) if policy.ask == AcrAsk::AcrValues || profile.acr_values_always => {
-            let values: Vec<&str> = policy.accept.iter().map(|acr| acr.0.as_str()).collect();
-            Some(values.join(" "))
-        }
-        Some(_) => None,
-        None => profile.default_acr.map(str::to_owned),
-    }
+    let policy = policy.filter(|policy| policy.ask == AcrAsk::AcrValues || profile.acr_values_always)?;
+    let values: Vec<&str> = policy.asked.iter().map(|acr| acr.0.as_str()).collect();
+    (!values.is_empty()).then(|| values.join(" "))
+}
+
+/// With `max_age` the provider must say when the person signed in (OpenID Connect Core, section 2, `auth_time`): a fresh
+/// sign-in is asked both ways.
+fn max_age(profile: &Profile, ask: &Ask<'_>) -> Option<u64> {
+    let fresh = (ask.prompt == Some(Prompt::Login)).then_some(0);
+    fresh.or(ask.max_age).filter(|_| profile.takes("max_age"))
 }
 
 /// The `claims` parameter that asks for a level (OpenID Connect Core, section 5.5.1.1).
 fn acr_claim(profile: &Profile, policy: Option<&AcrPolicy>) -> Option<String> {
-    let policy = policy.filter(|policy| policy.ask == AcrAsk::Claims && !policy.accept.is_empty())?;
+    let policy = policy.filter(|policy| policy.ask == AcrAsk::Claims && !policy.asked.is_empty())?;
     let essential = policy.mode == AcrMode::Require;
-    let acr = json!({ "essential": essential, "values": policy.accept });
+    let acr = json!({ "essential": essential, "values": policy.asked });
     profile.takes("claims").then(|| json!({ "id_token": { "acr": acr } }).to_string())
 }

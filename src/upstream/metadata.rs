@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openidconnect::core::{
-    CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient,
-    CoreClientAuthMethod, CoreGrantType, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm,
-    CoreJweKeyManagementAlgorithm, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
+    CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod,
+    CoreGrantType, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
+    CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
 };
 use openidconnect::{
     AdditionalProviderMetadata, AuthUrl, ClientId, CsrfToken, IssuerUrl, JsonWebKeySet, LanguageTag,
@@ -24,7 +24,6 @@ use crate::event::reasons::upstream;
 use crate::event::{Facts, Step, Trace};
 use crate::outbound::kept::Kept;
 use crate::outbound::{Outbound, OutboundError, chain, may_call};
-use crate::service::Prompt;
 
 use super::{Endpoints, Settings};
 
@@ -212,7 +211,7 @@ pub(super) struct Request<'a> {
     pub code_verifier: Option<&'a str>,
     pub acr_values: Option<String>,
     pub claims: Option<String>,
-    pub prompt: Option<Prompt>,
+    pub prompt: Option<&'static str>,
     pub max_age: Option<u64>,
     pub login_hint: Option<&'a str>,
     pub ui_locales: &'a [String],
@@ -245,11 +244,7 @@ impl Metadata {
             url = url.add_extra_param("claims", claims.as_str());
         }
         if let Some(prompt) = request.prompt {
-            url = url.add_prompt(match prompt {
-                Prompt::None => CoreAuthPrompt::None,
-                Prompt::Login => CoreAuthPrompt::Login,
-                Prompt::Consent => CoreAuthPrompt::Consent,
-            });
+            url = url.add_extra_param("prompt", prompt);
         }
         if let Some(seconds) = request.max_age {
             url = url.set_max_age(Duration::from_secs(seconds));

@@ -24,10 +24,11 @@ use std::sync::Arc;
 use http::HeaderValue;
 use url::Url;
 
+use crate::identity::{Acr, AcrPolicy, OutsideLevels};
 use crate::keys::Keyring;
 use crate::outbound::Outbound;
 use crate::secret::Secret;
-use crate::service::UpstreamName;
+use crate::service::{Prompt, UpstreamName};
 
 use metadata::{Metadata, MetadataSource};
 use verifier::Verifier;
@@ -155,6 +156,48 @@ impl Upstream {
     /// Whether it shows the person a page of its own on every login.
     pub fn always_asks(&self) -> bool {
         self.settings.profile.always_asks
+    }
+
+    /// Whether it takes `prompt`.
+    pub fn takes_prompt(&self, prompt: Prompt) -> bool {
+        self.settings.profile.prompt(prompt).is_some()
+    }
+
+    /// Whether it takes `max_age`.
+    pub fn takes_max_age(&self) -> bool {
+        self.settings.profile.takes("max_age")
+    }
+
+    /// Whether its answers tell when the person signed in.
+    pub fn tells_auth_time(&self) -> bool {
+        self.settings.profile.tells_auth_time
+    }
+
+    /// What is demanded of the level, where an application has `configured` and a request wants `wanted`; what neither
+    /// says, the profile may.
+    pub fn acr_policy(
+        &self,
+        configured: Option<&AcrPolicy>,
+        wanted: &[Acr],
+    ) -> Result<Option<AcrPolicy>, OutsideLevels> {
+        if let Some(configured) = configured {
+            return configured.clone().narrowed(wanted).map(Some);
+        }
+        let profile = self.settings.profile;
+        let named = |level: &&str| Acr((*level).to_owned());
+        let default = profile.default_acr.iter().map(named);
+        let wanted: Vec<_> = if wanted.is_empty() { default.collect() } else { wanted.to_vec() };
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let levels: Vec<_> = profile.levels.iter().map(named).collect();
+        let known = if levels.is_empty() { wanted.clone() } else { levels };
+        AcrPolicy::any_of(known).narrowed(&wanted).map(Some)
+    }
+
+    /// Whether a fresh sign-in can be had of it: `prompt=login` makes the person act.
+    pub fn honours_login(&self) -> bool {
+        self.settings.profile.honours_login && self.takes_prompt(Prompt::Login)
     }
 
     /// The path at which the browser comes back.

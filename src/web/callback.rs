@@ -3,10 +3,10 @@
 use axum::http::Method;
 use axum::response::Response;
 
-use super::browser::Browser;
 use super::next::carry_out;
 use super::refusal::Refusal;
 use super::routes::{At, Audience, BodyKind, Caching, CrossOrigin, Route};
+use super::session;
 use super::visit::Visit;
 use crate::broker;
 use crate::config::ListenerKind;
@@ -34,8 +34,9 @@ pub const ROUTE: Route = Route {
 /// Completes the login that the response belongs to.
 pub(super) async fn callback(visit: &mut Visit, upstream: &UpstreamName) -> Result<Response, Refusal> {
     visit.trace.upstream = Some(upstream.clone());
-    let browser = visit.browser.as_ref().map(Browser::id);
+    let session = session::live(visit).await?;
+    let visitor = visit.visitor(session.as_ref());
     let query = std::mem::take(&mut visit.query);
-    let progress = broker::complete(&mut visit.journey(), upstream, &query, browser).await?;
+    let progress = broker::complete(&mut visit.journey(), upstream, &query, visitor).await?;
     carry_out(visit, progress).await
 }

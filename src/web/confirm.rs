@@ -37,6 +37,7 @@ pub(super) async fn confirm(visit: &mut Visit, body: Body) -> Result<Response, R
     let token = form.get("token").ok_or_else(forged)?;
     let decision = match form.get("decision") {
         Some("yes") => Decision::Continue,
+        Some("other") => Decision::Other,
         _ => Decision::Cancel,
     };
     let next = broker::confirm(&mut visit.journey(), token, decision, browser).await?;

@@ -47,15 +47,9 @@ pub(super) async fn idp(visit: &mut Visit, name: Option<&str>) -> Result<Respons
         return Ok(empty(200));
     }
     let (legacy, query) = (visit.rules.legacy.clone(), std::mem::take(&mut visit.query));
-    let known = visit.browser.as_ref().map(Browser::id);
     let session = session::live(visit).await?;
-    let request = Request {
-        app: name,
-        query: &query,
-        prefix: visit.peer.prefix(),
-        browser: known,
-        session: session.as_ref().map(|session| session.id),
-    };
+    let visitor = visit.visitor(session.as_ref());
+    let request = Request { app: name, query: &query, prefix: visit.peer.prefix(), visitor };
     let asked = match legacy.open(&mut visit.journey(), &request).await? {
         Opened::Again(location) => return Ok(see_other(&location)),
         Opened::New(asked) => asked,

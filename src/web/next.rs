@@ -7,6 +7,7 @@ use super::reply::{page, see_other};
 use super::visit::Visit;
 use crate::broker::{Failure, Next, Question, Registry as _};
 use crate::pages;
+use crate::upstream::Upstream;
 
 /// Carries out what the broker decided.
 pub(super) async fn carry_out(visit: &mut Visit, next: Next) -> Result<Response, Refusal> {
@@ -20,9 +21,13 @@ async fn ask(visit: &mut Visit, question: &Question) -> Result<Response, Refusal
     visit.prefer(&question.ui_locales);
     let service = visit.rules.service(&question.app).await.map_err(Box::<Failure>::from)?;
     let service = service.ok_or_else(|| Failure::gone(&question.app))?;
+    let upstream = visit.rules.upstream(&question.upstream);
     let label = visit.rules.upstream_labels.get(&question.upstream);
     let upstream_name = label.map_or(question.upstream.as_str(), String::as_str);
-    let person = pages::person(&question.identity, upstream_name);
+    let usage_name = upstream.and_then(|upstream| upstream.settings().profile.usage_name);
+    let person = pages::person(&question.identity, upstream_name, usage_name);
+    let logout = format!("{}/logout/{}", visit.rules.base(), service.id);
+    let asks_anew = upstream.is_some_and(Upstream::honours_login);
     let view = pages::ConfirmView {
         site: visit.site(),
         app_name: &service.name,
@@ -30,6 +35,8 @@ async fn ask(visit: &mut Visit, question: &Question) -> Result<Response, Refusal
         upstream_name,
         action: &format!("{}/idp/confirm", visit.rules.base()),
         token: &question.token,
+        fresh: question.fresh,
+        other: if asks_anew { pages::Other::Button } else { pages::Other::Logout(&logout) },
     };
     Ok(page(200, &pages::confirm(&view, visit.lang), visit, &service.origins))
 }

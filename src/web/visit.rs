@@ -10,7 +10,7 @@ use super::cookies::Cookies;
 use super::routes::Audience;
 use super::session::Cookie;
 use crate::app::{App, Rules};
-use crate::broker::{Journey, SessionHandle};
+use crate::broker::{Journey, Session, SessionHandle, Visitor};
 use crate::clock::Timestamp;
 use crate::event::Trace;
 use crate::message::Lang;
@@ -105,6 +105,14 @@ impl Visit {
             handle_key: &means.handle_key,
             renewed: &mut self.renewed,
             trace: &mut self.trace,
+        }
+    }
+
+    /// Whoever brings the request, in their `session`.
+    pub(super) fn visitor(&self, session: Option<&Session>) -> Visitor {
+        Visitor {
+            browser: self.browser.as_ref().map(Browser::id),
+            session: session.map(|session| session.id),
         }
     }
 

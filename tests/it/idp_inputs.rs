@@ -225,7 +225,7 @@ async fn what_looks_odd_but_is_good() {
         ("IDP-93", format!("{base}?vue={}&{rest}", "v".repeat(2048 - 5 - rest.len()))),
         ("IDP-94", format!("{base}?state={}&nonce={}", "s".repeat(16), attempt.nonce)),
         ("IDP-92", format!("{base}?vue=a+b?c&dossier=%C3%A9&{rest}")),
-        ("IDP-80", format!("{base}?{rest}&relais_acr_values=eidas9&relais_max_age=999999")),
+        ("IDP-80", format!("{base}?{rest}&relais_max_age=999999")),
     ];
     for (row, plaintext) in cases {
         let page = from_anywhere(&world).get(&sealed(&world, &app, &plaintext)).await;

@@ -22,6 +22,8 @@ mod every_endpoint;
 #[cfg(test)]
 mod fault_reactions;
 #[cfg(test)]
+mod field_levels;
+#[cfg(test)]
 mod field_sessions;
 #[cfg(test)]
 mod floods;

@@ -54,6 +54,45 @@ async fn a_planted_browser_cookie_brings_nobody_the_victims_answer() {
     }
 }
 
+/// Whoever begins a login knows its `state`, and may send somebody else to the provider with it.
+#[tokio::test]
+async fn a_state_that_somebody_else_knows_names_nobody() {
+    let world = World::new().await;
+    for name in ["paie", "silencieuse", "compta"] {
+        let app = world.legacy(name);
+        let mut attacker = world.browser();
+        let away = attacker.get(&app.start(world.now()).1).await.location().unwrap().to_owned();
+        let mut victim = world.browser();
+        victim.cookies.insert(BROWSER.to_owned(), attacker.cookies[BROWSER].clone());
+        let back = up_to_the_callback(&mut victim, &away, "angela").await;
+        let answer = victim.get(&back).await;
+        assert!(answer.location().is_some() || answer.body.contains("name=\"decision\""), "{name}");
+        let page = attacker.get(&back).await;
+        assert_eq!(
+            (page.status, page.code().as_str(), page.location()),
+            (400, "UPSTREAM_STATE", None),
+            "{name}"
+        );
+        assert!(!page.body.contains("Ang"), "{name}: nobody is named");
+    }
+}
+
+/// E3: the same browser, a moment later.
+#[tokio::test]
+async fn e3_a_callback_visited_twice_has_the_same_answer() {
+    let world = World::new().await;
+    let app = world.legacy("compta");
+    let mut browser = world.browser();
+    let back = up_to_the_callback(&mut browser, &app.start(world.now()).1, "angela").await;
+    let answer = browser.get(&back).await;
+    assert!(answer.location().is_some_and(|to| parameter(to, "info").is_some()));
+    assert_eq!(browser.get(&back).await.location(), answer.location());
+    assert_eq!(world.stub.calls().token, 1, "its code was sent once");
+    world.advance(61);
+    let late = browser.get(&back).await;
+    assert_eq!((late.code().as_str(), late.location()), ("UPSTREAM_STATE", None));
+}
+
 #[tokio::test]
 async fn nothing_is_repeated_once_the_session_is_over() {
     let world = World::new().await;

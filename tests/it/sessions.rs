@@ -222,8 +222,7 @@ async fn another_person_ends_the_former_ones_session() {
     let mut browser = world.browser();
     sign_in_at(&world, &mut browser, &app).await;
     let page = browser.open(&app.start(world.now()).1).await;
-    let page = choose(&mut browser, page, "corse").await;
-    browser.confirm(&page).await;
+    choose(&mut browser, page, "corse").await;
     assert_eq!(world.events(Step::SessionEnded).len(), 1);
     let page = browser.open(&world.legacy("ged").start(world.now()).1).await;
     assert!(!page.body.contains("Ang"), "the former person is not offered");

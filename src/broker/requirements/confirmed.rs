@@ -29,15 +29,19 @@ impl Requirement for Confirmed {
     }
 }
 
-/// Whether the service wants no page, or the upstream shows one each time.
+/// Whether the service wants no page, or the person acted at the upstream for this very request: it shows a page each
+/// time, or it was asked for a fresh sign-in and has proved one (`level` has judged it).
 fn asked_already(cx: &Journey<'_>, at: &Standing<'_>, sign_in: &SignIn) -> bool {
     let silent = at.service.sso == Sso::Silent;
-    if at.fresh {
-        // Whether the person acted for this very request, we know only of upstreams that always ask.
-        let upstream = cx.registry.upstream(&sign_in.upstream);
-        return silent || upstream.is_some_and(crate::upstream::Upstream::always_asks);
+    let consent = at.login.demand.prompt == Some(Prompt::Consent);
+    let Some(upstream) = cx.registry.upstream(&sign_in.upstream).filter(|_| at.fresh) else {
+        return silent && !consent;
+    };
+    // A consent that the upstream was not asked for is asked for here.
+    if consent && !upstream.takes_prompt(Prompt::Consent) {
+        return false;
     }
-    silent && at.login.demand.prompt != Some(Prompt::Consent)
+    silent || upstream.always_asks() || (at.login.reauthenticate && upstream.tells_auth_time())
 }
 
 /// Puts the question to the person; the login waits for the page's form.
@@ -56,6 +60,7 @@ pub(in crate::broker) fn question(cx: &Journey<'_>, login: &Login, sign_in: &Sig
         app: login.service.clone(),
         identity: sign_in.identity.clone(),
         upstream: sign_in.upstream.clone(),
+        fresh: sign_in.login == login.id,
         ui_locales: login.demand.ui_locales.clone(),
     }
 }

@@ -57,6 +57,8 @@ pub(super) struct Standing<'a> {
     pub id_token: Option<Secret<String>>,
     /// Whether the service stands among the session's participants.
     pub joined: bool,
+    /// The handle of the page whose form was sent.
+    pub page: Option<HandleDigest>,
     /// The handle by which the person said yes.
     pub confirmed: Option<HandleDigest>,
     /// The browser's session, where it may serve.
@@ -82,6 +84,7 @@ impl<'a> Standing<'a> {
             fresh: false,
             id_token: None,
             joined: false,
+            page: None,
             confirmed: None,
             session,
             version: None,

@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 
 use super::confirmed::login_required;
+use super::level::{names, unmet};
 use super::{Requirement, Standing, Verdict};
 use crate::broker::session::{max_age, policy};
-use crate::broker::{Failure, Handle, Journey, Next, Stage};
+use crate::broker::{Failure, Handle, Journey, Next, Sent, Stage};
 use crate::event::{Facts, Step, reasons};
 use crate::message::PublicMessage;
-use crate::service::{Prompt, Service, Sso, UpstreamName};
+use crate::service::{Prompt, Service, UpstreamName};
 use crate::upstream::{Ask, Step as UpstreamStep};
 
 pub(super) struct Known;
@@ -19,7 +20,8 @@ impl Requirement for Known {
         if at.sign_in.is_some() {
             return Ok(Verdict::Met);
         }
-        let served = at.session.as_ref().and_then(|s| s.serves(&at.service, &at.login.demand, cx.now()));
+        let session = at.session.as_ref().filter(|_| !at.login.reauthenticate);
+        let served = session.and_then(|session| session.serves(cx, &at.service, &at.login.demand));
         if let Some(sign_in) = served.cloned() {
             cx.trace.upstream = Some(sign_in.upstream.clone());
             at.sign_in = Some(sign_in);
@@ -44,12 +46,22 @@ async fn to_upstream(cx: &mut Journey<'_>, at: &mut Standing<'_>) -> Result<Verd
     })?;
     cx.trace.upstream = Some(upstream.name().clone());
     let demand = &at.login.demand;
-    let acr = policy(&at.service, demand);
+    // What can never be met is refused here, and not on the way back.
+    let Ok(acr) = policy(upstream, &at.service, demand) else {
+        let facts = Facts { acr_asked: Some(names(&demand.acr_values)), ..Facts::default() };
+        return Ok(unmet(reasons::broker::ACR_OUTSIDE, facts));
+    };
+    if demand.prompt == Some(Prompt::Login) && !upstream.takes_prompt(Prompt::Login) {
+        return Ok(unmet(reasons::broker::REAUTHENTICATION_IMPOSSIBLE, Facts::default()));
+    }
+    let max_age = max_age(&at.service, demand);
+    // An age that the upstream is not asked for is reached by a fresh sign-in alone.
+    let fresh = at.login.reauthenticate || (max_age.is_some() && !upstream.takes_max_age());
     let ask = Ask {
         scopes: &at.service.scopes,
         acr: acr.as_ref(),
-        prompt: if at.service.sso == Sso::Off { Some(Prompt::Login) } else { demand.prompt },
-        max_age: max_age(&at.service, demand),
+        prompt: if fresh { Some(Prompt::Login) } else { demand.prompt },
+        max_age,
         login_hint: demand.login_hint.as_deref(),
         ui_locales: &demand.ui_locales,
     };
@@ -58,11 +70,11 @@ async fn to_upstream(cx: &mut Journey<'_>, at: &mut Standing<'_>) -> Result<Verd
         Ok(begun) => begun,
         Err(error) => return Ok(Verdict::Declined(Box::new(error.declined()))),
     };
-    let (upstream, handshake) = (upstream.name().clone(), begun.handshake);
-    at.keep(cx, Stage::AtUpstream { handle: handle.digest(), upstream, handshake }).await?;
     let UpstreamStep::Redirect(url) = begun.step;
-    let acr_asked =
-        acr.map(|policy| policy.accept.iter().map(|acr| acr.0.as_str()).collect::<Vec<_>>().join(" "));
+    let (upstream, handshake) = (upstream.name().clone(), begun.handshake);
+    let by = at.page.map(|handle| Sent { handle, location: url.to_string() });
+    at.keep(cx, Stage::AtUpstream { handle: handle.digest(), upstream, handshake, by }).await?;
+    let acr_asked = acr.map(|policy| names(&policy.asked));
     cx.trace.step(Step::UpstreamRedirected, Facts { acr_asked, ..Facts::default() });
     Ok(Verdict::Unmet(Next::Redirect(url.into())))
 }

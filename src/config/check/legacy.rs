@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::claims as brought;
+use super::demands::Demands;
 use super::one_of;
 use super::secrets::{self, Names};
 use super::wire;
@@ -11,10 +12,9 @@ use crate::clock::Timestamp;
 use crate::config::Purpose;
 use crate::config::file::{Element, Section};
 use crate::config::value::{Raw, Wrong, boolean, choice, instant, text, texts, web_url, whole};
-use crate::identity::{Acr, AcrAsk, AcrMode, AcrPolicy};
 use crate::legacy::{App, AppKey, CallbackRule, Delivery, MasterKey};
 use crate::paths::{self, BadAppId};
-use crate::service::{Service, ServiceId, Sso, UpstreamName};
+use crate::service::{Service, ServiceId, UpstreamName};
 use crate::upstream::Profile;
 
 /// What an application's section stands in.
@@ -106,15 +106,12 @@ fn service(name: &str, section: &Section<'_>, around: &Around<'_>) -> Option<Ser
         Some(std::iter::once("openid").chain(more.iter().copied()).map(str::to_owned).collect())
     });
     let claims = section.or("claims", Vec::new(), claims);
-    if let (Some(upstreams), Some(scopes)) = (&upstreams, &scopes) {
-        let profile =
-            |name: &UpstreamName| around.upstreams.iter().find(|(known, _)| *known == name.as_str())?.1;
-        let profiles: Option<Vec<_>> = upstreams.iter().map(profile).collect();
-        brought::check(section, scopes, &claims, &profiles.unwrap_or_default());
+    let profile = |name: &UpstreamName| around.upstreams.iter().find(|(known, _)| *known == name.as_str())?.1;
+    let profiles = upstreams.iter().flatten().map(profile).collect::<Option<Vec<_>>>().unwrap_or_default();
+    if let Some(scopes) = &scopes {
+        brought::check(section, scopes, &claims, &profiles);
     }
-    let acr = acr(section);
-    let sso = sso(section);
-    let max_age = section.optional("max_age", whole(0..=31_536_000));
+    let Demands { acr, sso, max_age } = Demands::read(section, &profiles);
     Some(Service {
         id: ServiceId::parse(name)?,
         enabled: true,
@@ -171,43 +168,6 @@ fn claims(raw: &Raw<'_>) -> Result<Vec<String>, Wrong> {
         }),
         None => Ok(list),
     }
-}
-
-fn acr(section: &Section<'_>) -> Option<AcrPolicy> {
-    let written = section.has("acr");
-    let acr = section.section("acr");
-    let accept = if written {
-        acr.required("accept", "list the levels that satisfy, such as [\"eidas2\"]", texts)
-    } else {
-        acr.optional("accept", texts)
-    };
-    let modes = [("require", AcrMode::Require), ("prefer", AcrMode::Prefer)];
-    let mode = acr.or("mode", AcrMode::Require, choice(&modes));
-    let asks = [("acr_values", AcrAsk::AcrValues), ("claims", AcrAsk::Claims)];
-    let ask = acr.or("ask", AcrAsk::AcrValues, choice(&asks));
-    acr.finish();
-    Some(AcrPolicy { accept: accept?.into_iter().map(Acr).collect(), mode, ask })
-}
-
-fn sso(section: &Section<'_>) -> Sso {
-    let choices = [("confirm", Sso::Confirm), ("silent", Sso::Silent), ("off", Sso::Off)];
-    let sso = section.or("sso", Sso::Confirm, choice(&choices));
-    let accepted = section.or("accept_forced_login", false, boolean);
-    match (sso, accepted) {
-        (Sso::Silent, false) => section.fault(
-            "sso",
-            Wrong::new(
-                "\"silent\" lets any page sign a visitor in as somebody else",
-                "write \"confirm\", or add accept_forced_login = true",
-            ),
-        ),
-        (Sso::Silent, true) => {
-            section.warn("sso", "\"silent\": any page can sign a visitor in, as accept_forced_login allows");
-        }
-        (_, true) => section.warn("accept_forced_login", "changes nothing while sso is not \"silent\""),
-        (_, false) => {}
-    }
-    sso
 }
 
 /// The callbacks; `None` if one is wrong.

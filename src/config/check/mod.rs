@@ -3,6 +3,7 @@
 mod alias;
 mod claims;
 mod credentials;
+mod demands;
 mod keys;
 mod legacy;
 mod outbound;

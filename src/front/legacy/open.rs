@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Legacy, NAME};
-use crate::broker::{self, Ask, Failure, Journey, SessionId};
+use crate::broker::{self, Ask, Failure, Journey, Visitor};
 use crate::event::reasons::legacy as because;
 use crate::event::{Facts, Reason, Step};
 use crate::legacy::wires::Dialect;
 use crate::legacy::{self, App, LegacyRequest, Refused};
-use crate::login::{BrowserId, LoginId};
+use crate::login::LoginId;
 use crate::message::PublicMessage;
 use crate::service::{Demand, ServiceId};
 use crate::store::{Limit, Over, OwnerRef, Share};
@@ -25,10 +25,8 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// Where it comes from, for the limits.
     pub prefix: IpAddr,
-    /// The browser, where it is known.
-    pub browser: Option<BrowserId>,
-    /// Its session, where one lives.
-    pub session: Option<SessionId>,
+    /// Whose.
+    pub visitor: Visitor,
 }
 
 /// What a message asks.
@@ -83,10 +81,10 @@ impl Legacy {
         let opened = legacy::open(app, issuer, request.query, self.means.floor, cx.now())
             .map_err(|refused| self.refused(cx, request, Some(app), refused))?;
         let now = cx.now();
-        if let Some(former) = self.means.former(&opened.request, request.browser, now).await? {
+        if let Some(former) = self.means.former(&opened.request, request.visitor.browser, now).await? {
             let mut location = None;
             if former.here {
-                location = broker::again(cx, former.login, request.session).await?;
+                location = broker::again(cx, former.login, request.visitor).await?;
             }
             let replayed = || self.refused(cx, request, Some(app), because::REPLAYED.into());
             let location = location.ok_or_else(replayed)?;

@@ -10,6 +10,7 @@ use super::{Profile, Signer, franceconnect_v2};
 pub(super) const PROFILE: Profile = Profile {
     name: "franceconnect_plus",
     about: "FranceConnect+: `eidas2` and `eidas3`, everything encrypted",
+    levels: &["eidas2", "eidas3"],
     default_acr: Some("eidas2"),
     userinfo: UserinfoKind::EncryptedJwt,
     signer: Signer::Provider(&[Alg::Es256]),

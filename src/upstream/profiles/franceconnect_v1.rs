@@ -21,6 +21,10 @@ pub(super) const PROFILE: Profile = Profile {
         "acr_values",
     ]),
     prompts: &[],
+    login_skips_its_page: false,
+    honours_login: false,
+    tells_auth_time: false,
+    levels: &["eidas1", "eidas2", "eidas3"],
     default_acr: None,
     acr_values_always: true,
     default_scopes: &[],
@@ -59,6 +63,7 @@ pub(super) const PROFILE: Profile = Profile {
         "is a retired service whose tokens are signed by the client secret: whoever reads it can sign in as anybody. \
          For stubs and tests",
     ),
+    usage_name: Some("preferred_username"),
     claims: as_they_are,
     sub_fits,
     // It need not return a `state`.

@@ -29,6 +29,11 @@ pub(super) const PROFILE: Profile = Profile {
     ]),
     // `none` is refused with an error page: a page is always shown.
     prompts: &[Prompt::Login, Prompt::Consent],
+    // Of clients that it lists.
+    login_skips_its_page: true,
+    honours_login: true,
+    tells_auth_time: true,
+    levels: &["eidas1", "eidas2", "eidas3"],
     default_acr: Some("eidas1"),
     acr_values_always: true,
     default_scopes: &[],
@@ -88,6 +93,7 @@ pub(super) const PROFILE: Profile = Profile {
     discovery: true,
     one_host: true,
     warning: None,
+    usage_name: Some("preferred_username"),
     claims: as_they_are,
     sub_fits,
     logout_parameters: &["id_token_hint", "post_logout_redirect_uri", "state"],

@@ -56,6 +56,14 @@ pub struct Profile {
     pub authorize_parameters: Option<&'static [&'static str]>,
     /// The values of `prompt` that may be sent.
     pub prompts: &'static [Prompt],
+    /// Whether `prompt=login` alone may spare the person the provider's own page: then `login consent` is sent.
+    pub login_skips_its_page: bool,
+    /// Whether `prompt=login` makes the person act, whatever session the provider has.
+    pub honours_login: bool,
+    /// Whether the answer tells when the person signed in (`auth_time`), so that a fresh sign-in can be proved.
+    pub tells_auth_time: bool,
+    /// The levels that it knows, in rising order; empty where they have no order, or are not known.
+    pub levels: &'static [&'static str],
     /// The level asked where the application demands none.
     pub default_acr: Option<&'static str>,
     /// Whether `acr_values` is sent even where the level is asked by `claims`.
@@ -90,6 +98,8 @@ pub struct Profile {
     pub warning: Option<&'static str>,
     /// Whether a `sub` has the provider's shape.
     pub sub_fits: fn(&str) -> bool,
+    /// The claim with the name that a person uses, where the provider has one: it goes before `family_name` on pages.
+    pub usage_name: Option<&'static str>,
     /// Brings the provider's own names of claims to the standard's, and loses none.
     pub claims: fn(Map<String, Value>) -> Map<String, Value>,
     /// The only parameters that may be sent to the logout endpoint.
@@ -136,6 +146,17 @@ impl Profile {
             Signer::Provider(algs) => algs,
             Signer::ClientSecret => &[],
         }
+    }
+
+    /// `prompt` as it is sent; `None` where it is not.
+    pub fn prompt(&self, prompt: Prompt) -> Option<&'static str> {
+        let sent = self.takes("prompt") && self.prompts.contains(&prompt);
+        sent.then_some(match prompt {
+            Prompt::None => "none",
+            Prompt::Login if self.login_skips_its_page => "login consent",
+            Prompt::Login => "login",
+            Prompt::Consent => "consent",
+        })
     }
 
     /// Whether a parameter may be sent to the authorization endpoint.

@@ -81,8 +81,7 @@ async fn a_france_connect_login_sends_what_it_takes_and_no_more() {
     let provider = Provider::france_connect().await;
     assert!(provider.upstream.always_asks());
     assert_eq!(provider.upstream.callback_path(), "/cb/idp");
-    let policy =
-        AcrPolicy { accept: vec![Acr("eidas1".into())], mode: AcrMode::Require, ask: AcrAsk::Claims };
+    let policy = AcrPolicy { ask: AcrAsk::Claims, ..AcrPolicy::any_of(vec![Acr("eidas1".into())]) };
     let locales = ["fr".to_owned()];
     let ask = Ask {
         scopes: &["openid".to_owned(), "given_name".to_owned()],
@@ -110,7 +109,8 @@ async fn a_france_connect_login_sends_what_it_takes_and_no_more() {
     let hex = |text: &str| text.len() == 64 && text.bytes().all(|b| b"0123456789abcdef".contains(&b));
     assert!(hex(&handshake.state) && hex(&handshake.nonce) && handshake.code_verifier.is_none());
 
-    let (url, handshake) = provider.begin(&Ask::default()).await.unwrap();
+    let policy = provider.upstream.acr_policy(None, &[]).unwrap();
+    let (url, handshake) = provider.begin(&Ask { acr: policy.as_ref(), ..Ask::default() }).await.unwrap();
     assert!(query(&url).contains(&("acr_values".into(), "eidas1".into())));
     let signed_in = provider.complete(&handshake, &provider.good_return(&handshake)).await.unwrap();
     assert_eq!(signed_in.identity.claims["given_name"], "Angela");
@@ -143,7 +143,7 @@ async fn a_level_is_asked_as_the_policy_says() {
             r#"{"id_token":{"acr":{"essential":false,"values":["a","b"]}}}"#,
         ),
     ] {
-        let policy = AcrPolicy { accept: accept.clone(), mode, ask };
+        let policy = AcrPolicy { mode, ask, ..AcrPolicy::any_of(accept.clone()) };
         let (url, _) = provider.begin(&Ask { acr: Some(&policy), ..Ask::default() }).await.unwrap();
         let sent = query(&url);
         assert!(sent.contains(&(name.to_owned(), value.to_owned())), "{sent:?}");
