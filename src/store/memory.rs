@@ -1,16 +1,21 @@
 //! The store in memory: for each kind, its records and what orders and counts them, under one lock.
 //!
 //! Expiry is by our clock alone: what has expired goes when it is met, when room is needed and by
-//! [`Store::sweep`]. Sessions are counted in hundreds of thousands, so what stands beside a record is small: most
-//! owners have one or two records, for which a sorted queue takes a tenth of a tree's first node.
+//! [`Store::sweep`]. Sessions are counted in hundreds of thousands, so what stands beside a record is small: its key
+//! and its owners' names are kept once, and every index holds the number of its place.
 
-use std::collections::{BTreeMap, HashMap, VecDeque, hash_map};
+mod owners;
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use hashbrown::HashTable;
+use slab::Slab;
 
+use self::owners::Owners;
 use super::kind::ByKind;
-
 use super::{Claim, Entry, Insert, Key, Kind, Owner, Room, Spend, Store, StoreError, Version};
 use crate::clock::Timestamp;
 
@@ -47,19 +52,19 @@ impl Store for Memory {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut records = self.lock(kind)?;
-        if records.alive(key, now).is_none() {
-            records.make_room(insert.claims, now)?;
-        } else if !insert.replaces {
-            return Ok(false);
+        match records.alive(key, now) {
+            None => records.make_room(insert.claims, now)?,
+            Some(_) if !insert.replaces => return Ok(false),
+            Some(place) => records.remove(place),
         }
-        records.put(key, entry);
+        records.put(key, &entry);
         Ok(true)
     }
 
     async fn read(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Option<Entry>, StoreError> {
         let records = self.lock(kind)?;
-        let held = records.by_key.get(&key).filter(|held| !held.spent && now <= held.entry.expires);
-        Ok(held.map(|held| held.entry.clone()))
+        let held = records.find(key).and_then(|place| records.held(place));
+        Ok(held.filter(|held| !held.spent && now <= held.expires).map(|held| records.entry(held)))
     }
 
     async fn replace_if(
@@ -71,29 +76,26 @@ impl Store for Memory {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut records = self.lock(kind)?;
-        let unchanged = |held: &Held| !held.spent && held.entry.version == version;
-        if !records.alive(key, now).is_some_and(unchanged) {
-            return Ok(false);
+        let Some(place) = records.unspent(key, Some(version), now) else { return Ok(false) };
+        if entry.owners.is_empty() {
+            entry.owners = records.held(place).map(|old| records.owners_of(old)).unwrap_or_default();
         }
-        if entry.owners.is_empty()
-            && let Some(old) = records.remove(key)
-        {
-            entry.owners = old.entry.owners;
-        }
-        records.put(key, entry);
+        records.remove(place);
+        records.put(key, &entry);
         Ok(true)
     }
 
     async fn spend(&self, kind: Kind, key: Key, now: Timestamp) -> Result<Spend<Entry>, StoreError> {
         let mut records = self.lock(kind)?;
-        let Some(held) = records.alive(key, now) else { return Ok(Spend::Absent) };
-        let entry = held.entry.clone();
+        let place = records.alive(key, now);
+        let Some((place, held)) = place.and_then(|place| Some((place, records.held(place)?))) else {
+            return Ok(Spend::Absent);
+        };
+        let entry = records.entry(held);
         if held.spent {
             return Ok(Spend::Spent(entry));
         }
-        if let Some(held) = records.remove(key) {
-            records.hold(key, Held { spent: true, ..*held });
-        }
+        records.spend(place);
         Ok(Spend::Fresh(entry))
     }
 
@@ -105,22 +107,24 @@ impl Store for Memory {
         now: Timestamp,
     ) -> Result<Option<Entry>, StoreError> {
         let mut records = self.lock(kind)?;
-        let wanted = |held: &Held| !held.spent && version.is_none_or(|version| held.entry.version == version);
-        if !records.alive(key, now).is_some_and(wanted) {
-            return Ok(None);
-        }
-        Ok(records.remove(key).map(|held| held.entry))
+        let Some(place) = records.unspent(key, version, now) else { return Ok(None) };
+        let entry = records.held(place).map(|held| records.entry(held));
+        records.remove(place);
+        Ok(entry)
     }
 
     async fn forget(&self, kind: Kind, key: Key) -> Result<(), StoreError> {
-        self.lock(kind)?.remove(key);
+        let mut records = self.lock(kind)?;
+        if let Some(place) = records.find(key) {
+            records.remove(place);
+        }
         Ok(())
     }
 
     async fn owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<Vec<(Key, Entry)>, StoreError> {
         let records = self.lock(kind)?;
-        let living = records.owned(owner, now).into_iter();
-        Ok(living.filter_map(|key| Some((key, records.by_key.get(&key)?.entry.clone()))).collect())
+        let living = records.owned(owner, now).into_iter().filter_map(|place| records.held(place));
+        Ok(living.map(|held| (held.key, records.entry(held))).collect())
     }
 
     async fn count_owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<usize, StoreError> {
@@ -132,7 +136,7 @@ impl Store for Memory {
     }
 
     async fn count(&self, kind: Kind) -> Result<usize, StoreError> {
-        Ok(self.lock(kind)?.by_key.len())
+        Ok(self.lock(kind)?.held.len())
     }
 
     async fn sweep(&self, kind: Kind, now: Timestamp) -> Result<usize, StoreError> {
@@ -156,20 +160,31 @@ impl Store for Memory {
 
 /// A record and what this backend knows of it.
 struct Held {
-    entry: Entry,
-    spent: bool,
+    key: Key,
+    version: Version,
+    expires: Timestamp,
     /// Smaller is older.
     age: u64,
+    /// The value, and behind it the owners' numbers: one allocation for both.
+    content: Box<[u8]>,
+    /// The length of the value.
+    len: u32,
+    spent: bool,
 }
 
-/// A record's place in an order by expiry, and by age among those that expire together: mostly ascending, so
-/// that a new one stands beside the last.
-type Place = (Timestamp, u64);
-
 impl Held {
-    fn place(&self) -> Place {
-        (self.entry.expires, self.age)
+    fn parts(&self) -> (&[u8], impl Iterator<Item = u32>) {
+        let (value, owners) = self.content.split_at_checked(self.len as usize).unwrap_or_default();
+        (value, owners.as_chunks().0.iter().map(|number| u32::from_ne_bytes(*number)))
     }
+}
+
+/// The number of a record's place.
+type Place = u32;
+
+/// Memory ends long before the numbers do.
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 /// The records of one kind, and what orders and counts them: it goes with them.
@@ -177,64 +192,59 @@ struct Records {
     kind: Kind,
     ceiling: usize,
     next_age: u64,
-    by_key: HashMap<Key, Box<Held>>,
-    by_expiry: BTreeMap<Place, Key>,
-    owners: HashMap<Owner, Belongings>,
-}
-
-/// The places of one owner's records, in order, so that the expired stand in front.
-#[derive(Default)]
-struct Belongings {
-    unspent: VecDeque<Place>,
-    spent: VecDeque<Place>,
-}
-
-impl Belongings {
-    fn side(&mut self, spent: bool) -> &mut VecDeque<Place> {
-        if spent { &mut self.spent } else { &mut self.unspent }
-    }
-
-    fn link(&mut self, held: &Held) {
-        let places = self.side(held.spent);
-        // An owner that is named twice has the record once.
-        if let Err(at) = places.binary_search(&held.place()) {
-            if places.is_empty() {
-                places.reserve_exact(1);
-            }
-            places.insert(at, held.place());
-        }
-    }
-
-    fn unlink(&mut self, held: &Held) {
-        let places = self.side(held.spent);
-        if let Ok(at) = places.binary_search(&held.place()) {
-            places.remove(at);
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.unspent.is_empty() && self.spent.is_empty()
-    }
+    held: Slab<Held>,
+    hasher: RandomState,
+    by_key: HashTable<Place>,
+    by_expiry: BTreeSet<(Timestamp, Place)>,
+    owners: Owners,
 }
 
 impl Records {
     fn new(kind: Kind, ceiling: usize) -> Self {
-        let (by_key, by_expiry, owners) = Default::default();
-        Self { kind, ceiling, next_age: 0, by_key, by_expiry, owners }
+        let (held, hasher, by_key, by_expiry, owners) = Default::default();
+        Self { kind, ceiling, next_age: 0, held, hasher, by_key, by_expiry, owners }
+    }
+
+    fn find(&self, key: Key) -> Option<Place> {
+        let is_it = |place: &Place| self.held(*place).is_some_and(|held| held.key == key);
+        self.by_key.find(self.hasher.hash_one(key), is_it).copied()
+    }
+
+    fn held(&self, place: Place) -> Option<&Held> {
+        self.held.get(place as usize)
+    }
+
+    /// The record as it was inserted.
+    fn entry(&self, held: &Held) -> Entry {
+        let (value, version, expires) = (held.parts().0.to_vec(), held.version, held.expires);
+        Entry { value, version, expires, owners: self.owners_of(held) }
+    }
+
+    fn owners_of(&self, held: &Held) -> Vec<Owner> {
+        held.parts().1.filter_map(|number| self.owners.name(number)).collect()
     }
 
     /// The record if it is alive, spent or not; an expired one goes.
-    fn alive(&mut self, key: Key, now: Timestamp) -> Option<&Held> {
-        if self.by_key.get(&key)?.entry.expires < now {
-            self.remove(key);
+    fn alive(&mut self, key: Key, now: Timestamp) -> Option<Place> {
+        let place = self.find(key)?;
+        if self.held(place)?.expires < now {
+            self.remove(place);
+            return None;
         }
-        self.by_key.get(&key).map(|held| &**held)
+        Some(place)
+    }
+
+    /// The record if it is alive, unspent and, where one is asked for, in this state.
+    fn unspent(&mut self, key: Key, version: Option<Version>, now: Timestamp) -> Option<Place> {
+        let place = self.alive(key, now)?;
+        let held = self.held(place)?;
+        (!held.spent && version.is_none_or(|version| held.version == version)).then_some(place)
     }
 
     /// Makes room for a record with these claims, or says why there is none; what is alive goes only where a claim
     /// drops its owner's oldest.
     fn make_room(&mut self, claims: &[Claim], now: Timestamp) -> Result<(), StoreError> {
-        let used = self.by_key.len();
+        let used = self.held.len();
         let (mut dropped, mut room) = (Vec::new(), Room::new(self.ceiling, used));
         for claim in claims {
             let held = self.count_owned(claim.owner, now);
@@ -246,56 +256,67 @@ impl Records {
         }
         dropped.sort_unstable();
         dropped.dedup();
-        if self.by_key.len() - dropped.len() >= self.ceiling {
+        if self.held.len() - dropped.len() >= self.ceiling {
             self.clear(now);
         }
-        if self.by_key.len() - dropped.len() >= self.ceiling {
+        if self.held.len() - dropped.len() >= self.ceiling {
             return Err(StoreError::Full { kind: self.kind.name, owner: None });
         }
-        for key in dropped {
-            self.remove(key);
+        for place in dropped {
+            self.remove(place);
         }
         Ok(())
     }
 
-    /// Inserts or replaces; the record is then the youngest.
-    fn put(&mut self, key: Key, entry: Entry) {
-        self.remove(key);
+    /// Inserts under a key that is free; the record is the youngest.
+    fn put(&mut self, key: Key, entry: &Entry) {
         let age = self.next_age;
         self.next_age += 1;
-        self.hold(key, Held { entry, spent: false, age });
+        self.hold(key, entry, age, false);
     }
 
-    fn hold(&mut self, key: Key, held: Held) {
-        self.by_expiry.insert(held.place(), key);
-        for owner in &held.entry.owners {
-            self.owners.entry(*owner).or_default().link(&held);
-        }
-        self.by_key.insert(key, Box::new(held));
+    fn hold(&mut self, key: Key, entry: &Entry, age: u64, spent: bool) {
+        let Entry { ref value, version, expires, ref owners } = *entry;
+        let place = number(self.held.vacant_key());
+        let numbers: Vec<_> = owners
+            .iter()
+            .map(|owner| self.owners.link(*owner, spent, expires, place).to_ne_bytes())
+            .collect();
+        let content = [value, numbers.as_flattened()].concat().into_boxed_slice();
+        self.held.insert(Held { key, version, expires, age, content, len: number(value.len()), spent });
+        self.by_expiry.insert((expires, place));
+        let Self { held, hasher, by_key, .. } = self;
+        let hash = |place: &Place| hasher.hash_one(held.get(*place as usize).map_or(key, |held| held.key));
+        by_key.insert_unique(hash(&place), place, hash);
     }
 
-    fn remove(&mut self, key: Key) -> Option<Box<Held>> {
-        let held = self.by_key.remove(&key)?;
-        self.by_expiry.remove(&held.place());
-        for owner in &held.entry.owners {
-            if let hash_map::Entry::Occupied(mut belongings) = self.owners.entry(*owner) {
-                belongings.get_mut().unlink(&held);
-                if belongings.get().is_empty() {
-                    belongings.remove();
-                }
-            }
+    fn remove(&mut self, place: Place) {
+        let Some(held) = self.held.try_remove(place as usize) else { return };
+        if let Ok(found) = self.by_key.find_entry(self.hasher.hash_one(held.key), |at| *at == place) {
+            found.remove();
         }
-        Some(held)
+        self.by_expiry.remove(&(held.expires, place));
+        for number in held.parts().1 {
+            self.owners.unlink(number, held.spent, held.expires, place);
+        }
+    }
+
+    fn spend(&mut self, place: Place) {
+        let Some(held) = self.held.get_mut(place as usize) else { return };
+        held.spent = true;
+        for number in held.parts().1 {
+            self.owners.spend(number, held.expires, place);
+        }
     }
 
     /// Removes what has expired, at most [`CHUNK`] records.
     fn clear(&mut self, now: Timestamp) -> usize {
         let mut cleared = 0;
         while cleared < CHUNK
-            && let Some((&(expires, _), &key)) = self.by_expiry.first_key_value()
+            && let Some(&(expires, place)) = self.by_expiry.first()
             && expires < now
         {
-            self.remove(key);
+            self.remove(place);
             cleared += 1;
         }
         cleared
@@ -303,43 +324,36 @@ impl Records {
 
     /// Gives back the room that a crowd left.
     fn shrink(&mut self) {
-        if self.by_key.len() < self.by_key.capacity() / 4 {
-            self.by_key.shrink_to(2 * self.by_key.len());
-        }
-        if self.owners.len() < self.owners.capacity() / 4 {
-            self.owners.shrink_to(2 * self.owners.len());
+        if self.held.len() < self.held.capacity() / 4 {
+            let old = std::mem::replace(self, Self::new(self.kind, self.ceiling));
+            self.next_age = old.next_age;
+            for (_, held) in &old.held {
+                self.hold(held.key, &old.entry(held), held.age, held.spent);
+            }
         }
     }
 
     /// The living, unspent records of `owner`, oldest first.
-    fn owned(&self, owner: Owner, now: Timestamp) -> Vec<Key> {
-        let Some(belongings) = self.owners.get(&owner) else { return Vec::new() };
-        let places = &belongings.unspent;
-        let mut living: Vec<Place> =
-            places.range(places.partition_point(|(expires, _)| *expires < now)..).copied().collect();
-        living.sort_unstable_by_key(|(_, age)| *age);
-        living.iter().filter_map(|place| self.by_expiry.get(place).copied()).collect()
+    fn owned(&self, owner: Owner, now: Timestamp) -> Vec<Place> {
+        let mut living: Vec<_> = self.owners.living(owner, now).collect();
+        living.sort_unstable_by_key(|place| self.held(*place).map(|held| held.age));
+        living
     }
 
     /// Each expired record costs one removal, once; the rest is one look.
     fn count_owned(&mut self, owner: Owner, now: Timestamp) -> usize {
-        loop {
-            let Some(belongings) = self.owners.get(&owner) else { return 0 };
-            match belongings.unspent.front() {
-                Some(place) if place.0 < now => match self.by_expiry.get(place).copied() {
-                    Some(key) => self.remove(key),
-                    None => return belongings.unspent.len(),
-                },
-                _ => return belongings.unspent.len(),
-            };
+        while let Some(expired) = self.owners.expired(owner, now) {
+            self.remove(expired);
         }
+        self.owners.count(owner)
     }
 
     fn forget_owned(&mut self, owner: Owner) -> usize {
-        let Some(belongings) = self.owners.remove(&owner) else { return 0 };
-        let places = belongings.unspent.into_iter().chain(belongings.spent);
-        let keys: Vec<Key> = places.filter_map(|place| self.by_expiry.get(&place).copied()).collect();
-        keys.into_iter().filter(|key| self.remove(*key).is_some()).count()
+        let places = self.owners.all(owner);
+        for place in &places {
+            self.remove(*place);
+        }
+        places.len()
     }
 }
 
@@ -382,7 +396,7 @@ mod tests {
         assert_eq!(store.sweep(PROBE, at(9_000)).await.unwrap(), 500);
         let records = store.lock(PROBE).unwrap();
         assert!(records.by_key.is_empty() && records.by_expiry.is_empty() && records.owners.is_empty());
-        assert!(records.by_key.capacity() < 100, "the room is given back");
+        assert!(records.held.capacity() < 100, "the room is given back");
     }
 
     /// A network's share is counted at each login that comes from it, however many are under way there.
