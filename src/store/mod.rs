@@ -9,6 +9,7 @@
 mod fields;
 mod kind;
 mod memory;
+mod packed;
 mod postgres;
 mod redis;
 mod share;

@@ -1,8 +1,9 @@
 //! Typed tables over a store: what a backend keeps, it cannot read.
 //!
-//! A record's value is `01` ‖ seal-key id (4 bytes) ‖ nonce (12) ‖ ciphertext and tag, sealed by AES-256-GCM
+//! A record's value is `02` ‖ seal-key id (4 bytes) ‖ nonce (12) ‖ ciphertext and tag, sealed by AES-256-GCM
 //! with kind ‖ `00` ‖ key digest as associated data, so that no record can stand in another's place. Inside
-//! is JSON. The next release keeps reading this format when it writes another.
+//! is JSON, packed; in a record of version 0.1, which begins with `01`, it is JSON as it is. The next release keeps
+//! reading this format when it writes another.
 
 use std::iter;
 use std::marker::PhantomData;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::packed::{pack, unpack};
 use super::{
     Claim, Entry, Ephemeral, Insert, Key, Kind, Owner, Record, Share, Spend, Store, StoreError, Version,
 };
@@ -42,7 +44,9 @@ impl<'a> From<(&'static str, &'a [u8])> for OwnerRef<'a> {
     }
 }
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// Not packed, and so packed as it is.
+const FORMER: u8 = 1;
 const KEY_ID: usize = 4;
 
 /// The records of type `R`. Handles and owners reach the backend as digests only.
@@ -247,7 +251,7 @@ impl<R: Record> Table<R> {
         // A type whose JSON cannot be written (a map with keys that are no strings) could not be read either.
         let json = serde_json::to_vec(value).map(Zeroizing::new).map_err(|_| StoreError::Unreadable)?;
         Ok(Entry {
-            value: self.sealer.seal(R::KIND, key, &json),
+            value: self.sealer.seal(R::KIND, key, &Zeroizing::new(pack(&json))),
             version: Version(self.sealer.entropy.bytes()),
             expires,
             owners: owners.iter().map(|owner| self.sealer.root.owner(*owner)).collect(),
@@ -255,7 +259,8 @@ impl<R: Record> Table<R> {
     }
 
     fn open(&self, key: Key, record: &Entry) -> Result<R, StoreError> {
-        let json = self.sealer.open(R::KIND, key, &record.value)?;
+        let packed = self.sealer.open(R::KIND, key, &record.value)?;
+        let json = unpack(&packed).map(Zeroizing::new).ok_or(StoreError::Unreadable)?;
         serde_json::from_slice(&json).map_err(|_| StoreError::Unreadable)
     }
 }
@@ -318,7 +323,8 @@ impl Sealer {
     }
 
     fn open(&self, kind: Kind, key: Key, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let parts = sealed.strip_prefix(&[FORMAT]).and_then(|rest| {
+        let rest = sealed.strip_prefix(&[FORMAT]).or_else(|| sealed.strip_prefix(&[FORMER]));
+        let parts = rest.and_then(|rest| {
             let (id, rest) = rest.split_first_chunk::<KEY_ID>()?;
             let (nonce, ciphertext) = rest.split_first_chunk::<IV>()?;
             Some((self.roots().find(|root| root.id == *id)?, nonce, ciphertext))
