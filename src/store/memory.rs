@@ -4,6 +4,7 @@
 //! [`Store::sweep`]. Sessions are counted in hundreds of thousands, so what stands beside a record is small: its key
 //! and its owners' names are kept once, and every index holds the number of its place.
 
+mod blocks;
 mod owners;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 use hashbrown::HashTable;
 use slab::Slab;
 
+use self::blocks::{Blocks, First};
 use self::owners::Owners;
 use super::kind::ByKind;
 use super::{Claim, Entry, Insert, Key, Kind, Owner, Room, Spend, Store, StoreError, Version};
@@ -165,19 +167,23 @@ struct Held {
     expires: Timestamp,
     /// Smaller is older.
     age: u64,
-    /// The value, and behind it the owners' numbers: one allocation for both.
-    content: Box<[u8]>,
-    /// The length of the value.
+    /// The owners' numbers, and behind them the value.
+    content: First,
+    owners: u32,
     len: u32,
     spent: bool,
 }
 
 impl Held {
-    fn parts(&self) -> (&[u8], impl Iterator<Item = u32>) {
-        let (value, owners) = self.content.split_at_checked(self.len as usize).unwrap_or_default();
-        (value, owners.as_chunks().0.iter().map(|number| u32::from_ne_bytes(*number)))
+    /// The numbers of its owners.
+    fn numbers(&self, contents: &Blocks) -> Vec<u32> {
+        let numbers = contents.read(self.content, self.owners as usize * NUMBER);
+        numbers.as_chunks().0.iter().map(|number| u32::from_ne_bytes(*number)).collect()
     }
 }
+
+/// Bytes of an owner's number.
+const NUMBER: usize = size_of::<u32>();
 
 /// The number of a record's place.
 type Place = u32;
@@ -193,6 +199,7 @@ struct Records {
     ceiling: usize,
     next_age: u64,
     held: Slab<Held>,
+    contents: Blocks,
     hasher: RandomState,
     by_key: HashTable<Place>,
     by_expiry: BTreeSet<(Timestamp, Place)>,
@@ -201,8 +208,8 @@ struct Records {
 
 impl Records {
     fn new(kind: Kind, ceiling: usize) -> Self {
-        let (held, hasher, by_key, by_expiry, owners) = Default::default();
-        Self { kind, ceiling, next_age: 0, held, hasher, by_key, by_expiry, owners }
+        let (held, contents, hasher, by_key, by_expiry, owners) = Default::default();
+        Self { kind, ceiling, next_age: 0, held, contents, hasher, by_key, by_expiry, owners }
     }
 
     fn find(&self, key: Key) -> Option<Place> {
@@ -216,12 +223,15 @@ impl Records {
 
     /// The record as it was inserted.
     fn entry(&self, held: &Held) -> Entry {
-        let (value, version, expires) = (held.parts().0.to_vec(), held.version, held.expires);
-        Entry { value, version, expires, owners: self.owners_of(held) }
+        let before = held.owners as usize * NUMBER;
+        let mut value = self.contents.read(held.content, before + held.len as usize);
+        value.drain(..before);
+        Entry { value, version: held.version, expires: held.expires, owners: self.owners_of(held) }
     }
 
     fn owners_of(&self, held: &Held) -> Vec<Owner> {
-        held.parts().1.filter_map(|number| self.owners.name(number)).collect()
+        let numbers = held.numbers(&self.contents).into_iter();
+        numbers.filter_map(|number| self.owners.name(number)).collect()
     }
 
     /// The record if it is alive, spent or not; an expired one goes.
@@ -282,8 +292,9 @@ impl Records {
             .iter()
             .map(|owner| self.owners.link(*owner, spent, expires, place).to_ne_bytes())
             .collect();
-        let content = [value, numbers.as_flattened()].concat().into_boxed_slice();
-        self.held.insert(Held { key, version, expires, age, content, len: number(value.len()), spent });
+        let content = self.contents.write(&[numbers.as_flattened(), value].concat());
+        let (owners, len) = (number(numbers.len()), number(value.len()));
+        self.held.insert(Held { key, version, expires, age, content, owners, len, spent });
         self.by_expiry.insert((expires, place));
         let Self { held, hasher, by_key, .. } = self;
         let hash = |place: &Place| hasher.hash_one(held.get(*place as usize).map_or(key, |held| held.key));
@@ -296,15 +307,16 @@ impl Records {
             found.remove();
         }
         self.by_expiry.remove(&(held.expires, place));
-        for number in held.parts().1 {
+        for number in held.numbers(&self.contents) {
             self.owners.unlink(number, held.spent, held.expires, place);
         }
+        self.contents.free(held.content);
     }
 
     fn spend(&mut self, place: Place) {
         let Some(held) = self.held.get_mut(place as usize) else { return };
         held.spent = true;
-        for number in held.parts().1 {
+        for number in held.numbers(&self.contents) {
             self.owners.spend(number, held.expires, place);
         }
     }
