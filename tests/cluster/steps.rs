@@ -86,7 +86,7 @@ pub const STEPS: &[Step] = &[
         first: ToProvider, again: ToProvider, since: &[("callback", Question), ("confirm", ToApplication), ("claim", Refused)],
         elsewhere: ToProvider, spent: Some("confirm"), forgotten: Refused },
     Step { name: "callback", acknowledged: "the state is spent, the session is open", ask: |walk| walk.get(&walk.returned),
-        first: Question, again: Question, since: &[("confirm", Refused)], elsewhere: Refused, spent: None, forgotten: Refused },
+        first: Question, again: Question, since: &[("confirm", ToApplication), ("claim", Refused)], elsewhere: Refused, spent: None, forgotten: Refused },
     Step { name: "confirm", acknowledged: "the message is spent, its answer waits to be claimed",
         ask: |walk| Request::post(&format!("{RELAY}/idp/confirm"), &[("token", &walk.token), ("decision", "yes")], &walk.cookies),
         first: ToApplication, again: ToApplication, since: &[("claim", Refused)], elsewhere: Refused, spent: None, forgotten: Refused },

@@ -74,7 +74,14 @@ async fn what_is_not_an_answer() {
     let page = browser.open(&good).await;
     let back = browser.confirm(&page).await;
     app.identity(&back.url, &attempt);
-    let again = browser.get(&good).await;
+    assert_eq!(
+        browser.get(&good).await.location(),
+        Some(back.url.as_str()),
+        "CBK-06: the same, for a minute"
+    );
+    let mut stale = browser.clone();
+    stale.cookies.retain(|name, _| name.contains("browser"));
+    let again = stale.get(&good).await;
     assert_page(&again, 400, "UPSTREAM_STATE", "CBK-06");
     assert_eq!(
         again.button(),

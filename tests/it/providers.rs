@@ -186,7 +186,7 @@ async fn odd_claims_are_delivered_as_they_came() {
     let mut browser = world.browser();
     let page = browser.open(&world.legacy("paie").start(world.now()).1).await;
     let page = browser.submit(&page, ("login", "angela:claims_hostile")).await;
-    assert!(page.body.contains("/idp/confirm") && page.body.contains("alert(1)"), "{}", page.body);
+    assert!(page.body.contains("/idp/confirm") && page.body.contains("alert(2)"), "{}", page.body);
     assert!(!page.body.contains("<script") && !page.body.contains('\0'), "{}", page.body);
 }
 

@@ -35,6 +35,7 @@ pub(in crate::endpoints) fn claims(fault: Fault, claims: &mut Map<String, Value>
         Fault::ClaimsHostile => {
             lie("given_name", json!("<script>alert(1)</script>\"'&\u{202e}"));
             lie("family_name", json!("O'; DROP TABLE users;--\r\nSet-Cookie: a=b\u{0}\u{7f}"));
+            lie("name", json!("<script>alert(2)</script>\"'&\u{202e}"));
             lie("email", json!("\"><img src=x>\"@example.org"));
             lie("__proto__", json!({ "admin": true }));
         }
