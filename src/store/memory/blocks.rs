@@ -3,8 +3,9 @@
 
 /// Bytes of content in a block.
 const BYTES: usize = 60;
-/// Blocks that are allocated at once.
-const CHUNK: usize = 1024;
+/// Blocks that are allocated at once: a mebibyte, which an allocator gives back by itself, and of which nothing is there
+/// before it is written.
+const CHUNK: usize = 16_384;
 /// The number of no block.
 const NONE: u32 = u32::MAX;
 
@@ -12,7 +13,7 @@ const NONE: u32 = u32::MAX;
 pub(super) type First = u32;
 
 pub(super) struct Blocks {
-    chunks: Vec<Box<[Block]>>,
+    chunks: Vec<Vec<Block>>,
     /// The first of those that are free.
     free: u32,
 }
@@ -34,15 +35,9 @@ impl Blocks {
         let mut first = NONE;
         // The last one first: then each knows the next.
         for piece in content.chunks(BYTES).rev() {
-            if self.free == NONE {
-                self.grow();
-            }
-            let number = self.free;
-            let Some(block) = self.get_mut(number) else { break };
-            let free = block.next;
-            block.next = first;
+            let mut block = Block { next: first, bytes: [0; BYTES] };
             block.bytes.iter_mut().zip(piece).for_each(|(to, from)| *to = *from);
-            (self.free, first) = (free, number);
+            first = self.place(block);
         }
         first
     }
@@ -71,13 +66,22 @@ impl Blocks {
         }
     }
 
-    fn grow(&mut self) {
-        let from = self.chunks.len() * CHUNK;
-        let number = |at: usize| u32::try_from(from + at).unwrap_or(NONE);
-        let block =
-            |at| Block { next: if at + 1 < CHUNK { number(at + 1) } else { NONE }, bytes: [0; BYTES] };
-        self.chunks.push((0..CHUNK).map(block).collect());
-        self.free = number(0);
+    fn place(&mut self, block: Block) -> u32 {
+        let free = self.free;
+        if let Some(place) = self.get_mut(free) {
+            let next = std::mem::replace(place, block).next;
+            self.free = next;
+            return free;
+        }
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        let before = (self.chunks.len() - 1) * CHUNK;
+        let number = self.chunks.last().map_or(before, |chunk| before + chunk.len());
+        if let Some(chunk) = self.chunks.last_mut() {
+            chunk.push(block);
+        }
+        super::number(number)
     }
 
     fn get(&self, number: u32) -> Option<&Block> {
@@ -105,7 +109,8 @@ mod tests {
                 assert_eq!(blocks.read(*first, n), content(n));
                 assert_eq!(blocks.read(*first, n / 2), vec![u8::try_from(n % 251).unwrap(); n / 2]);
             }
-            assert_eq!(blocks.chunks.len(), 3, "round {round}");
+            let needed: usize = (0..500_usize).map(|n| n.div_ceil(BYTES)).sum();
+            assert_eq!(blocks.chunks.iter().map(Vec::len).sum::<usize>(), needed, "round {round}");
             for first in firsts {
                 blocks.free(first);
             }
