@@ -1,5 +1,6 @@
 //! One relay as a process: stores opened, listeners bound, signals obeyed.
 
+use std::hint::black_box;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +28,10 @@ use crate::{console, web};
 
 /// How often the stores are swept.
 const SWEEP: Duration = Duration::from_mins(1);
+/// How long after a sweep its room is given back.
+const GIVE_BACK: Duration = Duration::from_millis(1_500);
+/// Bytes that an allocator keeps no page of its own for.
+const LARGE: usize = 4 << 20;
 
 /// How much longer than a listener other tasks may take to stop.
 const OTHERS: Duration = Duration::from_secs(1);
@@ -221,6 +226,11 @@ async fn sweep(app: Arc<App>, mut stop: watch::Receiver<bool>) {
         app.sweep().await;
         // What failed was said.
         let _ = app.tend_keys().await;
+        if tokio::time::timeout(GIVE_BACK, stopped(&mut stop)).await.is_ok() {
+            return;
+        }
+        // mimalloc gives back what has been free for a second, and looks for it when something large is freed.
+        drop(black_box(Vec::<u8>::with_capacity(LARGE)));
     }
 }
 
