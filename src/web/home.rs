@@ -70,7 +70,7 @@ pub(super) async fn home(visit: &Visit) -> Response {
         management: &demo.management,
     });
     let view = pages::HomeView { site: visit.site(), button, demo };
-    page(200, &pages::home(&view, visit.lang), visit, &[])
+    page(200, pages::home(&view, visit.lang), visit, &[])
 }
 
 /// The application that the browser last asked for, else the default one.

@@ -151,7 +151,7 @@ async fn question(
     };
     let mut targets = upstream_origins(visit, session).await;
     targets.push(service.home_url.origin().ascii_serialization());
-    Ok(page(200, &pages::logout_confirm(&view, visit.lang), visit, &targets))
+    Ok(page(200, pages::logout_confirm(&view, visit.lang), visit, &targets))
 }
 
 /// Ends the session at once, where the application says so in a message that is good.
@@ -238,5 +238,5 @@ fn signed_out(visit: &Visit, service: Option<&Service>, ended: Ended) -> Respons
         home_url: service.map_or(own.as_str(), |service| service.home_url.as_str()),
         ended,
     };
-    page(200, &pages::signed_out(&view, visit.lang), visit, &[])
+    page(200, pages::signed_out(&view, visit.lang), visit, &[])
 }

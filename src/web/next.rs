@@ -38,5 +38,5 @@ async fn ask(visit: &mut Visit, question: &Question) -> Result<Response, Refusal
         fresh: question.fresh,
         other: if asks_anew { pages::Other::Button } else { pages::Other::Logout(&logout) },
     };
-    Ok(page(200, &pages::confirm(&view, visit.lang), visit, &service.origins))
+    Ok(page(200, pages::confirm(&view, visit.lang), visit, &service.origins))
 }

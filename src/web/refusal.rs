@@ -91,15 +91,15 @@ impl Refusal {
     }
 
     /// Says the event and makes the response.
-    pub(super) async fn respond(self, visit: &Visit) -> Response {
+    pub(super) async fn respond(mut self, visit: &Visit) -> Response {
         let code = SupportCode::new(visit.app.means.entropy.bytes());
         let mut trace = visit.trace.clone();
         trace.app = trace.app.or_else(|| self.app.clone());
-        trace.because(self.step, self.reason, Some(code), self.facts.clone());
+        trace.because(self.step, self.reason, Some(code), std::mem::take(&mut self.facts));
         let mut response = match (self.message, visit.audience) {
             (Some(message), Audience::Browser | Audience::Anyone) => {
                 let markup = self.page(message, code, visit).await;
-                Reply::Page { visit, status: self.status, markup: &markup, form_targets: &[] }.into_response()
+                Reply::Page { visit, status: self.status, markup, form_targets: &[] }.into_response()
             }
             (None, _) | (_, Audience::ClientServer) => Reply::Bare(self.status).into_response(),
         };

@@ -6,11 +6,14 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::http::{HeaderValue, Response as HttpResponse, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::Markup;
 
 use super::visit::Visit;
+
+/// Header fields of a page, more or less.
+const FIELDS: usize = 20;
 
 /// A reply, by its reader.
 pub(super) enum Reply<'r> {
@@ -21,7 +24,7 @@ pub(super) enum Reply<'r> {
         /// The status.
         status: u16,
         /// The page.
-        markup: &'r Markup,
+        markup: Markup,
         /// The origins to which its form's answer leads, besides ourselves.
         form_targets: &'r [String],
     },
@@ -58,7 +61,7 @@ impl IntoResponse for Reply<'_> {
 
 /// A page. Chromium applies `form-action` to every redirect that follows a submission, and where an application or an
 /// upstream sends the browser next is theirs to say: such a page lets it go anywhere over https.
-fn html(status: u16, markup: &Markup, visit: &Visit, form_targets: &[String]) -> Response {
+fn html(status: u16, markup: Markup, visit: &Visit, form_targets: &[String]) -> Response {
     let mut targets: String = form_targets.iter().flat_map(|origin| [" ", origin.as_str()]).collect();
     if visit.rules.is_https() && !targets.is_empty() {
         targets.push_str(" https:");
@@ -67,22 +70,32 @@ fn html(status: u16, markup: &Markup, visit: &Visit, form_targets: &[String]) ->
         "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'{targets}; \
          base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
     );
-    let builder = HttpResponse::builder()
-        .status(status)
-        .header(header::CONTENT_TYPE, "text/html; charset=utf-8")
-        .header(header::CONTENT_LANGUAGE, visit.lang.tag())
-        .header(header::VARY, "Accept-Language")
-        .header(header::CONTENT_SECURITY_POLICY, policy)
-        .header("cross-origin-opener-policy", "same-origin")
-        .header(
-            "permissions-policy",
+    let (Ok(status), Ok(policy)) = (StatusCode::from_u16(status), HeaderValue::try_from(policy)) else {
+        return empty(500);
+    };
+    let mut response = Response::new(Body::from(markup.0));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    // With what every response carries, more than it would grow to in two steps.
+    headers.reserve(FIELDS);
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_LANGUAGE, visit.lang.tag()),
+        (header::VARY, "Accept-Language"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (
+            HeaderName::from_static("permissions-policy"),
             "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
-        );
-    builder.body(Body::from(markup.0.clone())).unwrap_or_else(|_| empty(500))
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
 }
 
 /// A page for a person.
-pub(super) fn page(status: u16, markup: &Markup, visit: &Visit, form_targets: &[String]) -> Response {
+pub(super) fn page(status: u16, markup: Markup, visit: &Visit, form_targets: &[String]) -> Response {
     Reply::Page { visit, status, markup, form_targets }.into_response()
 }
 
