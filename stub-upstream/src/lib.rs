@@ -33,6 +33,7 @@ mod serve;
 mod shelf;
 mod space;
 mod stub;
+mod twist;
 
 pub use builder::{BuildError, Builder};
 pub use client::Client;
@@ -44,3 +45,4 @@ pub use profiles::{PROFILES, Profile};
 pub use scenario::Scenario;
 pub use serve::serve;
 pub use stub::{Calls, Stub};
+pub use twist::{Instead, Part, Twist};

@@ -14,6 +14,7 @@ use crate::profiles::{PROFILES, Profile};
 use crate::request::AuthorizationRequest;
 use crate::scenario::Scenario;
 use crate::shelf::Shelf;
+use crate::twist::Twists;
 
 /// How many namespaces there can be beside the default one.
 const CEILING: usize = 1000;
@@ -34,6 +35,8 @@ pub(crate) struct Space {
     pub(crate) counts: Counts,
     pub(crate) journal: Journal,
     pub(crate) settings: RwLock<Settings>,
+    /// What tests make of answers.
+    pub(crate) twists: Twists,
     /// Used up step by step.
     pub(crate) scenario: Mutex<Option<Scenario>>,
     /// Faults of metadata that wait for the next call.
@@ -127,6 +130,7 @@ impl Space {
             counts: Counts::default(),
             journal: Journal::new(journal),
             settings: RwLock::new(settings),
+            twists: Twists::default(),
             scenario: Mutex::new(None),
             armed: Mutex::default(),
             keys: PROFILES.iter().map(|_| OnceLock::new()).collect(),

@@ -13,6 +13,7 @@ use crate::persona::{Persona, Personas};
 use crate::profiles::{PROFILES, Profile};
 use crate::scenario::Scenario;
 use crate::space::{AutoLogin, Hands, Live, Space, Spaces};
+use crate::twist::{Instead, Part, Twist};
 
 /// A simulator, seen from one of its namespaces. Clones are the same one.
 #[derive(Clone)]
@@ -73,6 +74,16 @@ impl Stub {
 
     pub(crate) fn set_live(&self, live: Option<Live>) {
         self.space.change(|settings| settings.live = live);
+    }
+
+    /// Changes a part of every exchange from now on, or none.
+    pub fn set_twist(&self, part: Part, twist: Option<Twist>) {
+        self.space.twists.set(part, twist);
+    }
+
+    /// Gives another answer from now on, or the right one. Good for the parts that are whole answers.
+    pub fn set_instead(&self, part: Part, instead: Option<Instead>) {
+        self.space.twists.set_instead(part, instead);
     }
 
     /// The fault of every exchange.
@@ -178,6 +189,7 @@ impl Stub {
     /// Back to how the namespace began. Keys and counts remain.
     pub fn reset(&self) {
         self.space.change(|settings| *settings = self.inner.spaces.initial.clone());
+        self.space.twists.clear();
         self.space.clear();
     }
 }

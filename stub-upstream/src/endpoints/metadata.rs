@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::broken::{metadata as lies, transport};
 use super::{Realm, not_found};
 use crate::fault::{Fault, Stage};
+use crate::twist::Part;
 
 const KEEP: &str = "public, max-age=600";
 
@@ -20,8 +21,14 @@ pub(super) async fn discovery(realm: Realm) -> Response {
     if let Some(response) = fault.and_then(transport::instead) {
         return response;
     }
+    if let Some(response) = realm.stub.space.twists.instead(Part::Discovery) {
+        return response;
+    }
     if let Some(fault) = fault {
         lies::discovery(fault, &mut document);
+    }
+    if let Some(members) = document.as_object_mut() {
+        realm.stub.space.twists.apply(Part::Discovery, members);
     }
     let headers = [(CONTENT_TYPE, "application/json; charset=utf-8"), (CACHE_CONTROL, KEEP)];
     (headers, document.to_string()).into_response()
@@ -30,15 +37,21 @@ pub(super) async fn discovery(realm: Realm) -> Response {
 pub(super) async fn jwks(realm: Realm) -> Response {
     realm.count(|counts| &counts.jwks);
     let headers = [(CONTENT_TYPE, realm.profile.jwks_type), (CACHE_CONTROL, KEEP)];
-    let Some(fault) = realm.fault_of(Stage::Jwks) else {
-        return (headers, realm.keys.jwks()).into_response();
-    };
-    realm.delay(Some(fault)).await;
-    if let Some(response) = transport::instead(fault) {
+    let fault = realm.fault_of(Stage::Jwks);
+    realm.delay(fault).await;
+    if let Some(response) = fault.and_then(transport::instead) {
+        return response;
+    }
+    if let Some(response) = realm.stub.space.twists.instead(Part::Jwks) {
         return response;
     }
     let mut set: Value = serde_json::from_slice(&realm.keys.jwks()).unwrap_or_default();
-    lies::jwks(fault, &mut set);
+    if let Some(fault) = fault {
+        lies::jwks(fault, &mut set);
+    }
+    if let Some(members) = set.as_object_mut() {
+        realm.stub.space.twists.apply(Part::Jwks, members);
+    }
     (headers, set.to_string()).into_response()
 }
 

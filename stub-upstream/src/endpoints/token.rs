@@ -20,6 +20,7 @@ use crate::grant::{Code, Grant};
 use crate::jwe;
 use crate::params::Params;
 use crate::profiles::TokenError;
+use crate::twist::Part;
 
 /// Everything that may show in a token response.
 const STAGES: &[Stage] = &[Stage::Token, Stage::IdToken, Stage::Encryption];
@@ -41,20 +42,22 @@ pub(super) async fn token(realm: Realm, headers: HeaderMap, body: Bytes) -> Resp
     let fault = realm.fault_at(of_login, STAGES, &client);
     realm.delay(fault).await;
     let pairs = params.as_ref().map(Params::pairs).unwrap_or_default();
-    let (response, checks) = if let Some(response) = fault.and_then(transport::instead) {
-        (response, Vec::new())
-    } else {
-        let redeemed =
-            params.ok_or(TokenError::NotAForm).and_then(|params| realm.redeem(&headers, &params, fault));
-        let checks = observe::token(redeemed.as_ref().err().copied());
-        let response = match redeemed {
-            Ok(redeemed) => {
-                realm.tokens(&redeemed, fault).unwrap_or_else(|Unspecified| transport::server_error())
-            }
-            Err(error) => realm.refuse(error, &headers),
+    let instead = fault.and_then(transport::instead);
+    let (response, checks) =
+        if let Some(response) = instead.or_else(|| realm.stub.space.twists.instead(Part::Token)) {
+            (response, Vec::new())
+        } else {
+            let redeemed =
+                params.ok_or(TokenError::NotAForm).and_then(|params| realm.redeem(&headers, &params, fault));
+            let checks = observe::token(redeemed.as_ref().err().copied());
+            let response = match redeemed {
+                Ok(redeemed) => {
+                    realm.tokens(&redeemed, fault).unwrap_or_else(|Unspecified| transport::server_error())
+                }
+                Err(error) => realm.refuse(error, &headers),
+            };
+            (response, checks)
         };
-        (response, checks)
-    };
     let flow = match flow {
         0 => realm.stub.space.journal.begin(realm.profile.name, &client, realm.stub.now()),
         flow => flow,
@@ -195,6 +198,7 @@ impl Realm {
             json!(if fault == Some(Fault::ScopeFewer) { "openid" } else { &scopes }),
         );
         body.insert("token_type".to_owned(), json!(token_type));
+        self.stub.space.twists.apply(Part::Token, &mut body);
         let mut response = json(StatusCode::OK, &body);
         if let Some(inner) = inner {
             response.extensions_mut().insert(Inner("id_token (inside)", inner));
@@ -215,6 +219,7 @@ impl Realm {
         if let Some(fault) = fault {
             lies::claims(fault, &mut claims, chance);
         }
+        self.stub.space.twists.apply(Part::IdToken, &mut claims);
         let live = self.stub.fault().filter(|fault| fault.stage() == Stage::Jwks);
         let of_login = grant.fault.filter(|fault| fault.stage() == Stage::Jwks);
         if of_login.or(live).is_some() {
@@ -225,7 +230,7 @@ impl Realm {
             }
         }
         let client = &grant.request.client;
-        let jws = lies::sign(fault, self.profile.alg_for(client), &claims, (&self.keys, client, chance))?;
+        let jws = lies::sign(fault, self.profile.alg_for(client), &claims, (self, client))?;
         self.nested(&client.id, jws, fault, || serde_json::to_string(&claims).unwrap_or_default())
     }
 

@@ -15,6 +15,7 @@ use super::{Realm, json, json_text, with_header};
 use crate::fault::{Fault, Stage};
 use crate::grant::Grant;
 use crate::journal::Check;
+use crate::twist::Part;
 
 pub(super) async fn userinfo(realm: Realm, method: Method, headers: HeaderMap) -> Response {
     realm.count(|counts| &counts.userinfo);
@@ -27,7 +28,8 @@ pub(super) async fn userinfo(realm: Realm, method: Method, headers: HeaderMap) -
     };
     let fault = realm.fault_at(of_login, &[Stage::Userinfo], client);
     realm.delay(fault).await;
-    let response = match (fault.and_then(transport::instead), &grant) {
+    let instead = fault.and_then(transport::instead);
+    let response = match (instead.or_else(|| realm.stub.space.twists.instead(Part::Userinfo)), &grant) {
         (Some(response), _) => response,
         (None, None) => refuse(&realm, token.is_some()),
         (None, Some(grant)) => {
@@ -58,6 +60,7 @@ fn person(realm: &Realm, grant: &Arc<Grant>, fault: Option<Fault>) -> Result<Res
     if let Some(fault) = fault {
         lies::claims(fault, &mut claims);
     }
+    realm.stub.space.twists.apply(Part::Userinfo, &mut claims);
     let text = match fault {
         Some(Fault::ClaimsDuplicate) => lies::duplicate(&claims),
         _ => serde_json::to_string(&claims).map_err(|_| Unspecified)?,

@@ -8,8 +8,10 @@ use serde_json::{Map, Value, json};
 use super::STRANGER;
 use crate::chance::Chance;
 use crate::client::Client;
+use crate::endpoints::Realm;
 use crate::fault::Fault;
 use crate::keys::{Alg, KeyRing, alg_none, sign_shared};
+use crate::twist::Part;
 
 /// Lies in the claims.
 pub(in crate::endpoints) fn claims(fault: Fault, claims: &mut Map<String, Value>, chance: &Chance) {
@@ -58,8 +60,13 @@ pub(in crate::endpoints) fn sign(
     fault: Option<Fault>,
     alg: Option<Alg>,
     claims: &Map<String, Value>,
-    (keys, client, chance): (&KeyRing, &Client, &Chance),
+    (realm, client): (&Realm, &Client),
 ) -> Result<String, Unspecified> {
+    let (keys, chance) = (&realm.keys, &realm.stub.inner.chance);
+    let twisted = |header: &mut Map<String, Value>| {
+        in_header(fault, header);
+        realm.stub.space.twists.apply(Part::IdTokenHeader, header);
+    };
     match fault {
         Some(Fault::IdTokenGarbled) => return Ok("this-is-no-jwt".to_owned()),
         Some(Fault::AlgNone) => return Ok(alg_none(claims)),
@@ -76,13 +83,13 @@ pub(in crate::endpoints) fn sign(
         keys.add(alg)?;
     }
     let jws = match alg {
-        None => sign_shared(&client.secret, claims, |header| in_header(fault, header)),
+        None => sign_shared(&client.secret, claims, twisted),
         // Nobody knows the key that it brings along.
         Some(alg) if fault == Some(Fault::KeyInHeader) => {
             let own = KeyRing::new(vec![alg], |_, _| "its-own".to_owned())?;
             own.sign(alg, claims, chance, |header, key| drop(header.insert("jwk".to_owned(), key.clone())))?
         }
-        Some(alg) => keys.sign(alg, claims, chance, |header, _| in_header(fault, header))?,
+        Some(alg) => keys.sign(alg, claims, chance, |header, _| twisted(header))?,
     };
     Ok(if fault == Some(Fault::BadSignature) { altered(&jws) } else { jws })
 }
