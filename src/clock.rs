@@ -1,9 +1,9 @@
 //! Time as an argument: one seam, two implementations.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,9 @@ impl Timestamp {
 pub trait Clock: Send + Sync {
     /// The present.
     fn now(&self) -> Timestamp;
+
+    /// The time since some instant: it only goes forward, whoever sets the clock.
+    fn running(&self) -> Duration;
 }
 
 /// The machine's wall clock.
@@ -68,32 +71,58 @@ impl Clock for SystemClock {
         let since_epoch = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
     }
+
+    fn running(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(instant).elapsed()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+fn instant() -> Instant {
+    Instant::now()
 }
 
 /// A clock that moves only by hand; clones share one hand.
 #[derive(Clone)]
-pub struct HandClock(Arc<AtomicU64>);
+pub struct HandClock(Arc<Hand>);
+
+struct Hand {
+    now: AtomicU64,
+    /// Never put back.
+    running: AtomicU64,
+}
 
 impl HandClock {
     /// A clock that stands at `now` until it is moved.
     pub fn at(now: Timestamp) -> Self {
-        Self(Arc::new(AtomicU64::new(now.0)))
+        Self(Arc::new(Hand { now: AtomicU64::new(now.0), running: AtomicU64::new(0) }))
     }
 
     /// Moves the hand back, as whoever sets a clock right does.
     pub fn put_back(&self, by: Duration) {
-        self.0.fetch_sub(u64::try_from(by.as_millis()).unwrap_or_default(), Ordering::SeqCst);
+        self.0.now.fetch_sub(u64::try_from(by.as_millis()).unwrap_or_default(), Ordering::SeqCst);
     }
 
-    /// Moves the hand forward.
+    /// Moves the hand ahead without time passing, as whoever sets a clock wrong does.
+    pub fn set_ahead(&self, by: Duration) {
+        self.0.now.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+
+    /// Lets time pass.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+        self.set_ahead(by);
+        self.0.running.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 }
 
 impl Clock for HandClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.0.now.load(Ordering::SeqCst))
+    }
+
+    fn running(&self) -> Duration {
+        Duration::from_millis(self.0.running.load(Ordering::SeqCst))
     }
 }
 

@@ -13,6 +13,7 @@ pub mod identity; // who came back from an upstream
 pub mod service; // what one application may ask and receive
 pub mod login; // what every module calls a login in flight by
 pub mod paths; // where our endpoints stand, each path once
+pub mod visible; // texts of others as people may see them
 pub mod message; // the sentences that a stranger may read
 pub mod event; // what an operator may need, said once
 pub mod outcome; // what came of a login that failed

@@ -104,8 +104,10 @@ pub enum PublicMessage {
     AcrUnmet,
     /// The application was disabled while the login was under way.
     ClientDisabled,
-    /// The browser does not keep cookies, or keeps too many.
+    /// The browser does not keep cookies, or two of our name.
     Cookies,
+    /// The browser sends more cookies than it can keep, and none of ours.
+    CookiesFull,
     /// The form did not come from our page.
     Csrf,
     /// The page was asked for inside a frame.
@@ -156,6 +158,7 @@ impl PublicMessage {
         Self::AcrUnmet,
         Self::ClientDisabled,
         Self::Cookies,
+        Self::CookiesFull,
         Self::Csrf,
         Self::Framed,
         Self::AnswerTooLong,
@@ -225,6 +228,7 @@ impl PublicMessage {
             Self::AcrUnmet => ("ACR_UNMET", 403, "L’application demande une connexion plus sûre", "The application requires a stronger sign-in", "Retournez à l’application, recommencez et choisissez un moyen de connexion plus sûr, par exemple avec une double authentification.", "Go back to the application, try again and choose a stronger way to sign in, for example one with a second factor."),
             Self::ClientDisabled => ("CLIENT_DISABLED", 400, "L’application n’est plus raccordée à ce service", "The application is no longer connected to this service", REPORT_FR, REPORT_EN),
             Self::Cookies => ("COOKIES", 400, "Votre navigateur n’a pas conservé le cookie de connexion", "Your browser did not keep the sign-in cookie", "Autorisez les cookies pour ce site, fermez les autres onglets de connexion, puis recommencez depuis l’application.", "Allow cookies for this site, close other sign-in tabs, then start again from the application."),
+            Self::CookiesFull => ("COOKIES", 400, "Votre navigateur envoie trop de cookies", "Your browser sends too many cookies", "Il n’a plus de place pour celui de la connexion. Supprimez les cookies de ce site et de ses voisins, puis recommencez depuis l’application.", "It has no room for the sign-in cookie. Delete the cookies of this site and its neighbours, then start again from the application."),
             Self::Csrf => ("CSRF", 403, "Cette action n’a pas été confirmée depuis notre page", "This action was not confirmed from our page", "Rien n’a été fait. Retournez à l’application et recommencez, dans un seul onglet.", "Nothing was done. Go back to the application and try again, in a single tab."),
             Self::Framed => ("FRAMED", 400, "Cette page ne s’affiche pas dans un cadre", "This page is not shown inside a frame", "Ouvrez l’application dans son propre onglet, puis recommencez.", "Open the application in a tab of its own, then try again."),
             Self::AnswerTooLong => ("ANSWER_TOO_LONG", 500, "La réponse est trop longue pour l’application", "The answer is too long for the application", REPORT_FR, REPORT_EN),

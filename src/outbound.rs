@@ -6,10 +6,11 @@ pub mod kept;
 pub(crate) mod testing;
 
 use std::error::Error as _;
+use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use rustls::pki_types::CertificateDer;
 use url::{Host, Url};
@@ -47,6 +48,11 @@ impl Default for OutboundSettings {
 /// connection that is being closed.
 const IDLE: Duration = Duration::from_secs(4);
 
+tokio::task_local! {
+    /// When the calls of this task must be over, where they share a budget.
+    static BUDGET: tokio::time::Instant;
+}
+
 /// The client. Clones share connections.
 #[derive(Clone)]
 pub struct Outbound {
@@ -69,6 +75,33 @@ pub struct Answer {
     pub elapsed: Duration,
     /// `Date`: what the peer's clock says.
     pub date: Option<HeaderValue>,
+    /// Scheme, host and port of `Location`, where it is a redirection.
+    pub leads_to: Option<String>,
+}
+
+impl Answer {
+    /// The status, and where it leads.
+    pub fn status(&self) -> Status {
+        Status { code: self.status.as_u16(), leads_to: self.leads_to.clone() }
+    }
+}
+
+/// A status that is not the one that was hoped for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The code.
+    pub code: u16,
+    /// The host that a redirection leads to, which is never followed.
+    pub leads_to: Option<String>,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.leads_to {
+            Some(host) => write!(f, "{}, to {host}, which is not followed", self.code),
+            None => write!(f, "{}", self.code),
+        }
+    }
 }
 
 /// Why there is no answer.
@@ -181,6 +214,13 @@ impl Outbound {
         .await
     }
 
+    /// Runs `calls`, all of which together take no longer than two of them may: codes and browsers do not wait.
+    pub async fn within_budget<T>(&self, calls: impl Future<Output = T>) -> T {
+        #[expect(clippy::disallowed_methods, reason = "measures a duration; decides nothing")]
+        let start = tokio::time::Instant::now();
+        BUDGET.scope(start + self.total.saturating_mul(2), calls).await
+    }
+
     async fn timed(
         &self,
         url: &Url,
@@ -192,9 +232,10 @@ impl Outbound {
         #[expect(clippy::disallowed_methods, reason = "measures a duration; decides nothing")]
         let start = tokio::time::Instant::now();
         let answer = async { self.read(call.await.map_err(|error| self.failed(error))?).await };
-        let mut answer = tokio::time::timeout(self.total, answer)
-            .await
-            .map_err(|_| OutboundError::Timeout(self.total))??;
+        let total = BUDGET.try_with(|end| self.total.min(end.saturating_duration_since(start)));
+        let total = total.unwrap_or(self.total);
+        let mut answer =
+            tokio::time::timeout(total, answer).await.map_err(|_| OutboundError::Timeout(total))??;
         answer.elapsed = start.elapsed();
         Ok(answer)
     }
@@ -225,6 +266,9 @@ impl Outbound {
         let status = response.status();
         let content_type = media_type(response.headers());
         let date = response.headers().get(DATE).cloned();
+        let leads_to = response.headers().get(LOCATION).filter(|_| status.is_redirection());
+        let leads_to = leads_to.and_then(|to| response.url().join(to.to_str().ok()?).ok());
+        let leads_to = leads_to.map(|to| to.origin().ascii_serialization());
         // Most answers come in one piece, which is then not copied.
         let first = response.chunk().await.map_err(|error| self.failed(error))?.unwrap_or_default();
         let body = match response.chunk().await.map_err(|error| self.failed(error))? {
@@ -245,7 +289,7 @@ impl Outbound {
         if body.len() > self.max_body {
             return Err(OutboundError::TooLarge);
         }
-        Ok(Answer { status, content_type, body, elapsed: Duration::ZERO, date })
+        Ok(Answer { status, content_type, body, elapsed: Duration::ZERO, date, leads_to })
     }
 }
 
@@ -409,6 +453,28 @@ mod tests {
             assert!(matches!(post(&server).await, Err(OutboundError::Timeout(_))), "{drip:?}");
             assert_eq!(server.requests(), 2);
         }
+    }
+
+    #[tokio::test]
+    async fn l15_calls_that_share_a_budget_end_with_it() {
+        let server = Server::start(|_| Reply::Hang).await;
+        let settings = OutboundSettings { total: Duration::from_millis(200), ..OutboundSettings::default() };
+        let outbound = Outbound::new(&settings).unwrap();
+        let url = server.url("x");
+        let limits = outbound.within_budget(async {
+            let mut limits = Vec::new();
+            for _ in 0..4 {
+                match outbound.get(&url, "*/*", None).await {
+                    Err(OutboundError::Timeout(limit)) => limits.push(limit),
+                    other => panic!("{other:?}"),
+                }
+            }
+            limits
+        });
+        let limits = limits.await;
+        assert_eq!(limits[0], Duration::from_millis(200));
+        assert!(limits.iter().sum::<Duration>() <= Duration::from_millis(400), "{limits:?}");
+        assert_eq!(limits[3], Duration::ZERO);
     }
 
     #[tokio::test]

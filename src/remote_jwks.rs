@@ -3,21 +3,23 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use url::Url;
 
 use crate::clock::Clock;
 use crate::crypto::jwks::{KeySet, NotAKeySet};
 use crate::crypto::jws::Jws;
-use crate::crypto::jwt::{Mismatch, NotVerified};
+use crate::crypto::jwt::{Newest, NotVerified};
 use crate::event::reasons::upstream;
 use crate::event::{Facts, Step, Trace};
 use crate::outbound::kept::Kept;
-use crate::outbound::{Outbound, OutboundError, chain};
+use crate::outbound::{Outbound, OutboundError, Status, chain};
 
 /// The keys of one peer.
 pub struct RemoteJwks {
     outbound: Outbound,
-    kept: Kept<KeySet, JwksError>,
+    /// What was fetched at the address where they are now.
+    at: ArcSwapOption<(Url, Kept<KeySet, JwksError>)>,
 }
 
 /// Why the JWKS fetch failed.
@@ -28,7 +30,7 @@ pub enum JwksError {
     Call(#[source] OutboundError),
     /// Another status than 200.
     #[error("JWKS fetch failed: the answer has status {0}")]
-    Status(u16),
+    Status(Status),
     /// Not a JWK Set with which signatures can be verified.
     #[error(transparent)]
     Set(#[from] NotAKeySet),
@@ -37,7 +39,7 @@ pub enum JwksError {
 impl RemoteJwks {
     /// No keys yet.
     pub fn new(outbound: Outbound) -> Self {
-        Self { outbound, kept: Kept::new() }
+        Self { outbound, at: ArcSwapOption::empty() }
     }
 
     /// Checks a signature with the keys at `url`.
@@ -48,14 +50,10 @@ impl RemoteJwks {
         clock: &dyn Clock,
         trace: &Trace,
     ) -> Result<(), NotVerified<Arc<JwksError>>> {
-        let Some(keys) = self.kept.fresh(clock) else {
-            return Box::pin(self.fetch_and_verify(url, jws, clock, trace)).await;
-        };
-        match keys.check(jws) {
-            Ok(()) => Ok(()),
-            // Rotation gives a new kid: the same one is not worth a call.
-            Err(Mismatch::Signature) if jws.kid.is_some() => Err(NotVerified::Mismatch(Mismatch::Signature)),
-            Err(_) => Box::pin(self.fetch_and_verify(url, jws, clock, trace)).await,
+        let at = self.kept(url);
+        match at.1.fresh(clock) {
+            Some(keys) if keys.check(jws).is_ok() => Ok(()),
+            _ => Box::pin(self.fetch_and_verify(&at.1, url, jws, clock, trace)).await,
         }
     }
 
@@ -66,12 +64,25 @@ impl RemoteJwks {
         clock: &dyn Clock,
         trace: &Trace,
     ) -> Result<Arc<KeySet>, Arc<JwksError>> {
-        self.kept.get(clock, self.fetch(url, trace), |_| {}).await
+        self.kept(url).1.get(clock, self.fetch(url, trace), |_| {}).await
     }
 
-    /// The rare way: the keys are not there, due, or do not fit.
+    /// What is kept of `url`: where the peer's metadata name another address, nothing yet.
+    fn kept(&self, url: &Url) -> Arc<(Url, Kept<KeySet, JwksError>)> {
+        match self.at.load_full() {
+            Some(at) if at.0 == *url => at,
+            _ => {
+                let at = Arc::new((url.clone(), Kept::new()));
+                self.at.store(Some(at.clone()));
+                at
+            }
+        }
+    }
+
+    /// The rare way: the keys are not there, due, or do not fit; another key may even have taken the same `kid`.
     async fn fetch_and_verify(
         &self,
+        kept: &Kept<KeySet, JwksError>,
         url: &Url,
         jws: &Jws<'_>,
         clock: &dyn Clock,
@@ -81,23 +92,21 @@ impl RemoteJwks {
             let facts = Facts { cause: Some(chain(error)), url: Some(url.to_string()), ..Facts::default() };
             trace.because(Step::UpstreamJwks, upstream::JWKS, None, facts);
         };
-        let keys = self.kept.get(clock, self.fetch(url, trace), noted).await.map_err(NotVerified::Keys)?;
-        match keys.check(jws) {
-            Ok(()) => return Ok(()),
-            Err(Mismatch::Signature) if jws.kid.is_some() => {
-                return Err(NotVerified::Mismatch(Mismatch::Signature));
-            }
-            Err(_) => {}
+        let keys = kept.get(clock, self.fetch(url, trace), noted).await.map_err(NotVerified::Keys)?;
+        if keys.check(jws).is_ok() {
+            return Ok(());
         }
-        let keys = self.kept.refresh(clock, self.fetch(url, trace), noted).await;
-        keys.map_err(NotVerified::Keys)?.check(jws).map_err(NotVerified::Mismatch)
+        let refreshed =
+            kept.refresh(clock, self.fetch(url, trace), noted).await.map_err(NotVerified::Keys)?;
+        let newest = refreshed.withheld.map_or(Newest::Yes, |wait| Newest::NotFor(wait.as_secs().max(1)));
+        refreshed.value.check(jws).map_err(|why| NotVerified::Mismatch(why, newest))
     }
 
     async fn fetch(&self, url: &Url, trace: &Trace) -> Result<KeySet, JwksError> {
         let answer = self.outbound.get(url, "application/jwk-set+json, application/json", None).await;
         let answer = answer.map_err(JwksError::Call)?;
         if answer.status != http::StatusCode::OK {
-            return Err(JwksError::Status(answer.status.as_u16()));
+            return Err(JwksError::Status(answer.status()));
         }
         let keys = KeySet::parse(&answer.body)?;
         let facts = Facts {
@@ -124,6 +133,7 @@ mod tests {
     use crate::crypto::alg::Alg;
     use crate::crypto::jws::Signers;
     use crate::crypto::jws::testing::TestKey;
+    use crate::crypto::jwt::Mismatch;
     use crate::event::{Events, Recorder};
     use crate::outbound::OutboundSettings;
     use crate::outbound::testing::{Reply, Server};
@@ -166,26 +176,46 @@ mod tests {
         assert!(verify(&by_new).await.is_ok(), "rotated a moment after the first fetch");
         assert_eq!(server.requests(), 2);
         for _ in 0..50 {
-            assert!(matches!(verify(&by_old).await, Err(NotVerified::Mismatch(Mismatch::KeyUnknown))));
+            assert!(matches!(verify(&by_old).await, Err(NotVerified::Mismatch(Mismatch::KeyUnknown, _))));
         }
         clock.advance(Duration::from_secs(59));
-        assert!(matches!(verify(&by_old).await, Err(NotVerified::Mismatch(Mismatch::KeyUnknown))));
+        assert!(matches!(verify(&by_old).await, Err(NotVerified::Mismatch(Mismatch::KeyUnknown, _))));
         assert_eq!(server.requests(), 2, "once a minute");
         clock.advance(Duration::from_secs(1));
-        assert!(matches!(verify(&by_old).await, Err(NotVerified::Mismatch(Mismatch::KeyUnknown))));
+        assert!(matches!(verify(&by_old).await, Err(NotVerified::Mismatch(Mismatch::KeyUnknown, _))));
         assert_eq!(server.requests(), 3);
 
-        // A wrong signature under a known kid is no reason to ask.
+        // A wrong signature under a known kid: the peer may have begun anew under the same name.
         clock.advance(Duration::from_mins(2));
         let forged = signed(&old, "new");
-        assert!(matches!(verify(&forged).await, Err(NotVerified::Mismatch(Mismatch::Signature))));
-        assert_eq!(server.requests(), 3);
+        for _ in 0..3 {
+            assert!(matches!(verify(&forged).await, Err(NotVerified::Mismatch(Mismatch::Signature, _))));
+        }
+        assert_eq!(server.requests(), 4, "once a minute");
+        clock.advance(Duration::from_secs(18));
+        let Err(NotVerified::Mismatch(_, withheld)) = verify(&forged).await else { panic!() };
+        assert_eq!(withheld, Newest::NotFor(42));
+        clock.advance(Duration::from_mins(1));
+        let again = TestKey::generate(Alg::Es256);
+        *answer.lock().unwrap() = Some(json!({"keys": [again.jwk(&json!({"kid": "new"}))]}));
+        assert!(verify(&signed(&again, "new")).await.is_ok());
+        *answer.lock().unwrap() = Some(json!({"keys": [new.jwk(&json!({"kid": "new"}))]}));
+        clock.advance(Duration::from_mins(1));
+        assert!(verify(&by_new).await.is_ok());
+        assert_eq!(server.requests(), 6);
+
+        // Another address: nothing of the former one counts.
+        let other = Jws::parse(&by_new, Signers::Keys(&[Alg::Es256])).unwrap();
+        assert!(jwks.verify(&server.url("other"), &other, &clock, &trace).await.is_ok());
+        assert_eq!(server.requests(), 7);
+        assert!(verify(&by_new).await.is_ok());
+        assert_eq!(server.requests(), 8);
 
         // The peer fails: its last good keys serve for a day, and it is said.
         *answer.lock().unwrap() = None;
         clock.advance(Duration::from_hours(2));
         assert!(verify(&by_new).await.is_ok());
-        assert_eq!(server.requests(), 4);
+        assert_eq!(server.requests(), 9);
         assert_eq!(recorder.events().iter().filter(|event| event.reason.is_some()).count(), 1);
         clock.advance(Duration::from_hours(22));
         assert!(matches!(verify(&by_new).await, Err(NotVerified::Keys(_))));

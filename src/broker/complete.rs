@@ -2,14 +2,15 @@
 
 use super::answer::answer;
 use super::login::{SignIn, Stage};
-use super::requirements::{Standing, advance};
+use super::requirements::{Standing, advance, names};
 use super::returned::{Found, found};
+use super::session::policy;
 use super::{Failure, Journey, Next, Visitor};
 use crate::event::{Facts, Step, reasons};
 use crate::message::PublicMessage;
 use crate::outcome::Declined;
 use crate::service::{ServiceId, UpstreamName};
-use crate::upstream::{AuthorizationResponse, SignedIn};
+use crate::upstream::{AuthorizationResponse, SignedIn, Upstream};
 
 /// Takes the authorization response that `visitor` brought to the callback of `upstream`.
 pub async fn complete(
@@ -48,7 +49,8 @@ pub async fn complete(
             advance(cx, at).await
         }
         Err(error) => {
-            let declined = error.declined();
+            let mut declined = error.declined();
+            declined.facts.acr_asked = asked(&at, upstream);
             // Whoever may have been tricked into a mix-up learns nothing more from us.
             if matches!(declined.message, PublicMessage::UpstreamMixup | PublicMessage::UpstreamResponse) {
                 // Its end: it counts against nobody any more.
@@ -58,6 +60,12 @@ pub async fn complete(
             answer(cx, at, Err(declined)).await
         }
     }
+}
+
+/// The level that the upstream was asked for.
+fn asked(at: &Standing<'_>, upstream: &Upstream) -> Option<String> {
+    let policy = policy(upstream, &at.service, &at.login.demand).ok().flatten()?;
+    Some(names(&policy.asked))
 }
 
 fn page_of(declined: Declined, app: Option<&ServiceId>) -> Box<Failure> {

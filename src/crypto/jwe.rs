@@ -18,8 +18,9 @@ use zeroize::Zeroizing;
 
 use super::alg::{ContentEncryption, KeyManagement};
 use super::hash::sha256;
+use super::json::Members;
 use super::jwk::{Curve, PublicKey, PublishedKey};
-use super::jws::{MAX_KID, json};
+use super::jws::MAX_KID;
 use super::jwt::is_type;
 use super::pem::{self, NotPkcs8};
 use super::seal::{IV, SealKey, TAG};
@@ -109,6 +110,12 @@ pub enum JweError {
     /// Not five parts of base64url, or the header is no JSON object with each member once.
     #[error("it is no compact JWE")]
     Malformed,
+    /// So many bytes.
+    #[error("it has {0} bytes, more than the {MAX_LENGTH} that are looked at")]
+    TooLong(usize),
+    /// It decrypts, and what is inside are claims that nobody signed.
+    #[error("it holds claims that are not signed")]
+    NotSigned,
     /// `alg` or `enc` is not on the list.
     #[error("its encryption may not be used")]
     Alg(Option<String>),
@@ -141,11 +148,11 @@ pub struct Decrypted {
 /// Decrypts `compact` by the one key of `keys` that its header names; where it names none, by any that fits.
 pub fn decrypt(keys: &[Arc<DecryptionKey>], compact: &str) -> Result<Decrypted, JweError> {
     if compact.len() > MAX_LENGTH {
-        return Err(JweError::Malformed);
+        return Err(JweError::TooLong(compact.len()));
     }
     let parts: Vec<&str> = compact.splitn(6, '.').collect();
     let [protected, wrapped, iv, ciphertext, tag] = parts[..] else { return Err(JweError::Malformed) };
-    let mut header = json::object(&bytes(protected)?).map_err(|_| JweError::Malformed)?;
+    let header = Members::read(&bytes(protected)?).map_err(|_| JweError::Malformed)?;
     let alg = allowed(&header)?;
     let fit = choose(keys, &header, alg)?;
     let wrapped = bytes(wrapped)?;
@@ -173,8 +180,16 @@ pub fn decrypt(keys: &[Arc<DecryptionKey>], compact: &str) -> Result<Decrypted, 
     }
     let (key, plaintext) = opened?;
     let signed = String::from_utf8(plaintext).map_err(|_| JweError::Malformed)?;
-    header.retain(|name, _| name == "iss" || name == "aud");
-    Ok(Decrypted { signed: Secret::new(signed), kid: key.kid.clone(), replicated: header })
+    // A JWS has two dots; an object that holds claims in clear begins as JSON does.
+    if signed.trim_start().starts_with('{') {
+        return Err(JweError::NotSigned);
+    }
+    if !holds_signed_claims(&header) {
+        return Err(JweError::Header);
+    }
+    let mut replicated = header.into_map();
+    replicated.retain(|name, _| name == "iss" || name == "aud");
+    Ok(Decrypted { signed: Secret::new(signed), kid: key.kid.clone(), replicated })
 }
 
 fn bytes(part: &str) -> Result<Vec<u8>, JweError> {
@@ -182,7 +197,7 @@ fn bytes(part: &str) -> Result<Vec<u8>, JweError> {
 }
 
 /// The header's `alg`, if everything in it is on the lists.
-fn allowed(header: &Map<String, Value>) -> Result<KeyManagement, JweError> {
+fn allowed(header: &Members) -> Result<KeyManagement, JweError> {
     let refused = |name: Option<&str>| JweError::Alg(name.map(|name| name.chars().take(32).collect()));
     let text = |name| header.get(name).and_then(Value::as_str);
     let alg = text("alg");
@@ -190,17 +205,21 @@ fn allowed(header: &Map<String, Value>) -> Result<KeyManagement, JweError> {
     if text("enc") != Some(ENC.as_str()) {
         return Err(refused(text("enc")));
     }
-    let holds_claims = text("cty").is_some_and(|cty| is_type(cty, "JWT"));
-    if header.contains_key("crit") || header.contains_key("zip") || !holds_claims {
+    if header.contains_key("crit") || header.contains_key("zip") {
         return Err(JweError::Header);
     }
     Ok(alg)
 }
 
+/// Whether the header says that signed claims are inside (RFC 7519, section 5.2).
+fn holds_signed_claims(header: &Members) -> bool {
+    header.text_or_nothing("cty").is_some_and(|cty| is_type(cty, "JWT"))
+}
+
 /// The key of that `kid`; without one, every key that fits: there are several while one succeeds another.
 fn choose<'k>(
     keys: &'k [Arc<DecryptionKey>],
-    header: &Map<String, Value>,
+    header: &Members,
     alg: KeyManagement,
 ) -> Result<Vec<&'k DecryptionKey>, JweError> {
     let kid = match header.get("kid") {
@@ -227,7 +246,7 @@ fn unwrap(private: &OaepPrivateDecryptingKey, wrapped: &[u8]) -> Result<Zeroizin
 /// The content key agreed with the header's `epk` (RFC 7518, section 4.6); nothing is wrapped.
 fn agree(
     private: &agreement::PrivateKey,
-    header: &Map<String, Value>,
+    header: &Members,
     wrapped: &[u8],
 ) -> Result<Zeroizing<[u8; KEY]>, JweError> {
     if !wrapped.is_empty() {
@@ -249,7 +268,7 @@ fn agree(
 
 /// The uncompressed point of a JWK on P-256.
 fn point(epk: Option<&Value>) -> Option<Vec<u8>> {
-    match PublicKey::parse(epk?.as_object()?).ok()? {
+    match PublicKey::parse(&Members::from(epk?.as_object()?.clone())).ok()? {
         PublicKey::Ec { curve: Curve::P256, x, y } => Some([&[4], &x[..], &y].concat()),
         _ => None,
     }
@@ -386,7 +405,6 @@ mod tests {
             format!("{good}.x"),
             format!("{good}="),
             good.replacen('.', ".AAAA", 1),
-            "x".repeat(MAX_LENGTH + 1),
         ] {
             assert!(matches!(decrypt(&keys, &bad), Err(JweError::Malformed)), "{bad}");
         }

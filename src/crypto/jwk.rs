@@ -13,10 +13,10 @@ use jsonwebtoken::jwk::{
     OctetKeyPairParameters, PublicKeyUse, RSAKeyParameters,
 };
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::alg::Alg;
 use super::hash::sha256;
+use super::json::Members;
 
 /// The members that no public key has (RFC 7518, sections 6.2.2, 6.3.2 and 6.4.1).
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
@@ -128,19 +128,14 @@ impl UnusableKey {
     }
 }
 
-/// A member; `null` is absence.
-pub(super) fn member<'a>(jwk: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    jwk.get(name).filter(|value| !value.is_null())
-}
-
 impl PublicKey {
     /// Reads the numbers of a JWK that somebody sent, in any encoding that means one key: leading zeros, padding and
     /// spare bits change nothing.
-    pub fn parse(jwk: &Map<String, Value>) -> Result<Self, UnusableKey> {
-        if let Some(name) = PRIVATE.into_iter().find(|name| member(jwk, name).is_some()) {
+    pub fn parse(jwk: &Members) -> Result<Self, UnusableKey> {
+        if let Some(name) = PRIVATE.into_iter().find(|name| jwk.contains_key(*name)) {
             return Err(UnusableKey::Private(name));
         }
-        let text = |name| member(jwk, name).and_then(Value::as_str);
+        let text = |name| jwk.text_or_nothing(name);
         let number = |name: &'static str| {
             let bytes = text(name).and_then(|text| LENIENT.decode(text).ok());
             bytes.filter(|bytes| !bytes.is_empty()).ok_or(UnusableKey::Member(name))
@@ -274,13 +269,13 @@ fn encode(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use jsonwebtoken::jwk::ThumbprintHash;
-    use serde_json::json;
+    use serde_json::{Map, Value, json};
 
     use super::super::jws::testing::TestKey;
     use super::*;
 
     fn parse(jwk: &Value) -> Result<PublicKey, UnusableKey> {
-        PublicKey::parse(jwk.as_object().unwrap())
+        PublicKey::parse(&Members::from(jwk.as_object().unwrap().clone()))
     }
 
     #[test]

@@ -2,18 +2,19 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::alg::{Alg, SignedBy};
-use super::jwk::{PublicKey, UnusableKey, member};
-use super::jws::{Jws, MAX_KID, VerifyingKey, json};
+use super::json::Members;
+use super::jwk::{PublicKey, UnusableKey};
+use super::jws::{Jws, MAX_KID, VerifyingKey};
 use super::jwt::Mismatch;
 
 /// The most keys that a set may have.
 pub const MAX_KEYS: usize = 64;
 
 /// The most keys that are tried on one signature.
-const MAX_TRIES: usize = 4;
+pub const MAX_TRIES: usize = 16;
 
 /// The most unusable keys that an error names.
 const MAX_NAMED: usize = 4;
@@ -35,8 +36,8 @@ struct Candidate {
 #[derive(Debug, thiserror::Error)]
 pub enum NotAKeySet {
     /// Not a JWK Set.
-    #[error("the answer is no JWK Set")]
-    Malformed,
+    #[error("the answer is no JWK Set: {0}")]
+    Malformed(String),
     /// No key that may verify.
     #[error("the JWK Set has no usable key{0}")]
     Empty(Unusable),
@@ -72,13 +73,17 @@ fn named((kid, why): &(Option<String>, UnusableKey)) -> String {
 impl KeySet {
     /// Reads a JWK Set. Keys that cannot verify are passed over, and remembered with the reason.
     pub fn parse(body: &[u8]) -> Result<Self, NotAKeySet> {
-        let set = json::object(body).map_err(|_| NotAKeySet::Malformed)?;
-        let Some(Value::Array(members)) = set.get("keys") else { return Err(NotAKeySet::Malformed) };
+        let set = Members::read(body).map_err(|why| NotAKeySet::Malformed(why.to_string()))?;
+        let Some(Value::Array(members)) = set.get("keys") else {
+            return Err(NotAKeySet::Malformed("its `keys` is no list".to_owned()));
+        };
         let (mut keys, mut usable, mut unusable) = (Vec::new(), 0, Unusable::default());
         for jwk in members {
-            let jwk = jwk.as_object();
-            let kid = jwk.and_then(|jwk| member(jwk, "kid")).and_then(Value::as_str);
-            match jwk.ok_or(UnusableKey::NotAnObject).and_then(verifying) {
+            let jwk = jwk.as_object().cloned().map(Members::from);
+            // A name that nobody can ask for names nothing.
+            let kid =
+                jwk.as_ref().and_then(|jwk| jwk.get("kid")?.as_str()).filter(|kid| kid.len() <= MAX_KID);
+            match jwk.as_ref().ok_or(UnusableKey::NotAnObject).and_then(verifying) {
                 Ok(parsed) => {
                     usable += 1;
                     keys.extend(parsed.into_iter().map(|key| Candidate { kid: kid.map(str::to_owned), key }));
@@ -113,39 +118,35 @@ impl KeySet {
         let fits = |key: &&Candidate| {
             jws.signed_by == SignedBy::Key(key.key.alg()) && (jws.kid.is_none() || key.kid == jws.kid)
         };
-        let mut fault = Mismatch::KeyUnknown;
-        for key in self.keys.iter().filter(fits).take(MAX_TRIES) {
-            if jws.verified_by(&key.key) {
-                return Ok(());
-            }
-            fault = Mismatch::Signature;
+        let mut fit = self.keys.iter().filter(fits);
+        if fit.by_ref().take(MAX_TRIES).any(|key| jws.verified_by(&key.key)) {
+            return Ok(());
         }
-        Err(fault)
+        Err(match self.keys.iter().filter(fits).count() {
+            0 => Mismatch::KeyUnknown,
+            many if many > MAX_TRIES => Mismatch::TooMany(many),
+            _ => Mismatch::Signature,
+        })
     }
 }
 
 /// The verifying keys of one JWK: one for each algorithm by which it may have signed.
-fn verifying(jwk: &Map<String, Value>) -> Result<Vec<VerifyingKey>, UnusableKey> {
+fn verifying(jwk: &Members) -> Result<Vec<VerifyingKey>, UnusableKey> {
     // What a key for another use looks like is not our concern, unless it is private.
     let public = match PublicKey::parse(jwk) {
         Err(private @ UnusableKey::Private(_)) => return Err(private),
         parsed => parsed,
     };
-    if member(jwk, "use").is_some_and(|usage| usage != "sig") {
+    if jwk.get("use").is_some_and(|usage| usage != "sig") {
         return Err(UnusableKey::Use("use"));
     }
-    match member(jwk, "key_ops") {
+    match jwk.get("key_ops") {
         None => {}
         Some(Value::Array(ops)) if ops.iter().any(|op| op == "verify") => {}
         Some(_) => return Err(UnusableKey::Use("key_ops")),
     }
-    match member(jwk, "kid") {
-        None => {}
-        Some(Value::String(kid)) if kid.len() <= MAX_KID => {}
-        Some(_) => return Err(UnusableKey::Member("kid")),
-    }
     let public = public?;
-    let declared = match member(jwk, "alg") {
+    let declared = match jwk.get("alg") {
         None => None,
         Some(alg) => Some(alg.as_str().and_then(Alg::parse).ok_or(UnusableKey::Alg)?),
     };
@@ -232,7 +233,6 @@ mod tests {
             (ec.jwk(&json!({"alg": "ES384"})), UnusableKey::Alg),
             (ec.jwk(&json!({"alg": "HS256"})), UnusableKey::Alg),
             (ec.jwk(&json!({"alg": "ECDH-ES"})), UnusableKey::Alg),
-            (ec.jwk(&json!({"kid": 1})), UnusableKey::Member("kid")),
             (ec.jwk(&json!({"crv": "P-521"})), UnusableKey::Kind),
             (ec.jwk(&json!({"y": "AAAA"})), UnusableKey::Numbers),
             (ec.jwk(&json!({"y": URL_SAFE_NO_PAD.encode([1; 32])})), UnusableKey::Numbers),
@@ -274,7 +274,7 @@ mod tests {
         assert!(matches!(set(&json!(vec![&jwk; MAX_KEYS + 1])), Err(NotAKeySet::TooMany)));
         assert!(matches!(set(&json!([])), Err(NotAKeySet::Empty(_))));
         for text in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#] {
-            assert!(matches!(KeySet::parse(text.as_bytes()), Err(NotAKeySet::Malformed)), "{text}");
+            assert!(matches!(KeySet::parse(text.as_bytes()), Err(NotAKeySet::Malformed(_))), "{text}");
         }
     }
 }

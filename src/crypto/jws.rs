@@ -2,7 +2,6 @@
 //! What is signed by a shared secret is apart, in [`hs256`].
 
 pub mod hs256;
-pub mod json;
 #[cfg(test)]
 mod library;
 pub mod sign;
@@ -12,9 +11,10 @@ pub(crate) mod testing;
 use aws_lc_rs::signature::{self, ParsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::alg::{Alg, HS256, SignedBy};
+use super::json::{Members, NotJson};
 use super::jwk::{Curve, PublicKey, UnusableKey};
 
 /// The longest compact form that is looked at, in bytes.
@@ -83,7 +83,7 @@ pub struct Jws<'a> {
     pub signed_by: SignedBy,
     /// `kid` of the header.
     pub kid: Option<String>,
-    header: Map<String, Value>,
+    header: Members,
     signed: &'a [u8],
     payload: &'a str,
     signature: Vec<u8>,
@@ -95,6 +95,12 @@ pub enum JwsError {
     /// Not three parts of base64url, or the header is no JSON object with each member once.
     #[error("not a compact JWS")]
     Malformed,
+    /// It is longer than [`MAX_LENGTH`]: so many bytes.
+    #[error("longer than is looked at")]
+    TooLong(usize),
+    /// The payload is no JSON object with each member once.
+    #[error("the claims are no JSON object: {0}")]
+    Claims(NotJson),
     /// `alg` is missing, or not on the list: `none`, the other kind of signer, or something unknown.
     #[error("the algorithm is not allowed")]
     Alg(Option<String>),
@@ -108,7 +114,7 @@ impl<'a> Jws<'a> {
     /// `jwk` and their like are never looked at.
     pub fn parse(compact: &'a str, signers: Signers<'_>) -> Result<Self, JwsError> {
         if compact.len() > MAX_LENGTH {
-            return Err(JwsError::Malformed);
+            return Err(JwsError::TooLong(compact.len()));
         }
         let (signed, signature) = compact.rsplit_once('.').ok_or(JwsError::Malformed)?;
         let (header, payload) = signed.split_once('.').ok_or(JwsError::Malformed)?;
@@ -146,15 +152,16 @@ impl<'a> Jws<'a> {
     }
 
     /// The payload, which must be a JSON object. Only for a JWS that was verified.
-    pub(super) fn claims(&self) -> Result<Map<String, Value>, JwsError> {
-        object(self.payload)
+    pub(super) fn claims(&self) -> Result<Members, JwsError> {
+        let payload = URL_SAFE_NO_PAD.decode(self.payload).map_err(|_| JwsError::Malformed)?;
+        Members::read(&payload).map_err(JwsError::Claims)
     }
 }
 
 /// A base64url part that holds a JSON object.
-fn object(part: &str) -> Result<Map<String, Value>, JwsError> {
+fn object(part: &str) -> Result<Members, JwsError> {
     let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| JwsError::Malformed)?;
-    json::object(&bytes).map_err(|_| JwsError::Malformed)
+    Members::read(&bytes).map_err(|_| JwsError::Malformed)
 }
 
 #[cfg(test)]
@@ -207,11 +214,16 @@ mod tests {
     #[test]
     fn headers_that_change_the_meaning_are_refused() {
         let (key, _) = es256();
-        for more in [r#""crit":["exp"]"#, r#""crit":[]"#, r#""crit":["b64"],"b64":true"#, r#""crit":null"#] {
+        for more in [r#""crit":["exp"]"#, r#""crit":[]"#, r#""crit":["b64"],"b64":true"#] {
             let jwt = key.sign(Alg::Es256, &format!(r#"{{"alg":"ES256",{more}}}"#), "{}");
             assert!(matches!(Jws::parse(&jwt, ES256), Err(JwsError::Critical)), "{more}");
         }
-        for more in [r#""typ":"any""#, r#""jku":"https://evil.example/""#, r#""x5u":"x","jwk":{}"#] {
+        for more in [
+            r#""typ":"any""#,
+            r#""jku":"https://evil.example/""#,
+            r#""x5u":"x","jwk":{}"#,
+            r#""kid":null,"crit":null"#,
+        ] {
             let jwt = key.sign(Alg::Es256, &format!(r#"{{"alg":"ES256",{more}}}"#), "{}");
             assert!(Jws::parse(&jwt, ES256).is_ok(), "{more}");
         }
@@ -230,7 +242,6 @@ mod tests {
             format!("{jwt}.x.y"),
             format!(" {jwt}"),
             jwt.replace('.', "+."),
-            "x".repeat(MAX_LENGTH + 1),
             key.sign(Alg::Es256, r#"{"alg":"ES256","alg":"ES256"}"#, "{}"),
             key.sign(Alg::Es256, r#"{"alg":"ES256","kid":1}"#, "{}"),
             key.sign(Alg::Es256, &format!(r#"{{"alg":"ES256","kid":"{}"}}"#, "k".repeat(257)), "{}"),

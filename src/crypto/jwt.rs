@@ -5,10 +5,12 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::alg::SignedBy;
-use super::jws::{Jws, JwsError, Signers};
+use super::json::{Members, NotJson};
+use super::jwks::MAX_TRIES;
+use super::jws::{Jws, JwsError, MAX_LENGTH, Signers};
 use crate::clock::{Clock, Timestamp};
 
 /// What signed claims are: what messages call them.
@@ -79,7 +81,7 @@ pub struct Verified {
     /// The key that signed.
     pub kid: Option<String>,
     /// What they say.
-    pub claims: Map<String, Value>,
+    pub claims: Members,
     /// When that was found.
     pub at: Timestamp,
 }
@@ -90,6 +92,12 @@ pub enum NotAccepted {
     /// No compact JWS, or the payload is no JSON object with each member once.
     #[error("it is malformed")]
     Malformed,
+    /// So many bytes.
+    #[error("it has {0} bytes, more than the {MAX_LENGTH} that are looked at")]
+    TooLong(usize),
+    /// The claims are no JSON object with each member once.
+    #[error("its claims are no JSON object with each member once: {0}")]
+    Claims(NotJson),
     /// `alg` may not be used.
     #[error("its alg may not be used")]
     Alg(Option<String>),
@@ -99,28 +107,29 @@ pub enum NotAccepted {
     /// `typ` says that it is of another kind.
     #[error("its typ is of another kind")]
     Typ,
-    /// No key fits.
-    #[error("no key fits its kid and alg")]
-    KeyUnknown {
-        /// Its algorithm.
-        alg: &'static str,
-        /// Its key id.
-        kid: Option<String>,
-    },
-    /// The signature is wrong.
-    #[error("its signature is wrong")]
+    /// No key fits, or none of those that fit made the signature.
+    #[error("{}{newest}", reproach(*why))]
     Signature {
+        /// Which of the two.
+        why: Mismatch,
+        /// Whether the keys that were tried are the newest.
+        newest: Newest,
         /// Its algorithm.
         alg: &'static str,
         /// Its key id.
         kid: Option<String>,
     },
     /// `iss`.
-    #[error("its iss is missing or another")]
-    Issuer,
+    #[error("its iss is another: {due:?} is due, {found} was found")]
+    Issuer {
+        /// The only issuer.
+        due: String,
+        /// What it says: no secret, but anybody's text.
+        found: String,
+    },
     /// `aud` or `azp`.
-    #[error("its aud or azp is not us alone")]
-    Audience,
+    #[error("its aud or azp is not us alone: aud is {0}")]
+    Audience(String),
     /// `exp`, by seconds from now.
     #[error("it has expired")]
     Expired(i64),
@@ -135,10 +144,24 @@ pub enum NotAccepted {
     WrongType(&'static str),
 }
 
+fn reproach(why: Mismatch) -> String {
+    match why {
+        Mismatch::KeyUnknown => "no key fits its kid and alg".to_owned(),
+        Mismatch::Signature => "its signature is wrong".to_owned(),
+        Mismatch::TooMany(fit) => {
+            format!(
+                "{fit} keys fit its kid and alg, more than the {MAX_TRIES} that are tried, none of which signed it"
+            )
+        }
+    }
+}
+
 impl From<JwsError> for NotAccepted {
     fn from(error: JwsError) -> Self {
         match error {
             JwsError::Malformed => Self::Malformed,
+            JwsError::TooLong(length) => Self::TooLong(length),
+            JwsError::Claims(why) => Self::Claims(why),
             JwsError::Alg(alg) => Self::Alg(alg),
             JwsError::Critical => Self::Critical,
         }
@@ -161,13 +184,39 @@ pub enum Mismatch {
     KeyUnknown,
     /// A key fits, and the signature is not its.
     Signature,
+    /// So many keys fit, more than are tried, and the signature is of none of the first.
+    TooMany(usize),
+}
+
+/// Whether the keys that were tried are the newest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Newest {
+    /// They were just fetched, or are not fetched at all.
+    #[default]
+    Yes,
+    /// They were fetched a moment ago, and are not fetched again for so many seconds.
+    NotFor(u64),
+}
+
+impl fmt::Display for Newest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Yes => Ok(()),
+            Self::NotFor(seconds) => {
+                write!(
+                    f,
+                    "; the keys were asked for a moment ago, and are not asked for again for {seconds} s"
+                )
+            }
+        }
+    }
 }
 
 /// Why a signature does not count.
 #[derive(Debug)]
 pub enum NotVerified<F> {
     /// It is nobody's whom we trust.
-    Mismatch(Mismatch),
+    Mismatch(Mismatch, Newest),
     /// There are no keys to try.
     Keys(F),
 }
@@ -203,11 +252,8 @@ pub async fn verify<K: Keys>(
     let (alg, kid) = (jws.signed_by.as_str(), jws.kid.clone());
     match checked {
         Ok(()) => {}
-        Err(NotVerified::Mismatch(Mismatch::KeyUnknown)) => {
-            return Err(NotAccepted::KeyUnknown { alg, kid }.into());
-        }
-        Err(NotVerified::Mismatch(Mismatch::Signature)) => {
-            return Err(NotAccepted::Signature { alg, kid }.into());
+        Err(NotVerified::Mismatch(why, newest)) => {
+            return Err(NotAccepted::Signature { why, newest, alg, kid }.into());
         }
         Err(NotVerified::Keys(fault)) => return Err(Failed::Keys(fault)),
     }
@@ -235,15 +281,25 @@ pub(super) fn is_type(told: &str, subtype: &str) -> bool {
     told.eq_ignore_ascii_case(subtype)
 }
 
+/// What stands at the place of an identifier that is no secret, for the operator to compare.
+pub fn found(value: Option<&Value>) -> String {
+    match value {
+        None => "nothing".to_owned(),
+        Some(Value::String(text)) => format!("{:?}", text.chars().take(100).collect::<String>()),
+        Some(other) => other.to_string().chars().take(100).collect(),
+    }
+}
+
 impl Policy<'_> {
     fn check(&self, verified: &Verified, parties: Parties<'_>) -> Result<(), NotAccepted> {
         let claims = &verified.claims;
         let due = |name| self.required.contains(&name) || claims.contains_key(name);
         if due("iss") && !claims.get("iss").is_some_and(|iss| iss == parties.issuer) {
-            return Err(NotAccepted::Issuer);
+            let (due, found) = (parties.issuer.to_owned(), found(claims.get("iss")));
+            return Err(NotAccepted::Issuer { due, found });
         }
         if due("aud") && !self.audience.accepts(claims, parties.us) {
-            return Err(NotAccepted::Audience);
+            return Err(NotAccepted::Audience(found(claims.get("aud"))));
         }
         self.times(verified)?;
         match self.required.iter().find(|name| !claims.contains_key(**name)) {
@@ -272,7 +328,7 @@ impl Policy<'_> {
 }
 
 impl Audience {
-    fn accepts(self, claims: &Map<String, Value>, us: &str) -> bool {
+    fn accepts(self, claims: &Members, us: &str) -> bool {
         let is_us = |value: &Value| value == us;
         match self {
             Self::AmongOthers => {
@@ -342,7 +398,7 @@ mod tests {
         type Fault = Infallible;
 
         async fn check(&self, jws: &Jws<'_>) -> Result<(), NotVerified<Infallible>> {
-            Self::check(self, jws).map_err(NotVerified::Mismatch)
+            Self::check(self, jws).map_err(|why| NotVerified::Mismatch(why, Newest::Yes))
         }
     }
 
@@ -390,7 +446,7 @@ mod tests {
             (r#","typ":"application/at+jwt""#, false, true),
             (r#","typ":"text/jwt""#, false, false),
             (r#","typ":"JWT ""#, false, false),
-            (r#","typ":null"#, false, false),
+            (r#","typ":null"#, true, false),
             (r#","typ":["JWT"]"#, false, false),
         ] {
             let header = format!(r#"{{"alg":"ES256"{typ}}}"#);
@@ -412,8 +468,8 @@ mod tests {
             claims.as_object_mut().unwrap().remove(name);
             let refused = signer.verify(&POLICY, header, &claims).await.err();
             match name {
-                "iss" => assert!(matches!(refused, Some(NotAccepted::Issuer))),
-                "aud" => assert!(matches!(refused, Some(NotAccepted::Audience))),
+                "iss" => assert!(matches!(refused, Some(NotAccepted::Issuer { .. }))),
+                "aud" => assert!(matches!(refused, Some(NotAccepted::Audience(_)))),
                 "sub" => assert!(refused.is_none(), "not required"),
                 _ => assert!(matches!(refused, Some(NotAccepted::Missing(missed)) if missed == name)),
             }
@@ -437,7 +493,12 @@ mod tests {
         let refused = verify(&POLICY, parties, &signer.1, &clock, &compact).await;
         assert!(matches!(
             refused,
-            Err(Failed::NotAccepted(NotAccepted::Signature { alg: "ES256", kid: None }))
+            Err(Failed::NotAccepted(NotAccepted::Signature {
+                why: Mismatch::Signature,
+                alg: "ES256",
+                kid: None,
+                ..
+            }))
         ));
     }
 }

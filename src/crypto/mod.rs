@@ -4,6 +4,7 @@ pub mod alg;
 pub mod cbc;
 pub mod fresh;
 pub mod hash;
+pub mod json;
 pub mod jwe;
 pub mod jwk;
 pub mod jwks;

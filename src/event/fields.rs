@@ -6,6 +6,7 @@ use std::fmt::{self, Display, Write};
 
 use super::{Event, Reason};
 use crate::service::{ServiceId, UpstreamName};
+use crate::visible::{is_odd, mark};
 
 /// How much of a text that others had a hand in stands in a line, in characters.
 const LONGEST: usize = 256;
@@ -49,6 +50,8 @@ fn write_all(event: &Event, fields: &mut impl Fields) -> fmt::Result {
         text "names" = facts.names.as_deref();
         plain "wire" = facts.wire;
         text "error" = facts.error.as_deref();
+        text "upstream_error" = facts.upstream_error.as_deref();
+        text "upstream_description" = facts.upstream_description.as_deref();
         text "cause" = facts.cause.as_deref();
         text "url" = facts.url.as_deref();
         plain "sealed" = facts.sealed;
@@ -146,8 +149,8 @@ fn beginning(text: &str) -> &str {
     text.get(..end).unwrap_or(text)
 }
 
-/// Writes what stands between quotation marks, in JSON and elsewhere. Control characters and line ends never reach
-/// a terminal or break a line.
+/// Writes what stands between quotation marks, in JSON and elsewhere. Control and format characters and line
+/// ends never reach a terminal, break a line or turn its direction.
 pub(super) struct Escaping<'a, W: ?Sized>(pub(super) &'a mut W);
 
 impl<W: Write + ?Sized> Write for Escaping<'_, W> {
@@ -157,15 +160,16 @@ impl<W: Write + ?Sized> Write for Escaping<'_, W> {
             return self.0.write_str(text);
         }
         let mut rest = text;
-        while let Some(at) = rest.find(|c: char| c == '"' || c == '\\' || c.is_control()) {
+        while let Some(at) = rest.find(|c: char| c == '"' || c == '\\' || is_odd(c)) {
             let (before, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
             self.0.write_str(before)?;
             let mut chars = special.chars();
-            self.0.write_str(match chars.next() {
-                Some('"') => "\\\"",
-                Some('\\') => "\\\\",
-                _ => "\u{fffd}",
-            })?;
+            match chars.next() {
+                Some('"') => self.0.write_str("\\\"")?,
+                Some('\\') => self.0.write_str("\\\\")?,
+                Some(odd) => mark(odd, self.0)?,
+                None => {}
+            }
             rest = chars.as_str();
         }
         self.0.write_str(rest)
@@ -233,6 +237,20 @@ mod tests {
                 " user_agent.original=\"an \\\"agent\\\"\\\\ of\u{fffd}\u{fffd}\u{fffd}[31mmine é\""
             )
         );
+    }
+
+    /// In every format, and nothing that a program unescapes brings it back.
+    #[test]
+    fn d10_what_nobody_sees_shows_in_every_line() {
+        let hidden = "a\u{202e}b\u{2028}c\u{a0}d\u{feff}";
+        let facts = Facts { kid: Some(hidden.to_owned()), acr: Some(hidden.to_owned()), ..Facts::default() };
+        let event = Event { facts, ..event() };
+        let seen = "a‹U+202E›b‹U+2028›c‹U+00A0›d‹U+FEFF›";
+        let json: serde_json::Value = serde_json::from_str(&format!("{{\"x\":0{}}}", Json(&event))).unwrap();
+        assert_eq!((json["kid"].as_str(), json["acr"].as_str()), (Some(seen), Some(seen)));
+        assert!(Human(&event).to_string().contains(&format!("kid=\"{seen}\"")));
+        let kif: String = crate::event::kif::entries(&event).iter().map(|line| line.text.clone()).collect();
+        assert!(kif.contains(seen) && !kif.contains('\u{202e}'), "{kif}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::fmt::{self, Write as _};
 
 use super::reasons::legacy;
 use super::{Area, Event, Level, Reason, Step};
+use crate::visible::{is_odd, mark};
 
 pub use sentences::{Sentence, sentence, sentences};
 
@@ -261,6 +262,8 @@ fn more(event: &Event) -> String {
     put("names", facts.names.clone());
     put("wire", facts.wire.map(str::to_owned));
     put("error", facts.error.clone());
+    put("upstream_error", facts.upstream_error.clone());
+    put("upstream_description", facts.upstream_description.clone());
     put("url", facts.url.clone());
     put("cause", facts.cause.clone());
     if text.is_empty() { text } else { format!(" [{}]", text.trim_start()) }
@@ -268,14 +271,17 @@ fn more(event: &Event) -> String {
 
 /// No control character breaks a line, no bracket or quotation mark a part of it.
 fn clean(text: &str) -> String {
-    let plain = |c: char| match c {
-        '[' => '(',
-        ']' => ')',
-        '"' => '\'',
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    };
-    text.chars().take(256).map(plain).collect()
+    let mut plain = String::with_capacity(text.len().min(256));
+    for c in text.chars().take(256) {
+        let _ = match c {
+            '[' => plain.write_char('('),
+            ']' => plain.write_char(')'),
+            '"' => plain.write_char('\''),
+            odd if is_odd(odd) => mark(odd, &mut plain),
+            c => plain.write_char(c),
+        };
+    }
+    plain
 }
 
 #[cfg(test)]

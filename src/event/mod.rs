@@ -155,8 +155,12 @@ pub struct Facts {
     pub names: Option<String>,
     /// The wire of a legacy application.
     pub wire: Option<&'static str>,
-    /// An OAuth or OpenID error code, already matched to its grammar.
+    /// The error code that the application got (OAuth, OpenID).
     pub error: Option<String>,
+    /// The error code that the upstream sent, already matched to its grammar.
+    pub upstream_error: Option<String>,
+    /// What the upstream said of its error, for the operator alone.
+    pub upstream_description: Option<String>,
     /// The technical cause, a chain of fixed texts and library errors.
     pub cause: Option<String>,
     /// An address of ours or of a configured peer: scheme, host, port, path.

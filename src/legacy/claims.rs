@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::Refused;
 use super::callback::{self, Asks};
 use crate::clock::Timestamp;
-use crate::crypto::jws::json;
+use crate::crypto::json;
 use crate::event::{Facts, reasons::legacy as because};
 use crate::service::{Demand, ServiceId};
 

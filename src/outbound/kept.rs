@@ -13,10 +13,10 @@ use crate::clock::{Clock, Timestamp};
 pub const REFRESH: Duration = Duration::from_hours(1);
 /// After this long it is no longer used, whatever the peer's state.
 pub const LAST_GOOD: Duration = Duration::from_hours(24);
-/// It is not fetched more often than this.
+/// It is not fetched more often than this, where it does not fit.
 pub const AGAIN: Duration = Duration::from_mins(1);
-/// Nor, where nothing good is at hand, more often than this.
-pub const AGAIN_WITHOUT: Duration = Duration::from_secs(5);
+/// After a failure it is fetched again this soon; after each further one twice as late, up to [`AGAIN`].
+pub const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// A value of a peer. `E` says why it could not be fetched.
 pub struct Kept<T, E> {
@@ -24,26 +24,43 @@ pub struct Kept<T, E> {
     flight: Mutex<Flight<E>>,
 }
 
+/// Its age counts by a clock that only goes forward.
 struct Good<T> {
     value: Arc<T>,
-    at: Timestamp,
+    at: Duration,
+    /// By the clock that may be set.
+    dated: Timestamp,
 }
 
 struct Flight<E> {
-    next: Timestamp,
+    /// No fetch before that.
+    next: Duration,
+    /// How many failed since the last one that did not.
+    failed: u32,
     failure: Option<Arc<E>>,
+}
+
+/// What a fetch that somebody wished for came to.
+pub struct Refreshed<T> {
+    /// The value.
+    pub value: Arc<T>,
+    /// For how long no other fetch is made, where none was made now.
+    pub withheld: Option<Duration>,
 }
 
 impl<T, E> Kept<T, E> {
     /// Nothing yet.
     pub fn new() -> Self {
-        let flight = Flight { next: Timestamp::default(), failure: None };
+        let flight = Flight { next: Duration::ZERO, failed: 0, failure: None };
         Self { good: ArcSwapOption::empty(), flight: Mutex::new(flight) }
     }
 
     /// The value, if there is one and it is not yet due.
     pub fn fresh(&self, clock: &dyn Clock) -> Option<Arc<T>> {
-        self.younger_than(REFRESH, clock.now())
+        let good = self.good.load();
+        // What was fetched in the future was fetched under a clock that was wrong, as everything else may have been then.
+        let good = good.as_ref().filter(|good| good.dated <= clock.now())?;
+        (clock.running().saturating_sub(good.at) < REFRESH).then(|| Arc::clone(&good.value))
     }
 
     /// The value, fetched if there is none or if it is due. A failure is said to `noted` if there is a good
@@ -54,22 +71,19 @@ impl<T, E> Kept<T, E> {
         fetch: impl Future<Output = Result<T, E>>,
         noted: impl FnOnce(&E),
     ) -> Result<Arc<T>, Arc<E>> {
-        let now = clock.now();
-        if let Some(value) = self.younger_than(REFRESH, now) {
+        if let Some(value) = self.fresh(clock) {
             return Ok(value);
         }
         // While another call refreshes, the old value serves.
-        if let Some(value) = self.younger_than(LAST_GOOD, now) {
-            return match self.flight.try_lock() {
-                Ok(flight) => self.fly(flight, clock, fetch, noted, false).await,
-                Err(_) => Ok(value),
-            };
-        }
-        let flight = self.flight.lock().await;
+        let flight = match (self.last_good(clock), self.flight.try_lock()) {
+            (_, Ok(flight)) => flight,
+            (Some(value), Err(_)) => return Ok(value),
+            (None, Err(_)) => self.flight.lock().await,
+        };
         // Another call may have fetched it meanwhile.
-        match self.younger_than(REFRESH, clock.now()) {
+        match self.fresh(clock) {
             Some(value) => Ok(value),
-            None => self.fly(flight, clock, fetch, noted, false).await,
+            None => self.fly(flight, clock, fetch, noted, false).await.map(|refreshed| refreshed.value),
         }
     }
 
@@ -80,7 +94,7 @@ impl<T, E> Kept<T, E> {
         clock: &dyn Clock,
         fetch: impl Future<Output = Result<T, E>>,
         noted: impl FnOnce(&E),
-    ) -> Result<Arc<T>, Arc<E>> {
+    ) -> Result<Refreshed<T>, Arc<E>> {
         let flight = self.flight.lock().await;
         self.fly(flight, clock, fetch, noted, true).await
     }
@@ -92,13 +106,12 @@ impl<T, E> Kept<T, E> {
         fetch: impl Future<Output = Result<T, E>>,
         noted: impl FnOnce(&E),
         forced: bool,
-    ) -> Result<Arc<T>, Arc<E>> {
-        let now = clock.now();
-        let wait = flight.next.since(now);
-        // A longer wait than was ever set means that the clock was set back.
-        if !wait.is_zero() && wait <= AGAIN {
-            match (self.younger_than(LAST_GOOD, now), &flight.failure) {
-                (Some(value), _) => return Ok(value),
+    ) -> Result<Refreshed<T>, Arc<E>> {
+        let now = clock.running();
+        let wait = flight.next.saturating_sub(now);
+        if !wait.is_zero() {
+            match (self.last_good(clock), &flight.failure) {
+                (Some(value), _) => return Ok(Refreshed { value, withheld: Some(wait) }),
                 (None, Some(failure)) => return Err(Arc::clone(failure)),
                 (None, None) => {}
             }
@@ -106,18 +119,20 @@ impl<T, E> Kept<T, E> {
         match fetch.await {
             Ok(value) => {
                 let value = Arc::new(value);
-                self.good.store(Some(Arc::new(Good { value: Arc::clone(&value), at: now })));
-                *flight = Flight { next: if forced { now.plus(AGAIN) } else { now }, failure: None };
-                Ok(value)
+                let good = Good { value: Arc::clone(&value), at: now, dated: clock.now() };
+                self.good.store(Some(Arc::new(good)));
+                let next = if forced { now.saturating_add(AGAIN) } else { now };
+                *flight = Flight { next, failed: 0, failure: None };
+                Ok(Refreshed { value, withheld: None })
             }
             Err(failure) => {
-                let good = self.younger_than(LAST_GOOD, now);
-                let pause = if good.is_some() { AGAIN } else { AGAIN_WITHOUT };
                 // Counted from the end: a peer that is slow to fail is not asked more often.
-                flight.next = clock.now().plus(pause);
-                if let Some(value) = good {
+                let pause = AFTER_FAILURE.saturating_mul(1 << flight.failed.min(4)).min(AGAIN);
+                flight.next = clock.running().saturating_add(pause);
+                flight.failed = flight.failed.saturating_add(1);
+                if let Some(value) = self.last_good(clock) {
                     noted(&failure);
-                    return Ok(value);
+                    return Ok(Refreshed { value, withheld: None });
                 }
                 let failure = Arc::new(failure);
                 flight.failure = Some(Arc::clone(&failure));
@@ -126,9 +141,10 @@ impl<T, E> Kept<T, E> {
         }
     }
 
-    fn younger_than(&self, age: Duration, now: Timestamp) -> Option<Arc<T>> {
+    fn last_good(&self, clock: &dyn Clock) -> Option<Arc<T>> {
         let good = self.good.load();
-        good.as_ref().filter(|good| now.since(good.at) < age).map(|good| Arc::clone(&good.value))
+        let young = |good: &&Arc<Good<T>>| clock.running().saturating_sub(good.at) < LAST_GOOD;
+        good.as_ref().filter(young).map(|good| Arc::clone(&good.value))
     }
 }
 
@@ -169,7 +185,8 @@ mod tests {
     async fn a_value_that_does_not_fit_is_fetched_at_most_once_a_minute() {
         let (kept, clock) = (Kept::new(), clock());
         let forced = async |answer: u32| {
-            *kept.refresh(&clock, async move { Ok::<_, &'static str>(answer) }, |_| ()).await.unwrap()
+            let refreshed = kept.refresh(&clock, async move { Ok::<_, &'static str>(answer) }, |_| ()).await;
+            *refreshed.unwrap().value
         };
         assert_eq!(ask(&kept, &clock, Ok(1)).await, Ok(1));
         assert_eq!(forced(2).await, 2, "right after an ordinary fetch");
@@ -189,7 +206,7 @@ mod tests {
         let kept_value = kept.get(&clock, async { Err("down") }, |_| noted += 1).await;
         assert_eq!((*kept_value.unwrap(), noted), (1, 1));
         clock.advance(Duration::from_secs(1));
-        // The pause after the failure is over only after a minute, but nothing good is left.
+        // The pause after the failure is not over, but nothing good is left.
         assert_eq!(ask(&kept, &clock, Ok(2)).await, Ok(2));
     }
 
@@ -204,10 +221,34 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clock_that_is_set_back_does_not_stop_fetching() {
+    async fn a_failure_is_tried_again_after_seconds_and_ever_later() {
+        let (kept, clock) = (Kept::new(), clock());
+        for pause in [5, 10, 20, 40, 60, 60] {
+            assert_eq!(ask(&kept, &clock, Err("down")).await, Err("down"));
+            clock.advance(Duration::from_secs(pause).checked_sub(Duration::from_millis(1)).unwrap());
+            assert_eq!(ask(&kept, &clock, Ok(1)).await, Err("down"), "{pause}");
+            clock.advance(Duration::from_millis(1));
+        }
+        assert_eq!(ask(&kept, &clock, Ok(1)).await, Ok(1));
+    }
+
+    /// L14 and N17 of the field.
+    #[tokio::test]
+    async fn no_clock_that_is_set_stops_fetching() {
         let (kept, clock) = (Kept::new(), clock());
         assert_eq!(ask(&kept, &clock, Err("down")).await, Err("down"));
-        let earlier = HandClock::at(Timestamp::from_seconds(1_780_000_000));
-        assert_eq!(ask(&kept, &earlier, Ok(1)).await, Ok(1));
+        clock.put_back(Duration::from_hours(2000));
+        assert_eq!(ask(&kept, &clock, Ok(1)).await, Err("down"), "no time has passed");
+        clock.advance(AFTER_FAILURE);
+        assert_eq!(ask(&kept, &clock, Ok(1)).await, Ok(1));
+        // Fetched under a clock that was ahead, and then was set right.
+        clock.set_ahead(Duration::from_hours(30));
+        assert_eq!(ask(&kept, &clock, Ok(2)).await, Ok(1), "a leap is no age");
+        clock.advance(REFRESH);
+        assert_eq!(ask(&kept, &clock, Ok(3)).await, Ok(3));
+        clock.put_back(Duration::from_hours(30));
+        assert!(kept.fresh(&clock).is_none());
+        assert_eq!(ask(&kept, &clock, Ok(4)).await, Ok(4), "at once");
+        assert_eq!(ask(&kept, &clock, Ok(5)).await, Ok(4));
     }
 }

@@ -21,6 +21,7 @@ use time::OffsetDateTime;
 use crate::clock::Timestamp;
 use crate::identity::Identity;
 use crate::message::Lang;
+use crate::visible::marked;
 
 pub use assets::asset;
 pub use confirm::{ConfirmView, Other, confirm};
@@ -163,7 +164,8 @@ fn shortened(name: &str) -> String {
 pub fn person(identity: &Identity, upstream_name: &str, usage_name: Option<&str>) -> String {
     let name = display_name(&identity.claims, usage_name);
     if name.chars().any(can_be_read) {
-        return name;
+        // A `title` knows no `bdi`.
+        return marked(&name).into_owned();
     }
     let sub: String = identity.subject.as_str().chars().take(8).collect();
     format!("{upstream_name} · {sub}…")

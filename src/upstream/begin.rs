@@ -66,7 +66,7 @@ impl Upstream {
         if ask.prompt == Some(Prompt::None) && !profile.prompts.contains(&Prompt::None) {
             return Err(UpstreamError::PageDue { error: None });
         }
-        let metadata = self.metadata.get(clock, trace).await.map_err(UpstreamError::Discovery)?;
+        let metadata = self.metadata(clock, trace).await?;
         let (state, nonce) = ((profile.spelling)(state), (profile.spelling)(&entropy.bytes()));
         let code_verifier = profile.pkce.then(|| entropy.handle());
         let (url, scopes) = self.request(&metadata, ask, &state, &nonce, code_verifier.as_deref());

@@ -8,9 +8,10 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use crate::clock::Clock;
+use crate::crypto::json::Members;
 use crate::crypto::jwe::JweError;
-use crate::crypto::jws::{MAX_LENGTH, json};
-use crate::crypto::jwt::{Kind, NotAccepted, Verified};
+use crate::crypto::jws::MAX_LENGTH;
+use crate::crypto::jwt::{Kind, NotAccepted, Verified, found};
 use crate::entropy::Entropy;
 use crate::event::{Facts, Step, Trace};
 use crate::identity::{Acr, Identity, PROTOCOL_CLAIMS, Retention, Subject};
@@ -20,7 +21,7 @@ use crate::secret::{Secret, same};
 
 use super::claims::{self, IdToken, TokenError};
 use super::client_auth::Call;
-use super::error::{Endpoint, UpstreamError};
+use super::error::{Endpoint, Told, UpstreamError};
 use super::metadata::{DiscoveryError, Metadata};
 use super::profiles::ErrorMeaning;
 use super::response::AuthorizationResponse;
@@ -41,8 +42,20 @@ pub struct SignedIn {
 const MAX_SCOPES: usize = 64;
 
 impl Upstream {
-    /// Completes a login. The code is sent once, whatever happens.
+    /// Completes a login. The code is sent once, whatever happens, and all calls together have one budget.
     pub async fn complete(
+        &self,
+        handshake: &Handshake,
+        response: AuthorizationResponse,
+        entropy: &dyn Entropy,
+        clock: &dyn Clock,
+        trace: &Trace,
+    ) -> Result<SignedIn, UpstreamError> {
+        let completed = Box::pin(self.completed(handshake, response, entropy, clock, trace));
+        self.outbound.within_budget(completed).await
+    }
+
+    async fn completed(
         &self,
         handshake: &Handshake,
         response: AuthorizationResponse,
@@ -53,10 +66,10 @@ impl Upstream {
         if !same(response.state().as_bytes(), handshake.state.as_bytes()) {
             return Err(UpstreamError::State);
         }
-        let metadata = &*self.metadata.get(clock, trace).await.map_err(UpstreamError::Discovery)?;
+        let metadata = &*self.metadata(clock, trace).await?;
         let completion = Completion { upstream: self, metadata, handshake, entropy, clock, trace };
         completion.check_issuer(response.iss.as_deref())?;
-        let code = response.outcome.map_err(|error| self.refusal(error))?;
+        let code = response.outcome.map_err(|error| self.refusal(error, response.description))?;
 
         let tokens = completion.redeem(&code).await?;
         let signed =
@@ -64,7 +77,7 @@ impl Upstream {
         let signed = signed.unwrap_or_else(|| tokens.id_token.clone());
         let (id_token, token_claims) = completion.check_id_token(&signed, &tokens).await?;
         let userinfo = match self.settings.userinfo {
-            UserinfoKind::Off => Map::new(),
+            UserinfoKind::Off => Members::default(),
             UserinfoKind::Json => completion.userinfo(&tokens, &id_token.sub, "application/json").await?,
             UserinfoKind::SignedJwt | UserinfoKind::EncryptedJwt => {
                 completion.userinfo(&tokens, &id_token.sub, "application/jwt").await?
@@ -75,7 +88,7 @@ impl Upstream {
         let identity = Identity {
             issuer: handshake.issuer.clone(),
             subject: Subject::Issued(sub),
-            claims: (self.settings.profile.claims)(merge(userinfo, token_claims)),
+            claims: (self.settings.profile.claims)(merge(userinfo.into_map(), token_claims.into_map())),
             acr: acr.map(Acr),
             auth_time,
             auth_time_told,
@@ -88,18 +101,18 @@ impl Upstream {
     /// Whether this comes encrypted.
     fn decrypts(&self, kind: Kind) -> bool {
         match kind {
-            Kind::IdToken => !self.settings.decryption_keys.is_empty(),
+            Kind::IdToken => self.settings.encrypted_id_token,
             Kind::Userinfo => self.settings.userinfo == UserinfoKind::EncryptedJwt,
         }
     }
 
-    fn refusal(&self, error: String) -> UpstreamError {
+    fn refusal(&self, error: String, description: Option<String>) -> UpstreamError {
         match self.settings.profile.meaning(&error) {
-            ErrorMeaning::Denied => UpstreamError::AccessDenied,
-            ErrorMeaning::Level => UpstreamError::Level { error },
+            ErrorMeaning::Denied => UpstreamError::AccessDenied { description },
+            ErrorMeaning::Level => UpstreamError::Level { error, description },
             ErrorMeaning::PageDue => UpstreamError::PageDue { error: Some(error) },
-            ErrorMeaning::Temporary => UpstreamError::ErrorResponse { error, temporary: true },
-            ErrorMeaning::Other => UpstreamError::ErrorResponse { error, temporary: false },
+            ErrorMeaning::Temporary => UpstreamError::ErrorResponse { error, description, temporary: true },
+            ErrorMeaning::Other => UpstreamError::ErrorResponse { error, description, temporary: false },
         }
     }
 }
@@ -123,7 +136,8 @@ impl Completion<'_> {
         if fits && settings.issuers.contains(&self.handshake.issuer) {
             Ok(())
         } else {
-            Err(UpstreamError::Issuer)
+            let found = found(iss.map(Value::from).as_ref());
+            Err(UpstreamError::Issuer { due: self.handshake.issuer.clone(), found })
         }
     }
 
@@ -198,7 +212,7 @@ impl Completion<'_> {
         &self,
         signed: &Secret<String>,
         tokens: &Tokens,
-    ) -> Result<(IdToken, Map<String, Value>), UpstreamError> {
+    ) -> Result<(IdToken, Members), UpstreamError> {
         let verified = self.verify(Kind::IdToken, signed.expose()).await?;
         let sub_fits = self.upstream.settings.profile.sub_fits;
         let id_token = claims::id_token(&verified, &self.handshake.nonce, &tokens.access_token, sub_fits)
@@ -222,18 +236,19 @@ impl Completion<'_> {
         tokens: &Tokens,
         sub: &str,
         kind: &'static str,
-    ) -> Result<Map<String, Value>, UpstreamError> {
+    ) -> Result<Members, UpstreamError> {
         let Some(url) = &self.metadata.endpoints.userinfo else {
-            return Err(UpstreamError::Discovery(DiscoveryError::Endpoint("userinfo_endpoint").into()));
+            let source = DiscoveryError::Endpoint("userinfo_endpoint").into();
+            return Err(UpstreamError::Discovery { url: None, source });
         };
         let answer = self.upstream.outbound.get(url, kind, Some(tokens.bearer.clone())).await;
         let answer = answer.map_err(|source| UpstreamError::Call { endpoint: Endpoint::Userinfo, source })?;
         if answer.status != StatusCode::OK {
-            let status = answer.status.as_u16();
-            return Err(UpstreamError::Status { endpoint: Endpoint::Userinfo, status, error: None });
+            let (endpoint, status) = (Endpoint::Userinfo, answer.status());
+            return Err(UpstreamError::Status { endpoint, status, told: Told::default() });
         }
         if answer.content_type != kind {
-            return Err(UpstreamError::UserinfoType);
+            return Err(UpstreamError::UserinfoType { due: kind, found: answer.content_type });
         }
         // A session keeps it.
         if kind == "application/json" && answer.body.len() > MAX_LENGTH {
@@ -243,9 +258,9 @@ impl Completion<'_> {
         let claims = if kind == "application/jwt" {
             self.signed_userinfo(&answer.body).await?
         } else {
-            json::object(&answer.body).map_err(|_| UpstreamError::NotJson {
+            Members::read(&answer.body).map_err(|why| UpstreamError::NotJson {
                 endpoint: Endpoint::Userinfo,
-                fault: "not an object",
+                fault: why.to_string(),
             })?
         };
         match claims.get("sub") {
@@ -258,7 +273,7 @@ impl Completion<'_> {
         Ok(claims)
     }
 
-    async fn signed_userinfo(&self, body: &[u8]) -> Result<Map<String, Value>, UpstreamError> {
+    async fn signed_userinfo(&self, body: &[u8]) -> Result<Members, UpstreamError> {
         let refused = |source| UpstreamError::Token { kind: Kind::Userinfo, source };
         let text = std::str::from_utf8(body.trim_ascii());
         let text = text.map_err(|_| refused(NotAccepted::Malformed.into()))?;
@@ -291,49 +306,48 @@ impl Tokens {
     fn read(answer: &Answer) -> Result<Self, UpstreamError> {
         let fault = |fault| UpstreamError::NotJson { endpoint: Endpoint::Token, fault };
         if answer.content_type != "application/json" {
-            return Err(fault("content type"));
+            let kind: String = answer.content_type.chars().take(64).collect();
+            return Err(fault(format!("its media type is {kind:?}, where application/json is due")));
         }
-        let mut object = json::object(&answer.body).map_err(|_| fault("not an object"))?;
-        if !object.get("token_type").and_then(Value::as_str).is_some_and(|t| t.eq_ignore_ascii_case("Bearer"))
-        {
-            return Err(UpstreamError::TokenType);
+        let members = Members::read(&answer.body).map_err(|why| fault(why.to_string()))?;
+        // Some say what went wrong with status 200.
+        if members.text_or_nothing("error").is_some() {
+            return Err(refusal_of(answer, &members));
         }
-        let mut text = |name| match object.swap_remove(name) {
-            Some(Value::String(text)) if !text.is_empty() => Some(text),
-            _ => None,
-        };
-        let access_token = Secret::new(text("access_token").ok_or(fault("access_token"))?);
-        let id_token = Secret::new(text("id_token").ok_or(UpstreamError::IdTokenMissing)?);
+        if !members.text_or_nothing("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("Bearer")) {
+            return Err(UpstreamError::TokenType(found(members.get("token_type"))));
+        }
+        let text = |name| members.text_or_nothing(name).map(str::to_owned).map(Secret::new);
+        let no_access = || fault("its access_token is missing or cannot be used".to_owned());
+        let access_token = text("access_token").ok_or_else(no_access)?;
+        let id_token = text("id_token").ok_or(UpstreamError::IdTokenMissing)?;
         let bearer = Secret::new(format!("Bearer {}", access_token.expose()));
-        let mut bearer = HeaderValue::from_str(bearer.expose()).map_err(|_| fault("access_token"))?;
+        let mut bearer = HeaderValue::from_str(bearer.expose()).map_err(|_| no_access())?;
         bearer.set_sensitive(true);
-        let scopes = match object.get("scope") {
-            None => None,
-            Some(Value::String(scope)) => {
-                Some(scope.split_ascii_whitespace().take(MAX_SCOPES).map(str::to_owned).collect())
-            }
-            Some(_) => return Err(fault("scope")),
-        };
+        // What was granted is what was asked, unless the upstream says otherwise (RFC 6749, section 5.1).
+        let scopes = members
+            .text_or_nothing("scope")
+            .map(|scopes| scopes.split_ascii_whitespace().take(MAX_SCOPES).map(str::to_owned).collect());
         Ok(Self { access_token, bearer, id_token, scopes })
     }
 }
 
 /// A token answer other than 200 (RFC 6749, section 5.2).
 fn token_refusal(answer: &Answer) -> UpstreamError {
-    let error = json::object(&answer.body).ok().and_then(|mut object| match object.swap_remove("error") {
-        Some(Value::String(error)) if is_error_code(&error) => Some(error),
-        _ => None,
-    });
-    let status = answer.status.as_u16();
-    match error.as_deref() {
-        Some("invalid_grant") if answer.status.is_client_error() => UpstreamError::InvalidGrant,
-        Some("invalid_client") if answer.status.is_client_error() => UpstreamError::InvalidClient,
-        _ => UpstreamError::Status { endpoint: Endpoint::Token, status, error },
-    }
+    refusal_of(answer, &Members::read(&answer.body).unwrap_or_default())
 }
 
-fn is_error_code(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+/// Any 401 means that the upstream does not know us, whatever it calls that.
+fn refusal_of(answer: &Answer, members: &Members) -> UpstreamError {
+    let (told, status) = (Told::read(members), answer.status());
+    match told.error.as_deref() {
+        _ if answer.status == StatusCode::UNAUTHORIZED => UpstreamError::InvalidClient { status, told },
+        Some("invalid_client") if !answer.status.is_server_error() => {
+            UpstreamError::InvalidClient { status, told }
+        }
+        Some("invalid_grant") if !answer.status.is_server_error() => UpstreamError::InvalidGrant(told),
+        _ => UpstreamError::Status { endpoint: Endpoint::Token, status, told },
+    }
 }
 
 /// Userinfo's claims in userinfo's order, then what only the `id_token` says of the person, `amr` as a list

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::crypto::jwe::{self, DecryptionKey};
-use crate::crypto::jwt::NotAccepted;
+use crate::crypto::jwt::{NotAccepted, found};
 use crate::keys::KeyAlg;
 use crate::secret::Secret;
 
@@ -54,7 +54,8 @@ pub(super) fn open(
     let opened = jwe::decrypt(keys, text)?;
     let told = |name| opened.replicated.get(name);
     if told("iss").is_some_and(|iss| iss != issuer) {
-        return Err(NotAccepted::Issuer.into());
+        let (due, found) = (issuer.to_owned(), found(told("iss")));
+        return Err(NotAccepted::Issuer { due, found }.into());
     }
     let ours = |aud: &Value| match aud {
         Value::String(aud) => aud == client_id,
@@ -62,7 +63,7 @@ pub(super) fn open(
         _ => false,
     };
     if told("aud").is_some_and(|aud| !ours(aud)) {
-        return Err(NotAccepted::Audience.into());
+        return Err(NotAccepted::Audience(found(told("aud"))).into());
     }
     Ok(opened.signed)
 }

@@ -1,31 +1,26 @@
-//! The upstream's metadata (OpenID Connect Discovery 1.0) and the authorization URL, with the types of
+//! The upstream's metadata (OpenID Connect Discovery 1.0), and the authorization URL with the types of
 //! `openidconnect`; no other file names that crate.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use openidconnect::core::{
-    CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod,
-    CoreGrantType, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
-    CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
-};
+use openidconnect::core::{CoreAuthenticationFlow, CoreClient};
 use openidconnect::{
-    AdditionalProviderMetadata, AuthUrl, ClientId, CsrfToken, IssuerUrl, JsonWebKeySet, LanguageTag,
-    LoginHint, Nonce, PkceCodeChallenge, PkceCodeVerifier, ProviderMetadata, RedirectUrl, Scope,
+    AuthUrl, ClientId, CsrfToken, IssuerUrl, JsonWebKeySet, LanguageTag, LoginHint, Nonce, PkceCodeChallenge,
+    PkceCodeVerifier, RedirectUrl, Scope,
 };
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use url::Url;
 
 use crate::clock::Clock;
-use crate::crypto::jws::json;
+use crate::crypto::json::{Members, NotJson};
+use crate::crypto::jwt::found;
 use crate::event::reasons::upstream;
 use crate::event::{Facts, Step, Trace};
 use crate::outbound::kept::Kept;
-use crate::outbound::{Outbound, OutboundError, chain, may_call};
+use crate::outbound::{Outbound, OutboundError, Status, chain, may_call};
 
-use super::{Endpoints, Settings};
+use super::{Endpoints, Settings, Signatures, UserinfoKind};
 
 /// What is known of an upstream, by configuration or by discovery.
 pub(super) struct Metadata {
@@ -35,6 +30,8 @@ pub(super) struct Metadata {
     pub endpoints: Endpoints,
     /// Whether it says that `iss` comes back (RFC 9207, section 3).
     pub response_iss: bool,
+    /// What it says that the relay would use, could do without, and cannot use.
+    pub unusable: Vec<&'static str>,
 }
 
 /// Why discovery failed.
@@ -48,13 +45,18 @@ pub enum DiscoveryError {
     Call(#[source] OutboundError),
     /// Another status than 200.
     #[error("discovery failed: the answer has status {0}")]
-    Status(u16),
+    Status(Status),
     /// Not a discovery document.
-    #[error("the answer is not a discovery document")]
-    Malformed,
+    #[error("the answer is not a discovery document: {0}")]
+    Malformed(NotJson),
     /// The document is another issuer's (section 4.3).
-    #[error("the discovery document names another issuer")]
-    Issuer,
+    #[error("the discovery document names another issuer: {due:?} is due, {found} was found")]
+    Issuer {
+        /// Those of the configuration.
+        due: String,
+        /// What it says.
+        found: String,
+    },
     /// An endpoint is neither https nor on this machine, or a needed one is missing.
     #[error("the {0} is missing or not https")]
     Endpoint(&'static str),
@@ -72,7 +74,7 @@ pub(super) enum MetadataSource {
 pub(super) struct Discovery {
     outbound: Outbound,
     issuers: Vec<String>,
-    one_host: bool,
+    needs: Needs,
     kept: Kept<Metadata, DiscoveryError>,
 }
 
@@ -83,11 +85,16 @@ impl MetadataSource {
                 issuer: settings.issuers.first().cloned().unwrap_or_default(),
                 endpoints: endpoints.clone(),
                 response_iss: false,
+                unusable: Vec::new(),
             })),
             None => Self::Discovered(Box::new(Discovery {
                 outbound,
                 issuers: settings.issuers.clone(),
-                one_host: settings.profile.one_host,
+                needs: Needs {
+                    userinfo: settings.userinfo != UserinfoKind::Off,
+                    jwks: matches!(settings.signatures, Signatures::Published(_)),
+                    one_host: settings.profile.one_host,
+                },
                 kept: Kept::new(),
             })),
         }
@@ -103,7 +110,8 @@ impl MetadataSource {
             Self::Fixed(metadata) => Ok(Arc::clone(metadata)),
             Self::Discovered(discovery) => {
                 let noted = |error: &DiscoveryError| {
-                    let facts = Facts { cause: Some(chain(error)), ..Facts::default() };
+                    let url = discovery.address().map(Into::into);
+                    let facts = Facts { cause: Some(chain(error)), url, ..Facts::default() };
                     trace.because(Step::UpstreamDiscovery, upstream::DISCOVERY, None, facts);
                 };
                 match discovery.kept.fresh(clock) {
@@ -116,17 +124,22 @@ impl MetadataSource {
 }
 
 impl Discovery {
+    fn address(&self) -> Option<Url> {
+        self.issuers.first().and_then(|issuer| address(issuer))
+    }
+
     async fn fetch(&self, trace: &Trace) -> Result<Metadata, DiscoveryError> {
-        let url = self.issuers.first().and_then(|issuer| address(issuer)).ok_or(DiscoveryError::Address)?;
+        let url = self.address().ok_or(DiscoveryError::Address)?;
         let answer = self.outbound.get(&url, "application/json", None).await.map_err(DiscoveryError::Call)?;
         if answer.status != http::StatusCode::OK {
-            return Err(DiscoveryError::Status(answer.status.as_u16()));
+            return Err(DiscoveryError::Status(answer.status()));
         }
-        let metadata = read(&answer.body, &self.issuers, self.one_host)?;
+        let metadata = read(&answer.body, &self.issuers, self.needs)?;
         let facts = Facts {
             status: Some(answer.status.as_u16()),
             elapsed_ms: u64::try_from(answer.elapsed.as_millis()).ok(),
             url: Some(url.into()),
+            names: (!metadata.unusable.is_empty()).then(|| metadata.unusable.join(" ")),
             ..Facts::default()
         };
         trace.step(Step::UpstreamDiscovery, facts);
@@ -139,65 +152,65 @@ pub(super) fn address(issuer: &str) -> Option<Url> {
     Url::parse(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))).ok()
 }
 
-/// The members that the relay reads besides those of `openidconnect`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-struct More {
-    end_session_endpoint: Option<Url>,
-    #[serde(default)]
-    authorization_response_iss_parameter_supported: bool,
+/// What a login needs of a discovery document besides its authorization and token endpoints.
+#[derive(Clone, Copy)]
+struct Needs {
+    userinfo: bool,
+    jwks: bool,
+    /// Whether all endpoints are on the issuer's host.
+    one_host: bool,
 }
 
-impl AdditionalProviderMetadata for More {}
-
-type Document = ProviderMetadata<
-    More,
-    CoreAuthDisplay,
-    CoreClientAuthMethod,
-    CoreClaimName,
-    CoreClaimType,
-    CoreGrantType,
-    CoreJweContentEncryptionAlgorithm,
-    CoreJweKeyManagementAlgorithm,
-    CoreJsonWebKey,
-    CoreResponseMode,
-    CoreResponseType,
-    CoreSubjectIdentifierType,
->;
-
-fn read(body: &[u8], issuers: &[String], one_host: bool) -> Result<Metadata, DiscoveryError> {
-    let object = json::object(body).map_err(|_| DiscoveryError::Malformed)?;
-    let document: Document =
-        serde_json::from_value(Value::Object(object)).map_err(|_| DiscoveryError::Malformed)?;
-    let issuer = document.issuer().as_str();
-    if !issuers.iter().any(|ours| ours == issuer) {
-        return Err(DiscoveryError::Issuer);
-    }
-    let home = document.issuer().url().origin();
-    let checked = |url: &Url, name| match url {
-        url if !may_call(url) => Err(DiscoveryError::Endpoint(name)),
-        url if one_host && url.origin() != home => Err(DiscoveryError::Host(name)),
-        url => Ok(url.clone()),
+/// Reads a discovery document (OpenID Connect Discovery 1.0, section 3): what a login uses is checked, what it can do
+/// without is absent where it cannot be used, and everything else is passed over.
+fn read(body: &[u8], issuers: &[String], needs: Needs) -> Result<Metadata, DiscoveryError> {
+    let document = Members::read(body).map_err(DiscoveryError::Malformed)?;
+    let Some(issuer) =
+        document.text_or_nothing("issuer").filter(|found| issuers.iter().any(|due| due == found))
+    else {
+        let (due, found) = (issuers.join(" "), found(document.get("issuer")));
+        return Err(DiscoveryError::Issuer { due, found });
     };
-    let more = document.additional_metadata();
+    let home = Url::parse(issuer).ok().map(|url| url.origin());
+    let endpoint = |name: &'static str| -> Result<Option<Url>, DiscoveryError> {
+        let Some(text) = document.text(name).map_err(|_| DiscoveryError::Endpoint(name))? else {
+            return Ok(None);
+        };
+        match Url::parse(text) {
+            Ok(url) if !may_call(&url) => Err(DiscoveryError::Endpoint(name)),
+            Ok(url) if needs.one_host && Some(url.origin()) != home => Err(DiscoveryError::Host(name)),
+            Ok(url) => Ok(Some(url)),
+            Err(_) => Err(DiscoveryError::Endpoint(name)),
+        }
+    };
+    let needed = |name| endpoint(name)?.ok_or(DiscoveryError::Endpoint(name));
+    let mut unusable = Vec::new();
+    let mut wished = |name, is_needed: bool| {
+        if is_needed {
+            return needed(name).map(Some);
+        }
+        Ok(endpoint(name).unwrap_or_else(|_| {
+            unusable.push(name);
+            None
+        }))
+    };
     let endpoints = Endpoints {
-        authorization: checked(document.authorization_endpoint().url(), "authorization_endpoint")?,
-        token: match document.token_endpoint() {
-            Some(endpoint) => checked(endpoint.url(), "token_endpoint")?,
-            None => return Err(DiscoveryError::Endpoint("token_endpoint")),
-        },
-        userinfo: match document.userinfo_endpoint() {
-            Some(endpoint) => Some(checked(endpoint.url(), "userinfo_endpoint")?),
-            None => None,
-        },
-        jwks: Some(checked(document.jwks_uri().url(), "jwks_uri")?),
-        end_session: match &more.end_session_endpoint {
-            Some(endpoint) => Some(checked(endpoint, "end_session_endpoint")?),
-            None => None,
-        },
+        authorization: needed("authorization_endpoint")?,
+        token: needed("token_endpoint")?,
+        userinfo: wished("userinfo_endpoint", needs.userinfo)?,
+        jwks: wished("jwks_uri", needs.jwks)?,
+        end_session: wished("end_session_endpoint", false)?,
     };
-    let response_iss = more.authorization_response_iss_parameter_supported;
-    Ok(Metadata { issuer: issuer.to_owned(), endpoints, response_iss })
+    let response_iss = document.truth(RESPONSE_ISS).unwrap_or_else(|_| {
+        unusable.push(RESPONSE_ISS);
+        None
+    });
+    let issuer = issuer.to_owned();
+    Ok(Metadata { issuer, endpoints, response_iss: response_iss.unwrap_or(false), unusable })
 }
+
+/// RFC 9207, section 3.
+const RESPONSE_ISS: &str = "authorization_response_iss_parameter_supported";
 
 /// The parameters of an authorization request (OpenID Connect Core, section 3.1.2.1), already cut to what
 /// the profile takes.

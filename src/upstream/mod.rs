@@ -24,6 +24,8 @@ use std::sync::Arc;
 use http::HeaderValue;
 use url::Url;
 
+use crate::clock::Clock;
+use crate::event::Trace;
 use crate::identity::{Acr, AcrPolicy, OutsideLevels};
 use crate::keys::Keyring;
 use crate::outbound::Outbound;
@@ -39,7 +41,7 @@ pub use claims::TokenError;
 pub use client_auth::{AssertionAudience, ClientAuth, Credentials};
 pub use complete::SignedIn;
 pub use encryption::DecryptionKeys;
-pub use error::{Endpoint, UpstreamError};
+pub use error::{Endpoint, Told, UpstreamError};
 pub use keys::AssertionKey;
 pub use metadata::DiscoveryError;
 pub use profiles::{ErrorMeaning, PROFILES, Profile, Signer};
@@ -66,8 +68,10 @@ pub struct Settings {
     pub post_logout_redirect_uri: Option<Url>,
     /// Who signs `id_token` and userinfo.
     pub signatures: Signatures,
-    /// What decrypts them, where they come encrypted; then they must.
+    /// What decrypts what comes encrypted.
     pub decryption_keys: DecryptionKeys,
+    /// Whether the `id_token` comes encrypted; then it must.
+    pub encrypted_id_token: bool,
     /// In which form userinfo is registered.
     pub userinfo: UserinfoKind,
     /// Whether `iss` (RFC 9207) must come back even if neither profile nor metadata say so.
@@ -141,6 +145,12 @@ impl Upstream {
             keyring: None,
             settings,
         }
+    }
+
+    /// What is known of it.
+    async fn metadata(&self, clock: &dyn Clock, trace: &Trace) -> Result<Arc<Metadata>, UpstreamError> {
+        let metadata = self.metadata.get(clock, trace).await;
+        metadata.map_err(|source| UpstreamError::Discovery { url: self.first_address(), source })
     }
 
     /// Its name in the configuration.

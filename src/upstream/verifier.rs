@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::crypto::jws::hs256::SharedKey;
 use crate::crypto::jws::{Jws, Signers};
 use crate::crypto::jwt::{
-    self, Audience, Failed, Keys, Kind, Mismatch, NotVerified, Parties, Policy, Typ, Verified,
+    self, Audience, Failed, Keys, Kind, Mismatch, Newest, NotVerified, Parties, Policy, Typ, Verified,
 };
 use crate::event::Trace;
 use crate::outbound::Outbound;
@@ -92,16 +92,21 @@ impl Keys for (&Verifier, Lookup<'_>) {
         let (verifier, lookup) = self;
         match verifier {
             Verifier::Published(keys) => {
-                let absent = || UpstreamError::Discovery(Arc::new(DiscoveryError::Endpoint("jwks_uri")));
+                let absent = || UpstreamError::Discovery {
+                    url: None,
+                    source: Arc::new(DiscoveryError::Endpoint("jwks_uri")),
+                };
                 let url = lookup.jwks.ok_or_else(|| NotVerified::Keys(absent()))?;
                 keys.verify(url, jws, lookup.clock, lookup.trace).await.map_err(|fault| match fault {
-                    NotVerified::Mismatch(mismatch) => NotVerified::Mismatch(mismatch),
-                    NotVerified::Keys(error) => NotVerified::Keys(UpstreamError::Jwks(error)),
+                    NotVerified::Mismatch(why, newest) => NotVerified::Mismatch(why, newest),
+                    NotVerified::Keys(source) => {
+                        NotVerified::Keys(UpstreamError::Jwks { url: url.clone(), source })
+                    }
                 })
             }
-            Verifier::Shared(None) => Err(NotVerified::Mismatch(Mismatch::KeyUnknown)),
+            Verifier::Shared(None) => Err(NotVerified::Mismatch(Mismatch::KeyUnknown, Newest::Yes)),
             Verifier::Shared(Some(key)) if key.verifies(jws) => Ok(()),
-            Verifier::Shared(Some(_)) => Err(NotVerified::Mismatch(Mismatch::Signature)),
+            Verifier::Shared(Some(_)) => Err(NotVerified::Mismatch(Mismatch::Signature, Newest::Yes)),
         }
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct Cookies {
     pub session: Option<String>,
     /// The value of the browser cookie.
     pub browser: Option<String>,
-    /// Whether one of our names stands there twice: then somebody else writes one of them.
+    /// Whether one of our names stands there twice with two values: then somebody else writes one of them.
     pub twice: bool,
     /// Our name that another name resembles without being it.
     pub near: Option<String>,
@@ -59,7 +59,7 @@ impl Cookies {
             return;
         };
         if let Some(value) = std::str::from_utf8(value).ok().filter(|value| value.is_ascii()) {
-            self.twice |= slot.replace(value.to_owned()).is_some();
+            self.twice |= slot.replace(value.to_owned()).is_some_and(|former| former != value);
         }
     }
 
@@ -133,6 +133,7 @@ mod tests {
         assert_eq!(cookies.browser.as_deref(), Some("b=c"));
         assert!(!cookies.twice && cookies.near.is_none());
         assert!(read(b"__Host-relais=a; __Host-relais=b").twice);
+        assert!(!read(b"__Host-relais=a; __Host-relais=a").twice);
         assert_eq!(read(b"__Host-relais=\xe9; __Host-relais=b").session.as_deref(), Some("b"));
     }
 

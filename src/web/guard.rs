@@ -10,9 +10,9 @@ use super::visit::Visit;
 use crate::event::{Facts, Step, reasons};
 use crate::message::PublicMessage;
 
-/// How many cookies a request may carry.
+/// How many cookies a request may carry without ours among them: a browser that has so many has no room for ours.
 const MAX_COOKIES: usize = 50;
-/// How long the cookies of a request may be, in bytes.
+/// How long they may be then, in bytes.
 const MAX_COOKIE_BYTES: usize = 12 * 1024;
 
 /// Why a request goes no further.
@@ -106,7 +106,8 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Two cookies of our name mean that somebody else writes one: nothing may rest on either. A name that only resembles
+/// Two cookies of our name with two values mean that somebody else writes one: nothing may rest on either. Those of
+/// others are theirs, however many, as long as ours are there. A name that only resembles
 /// ours counts for nothing, and is said.
 fn cookies(visit: &Visit) -> Result<(), Stop> {
     let cookies = &visit.cookies;
@@ -114,10 +115,19 @@ fn cookies(visit: &Visit) -> Result<(), Stop> {
         let facts = Facts { names: Some(name.clone()), ..Facts::default() };
         visit.trace.because(Step::RequestNoted, reasons::broker::COOKIE_NEAR, None, facts);
     }
-    if cookies.twice || cookies.count > MAX_COOKIES || cookies.bytes > MAX_COOKIE_BYTES {
+    if cookies.twice {
         let refusal =
             Refusal::new(PublicMessage::Cookies, Step::RequestRefused, reasons::broker::COOKIE_TWICE);
         return Err(refusal.into());
+    }
+    let many = cookies.count > MAX_COOKIES || cookies.bytes > MAX_COOKIE_BYTES;
+    if many && cookies.session.is_none() && cookies.browser.is_none() {
+        let facts =
+            Facts { count: Some(cookies.count as u64), length: Some(cookies.bytes), ..Facts::default() };
+        let reason = reasons::broker::COOKIES_TOO_MANY;
+        return Err(Refusal::new(PublicMessage::CookiesFull, Step::RequestRefused, reason)
+            .about(facts)
+            .into());
     }
     Ok(())
 }

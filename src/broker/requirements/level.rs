@@ -79,7 +79,7 @@ fn ago(seconds: u64) -> Option<i64> {
 }
 
 /// The levels' names.
-pub(super) fn names(levels: &[Acr]) -> String {
+pub(in crate::broker) fn names(levels: &[Acr]) -> String {
     levels.iter().map(|acr| acr.0.as_str()).collect::<Vec<_>>().join(" ")
 }
 

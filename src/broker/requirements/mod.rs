@@ -12,6 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub(super) use confirmed::question;
+pub(super) use level::names;
 
 use super::admission::insert;
 use super::answer::answer;

@@ -87,8 +87,10 @@ fn no_metadata(area: &str, address: &Url, error: &DiscoveryError) -> Finding {
             let what = format!("{address} answers {status}");
             Finding::fail(area, what, "compare the issuer with the provider's documentation")
         }
-        DiscoveryError::Issuer => {
-            let what = format!("{address} names another issuer than the configuration");
+        DiscoveryError::Issuer { due, found } => {
+            let what = format!(
+                "{address} names another issuer than the configuration: {due:?} is due, {found} was found"
+            );
             Finding::fail(
                 area,
                 what,
@@ -96,7 +98,7 @@ fn no_metadata(area: &str, address: &Url, error: &DiscoveryError) -> Finding {
             )
         }
         DiscoveryError::Address
-        | DiscoveryError::Malformed
+        | DiscoveryError::Malformed(_)
         | DiscoveryError::Endpoint(_)
         | DiscoveryError::Host(_) => {
             let advice = "compare the issuer with the provider's documentation, or write its endpoints";

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::secrets::{self, Names};
 use crate::config::file::{Element, Section};
-use crate::config::value::{Raw, Wrong, choice, text, texts};
+use crate::config::value::{Raw, Wrong, boolean, choice, text, texts};
 use crate::crypto::alg::HS256;
 use crate::crypto::jwe::DecryptionKey;
 use crate::crypto::jws::hs256::MIN_SECRET;
@@ -168,13 +168,22 @@ fn check_secret_signs(section: &Section<'_>, profile: Option<&Profile>, secret: 
     }
 }
 
-/// The keys that decrypt `id_token`s and userinfo: those that are listed, else the keyring's where they are encrypted.
-pub(super) fn decryption_keys(
+/// The keys that decrypt, and whether `id_token`s come encrypted: userinfo says for itself whether it does.
+pub(super) fn encryption(
     section: &Section<'_>,
     profile: Option<&Profile>,
     userinfo: Option<UserinfoKind>,
     base: &Path,
-) -> Option<DecryptionKeys> {
+) -> (Option<DecryptionKeys>, bool) {
+    let usual = profile.is_some_and(|profile| profile.encrypted);
+    let usual = usual || section.has("decryption_alg") || section.has("decryption_keys");
+    let id_token = section.or("encrypted_id_token", usual, boolean);
+    let encrypted = id_token || userinfo == Some(UserinfoKind::EncryptedJwt);
+    (decryption_keys(section, encrypted, base), id_token)
+}
+
+/// Those that are listed, else the keyring's where something comes encrypted.
+fn decryption_keys(section: &Section<'_>, encrypted: bool, base: &Path) -> Option<DecryptionKeys> {
     let elements = section.elements("decryption_keys").unwrap_or_default();
     let asked = section.has("decryption_alg");
     let alg = section.or(
@@ -182,8 +191,7 @@ pub(super) fn decryption_keys(
         KeyAlg::EcdhEs,
         choice(&[KeyAlg::EcdhEs, KeyAlg::RsaOaep256].map(|alg| (alg.as_str(), alg))),
     );
-    let encrypted = profile.is_some_and(|profile| profile.encrypted);
-    if elements.is_empty() && (encrypted || asked || userinfo == Some(UserinfoKind::EncryptedJwt)) {
+    if elements.is_empty() && (encrypted || asked) {
         return Some(DecryptionKeys::Keyring(alg));
     }
     if asked && !elements.is_empty() {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use url::Url;
 
-use super::credentials::{credentials, decryption_keys};
+use super::credentials::{credentials, encryption};
 use super::one_of;
 use crate::config::file::Section;
 use crate::config::value::{Raw, Wrong, boolean, choice, plain_url, text, texts, web_url, whole};
@@ -72,7 +72,7 @@ fn one(
     let (credentials, signatures) = credentials(section, profile, base);
     let shared = matches!(signatures, Some(Signatures::Shared(_)));
     let userinfo = section.optional("userinfo", choice(&USERINFO)).or(standard.map(|p| p.userinfo));
-    let decryption_keys = decryption_keys(section, profile, userinfo, base);
+    let (decryption_keys, encrypted_id_token) = encryption(section, profile, userinfo, base);
     let require_iss = section.or("require_iss", false, boolean);
     let leeway = section.or("leeway_seconds", LEEWAY, whole(0..=300));
     let subject_namespace = section.or("subject_namespace", name.to_owned(), text);
@@ -115,6 +115,7 @@ fn one(
         post_logout_redirect_uri: after_logout,
         signatures: signatures?,
         decryption_keys: decryption_keys?,
+        encrypted_id_token,
         userinfo: userinfo?,
         require_iss,
         leeway,

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::crypto::alg::Alg;
+use crate::crypto::json::Members;
 use crate::crypto::jwk::PublicKey;
 
 /// A key pair made for one test.
@@ -57,7 +58,7 @@ impl TestKey {
 
     /// The public key.
     pub(crate) fn public(&self) -> PublicKey {
-        PublicKey::parse(self.jwk(&json!({})).as_object().unwrap()).unwrap()
+        PublicKey::parse(&Members::from(self.jwk(&json!({})).as_object().unwrap().clone())).unwrap()
     }
 
     /// A compact JWS; the signature is made by `alg`, whatever the header says.

@@ -6,7 +6,8 @@ super::reasons! {
     STATE_SPENT = "B002", "broker.state_spent", Warn, "retour déjà traité", "this return from the upstream was already handled, or is being handled", "Normal on reload or Back.";
     OTHER_BROWSER = "B003", "broker.other_browser", Warn, "la connexion a commencé dans un autre navigateur", "the login began in another browser", "If frequent, somebody passes links of a login around.";
     NO_COOKIE = "B004", "broker.no_cookie", Warn, "le navigateur ne renvoie pas le cookie", "the browser sent no cookie of ours", "The person must allow cookies; a proxy must pass them.";
-    COOKIE_TWICE = "B005", "broker.cookie_twice", Warn, "deux cookies de même nom", "two cookies of our name, or far too many cookies", "Look for a sibling domain that sets our cookie's name.";
+    COOKIE_TWICE = "B005", "broker.cookie_twice", Warn, "deux cookies de même nom", "two cookies of our name with different values", "Look for a sibling domain that sets our cookie's name.";
+    COOKIES_TOO_MANY = "B018", "broker.cookies_too_many", Warn, "trop de cookies, et aucun des nôtres", "so many cookies (`count`, of `length` bytes), and none of ours: the browser has no room for it", "Find out who else sets cookies for this host name; the person must delete some.";
     OTHER_UPSTREAM = "B006", "broker.other_upstream", Warn, "retour sur l'adresse d'un autre fournisseur", "the return came to another upstream's callback", "A mix-up of providers, or an attack by one of them.";
     CSRF = "B007", "broker.csrf", Warn, "formulaire sans jeton valable ou d'une autre origine", "the form has no valid token, or comes from another origin", "If frequent, look for an attack, or a proxy that drops `Origin`.";
     CONFIRMATION_SPENT = "B008", "broker.confirmation_spent", Warn, "confirmation déjà traitée ou expirée", "the confirmation was already handled, is too old, or was lost in a restart", "Normal on reload or Back, after a long pause or a restart.";

@@ -162,7 +162,7 @@ impl Legacy {
         let support = SupportCode::new(cx.entropy.bytes());
         let reply = match legacy::refuse(app, request, code, support, cx.now(), cx.entropy) {
             Ok(location) => {
-                let facts = Facts { error: facts.error.or_else(|| Some(code.as_str().to_owned())), ..facts };
+                let facts = Facts { error: Some(code.as_str().to_owned()), ..facts };
                 cx.trace.because(Step::LegacyRefusalIssued, reason, Some(support), facts);
                 Ok(location)
             }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Exchange, Finding, Kind, Marks, Relay, refused, rules};
-use crate::crypto::jws::json;
+use crate::crypto::json;
 use crate::event::Reason;
 use crate::event::reasons::{legacy as because, upstream};
 use crate::identity::{Acr, Identity, PROTOCOL_CLAIMS, Retention, Subject};

@@ -17,6 +17,7 @@ async fn plus(recipient: &Recipient) -> Provider {
         settings.profile = Profile::find("franceconnect_plus").unwrap();
         settings.userinfo = settings.profile.userinfo;
         settings.decryption_keys = DecryptionKeys::new(vec![key]);
+        settings.encrypted_id_token = true;
         settings.credentials = Credentials::Post(Secret::new("s3cr&t:é".into()));
     })
     .await
@@ -42,6 +43,33 @@ async fn a_login_whose_tokens_are_nested() {
         // Logout wants the signed token, which the upstream would otherwise have to decrypt with our key.
         let hint = signed_in.id_token.expose();
         assert!(Jws::parse(hint, Signers::Keys(&[Alg::Es256])).is_ok(), "{alg}");
+    }
+}
+
+/// Userinfo and `id_token` come encrypted each by itself.
+#[tokio::test]
+async fn l16_encrypted_userinfo_forces_no_encrypted_id_token() {
+    for (id_token, userinfo) in [(false, true), (true, false)] {
+        let recipient = Recipient::ec();
+        let key = DecryptionKey::from_pem("enc".into(), &recipient.pem()).ok().unwrap();
+        let provider = Provider::start(|settings| {
+            settings.profile = Profile::find("franceconnect_plus").unwrap();
+            settings.userinfo = if userinfo { UserinfoKind::EncryptedJwt } else { UserinfoKind::SignedJwt };
+            settings.decryption_keys = DecryptionKeys::new(vec![key]);
+            settings.encrypted_id_token = id_token;
+            settings.credentials = Credentials::Post(Secret::new("secret".into()));
+        })
+        .await;
+        // Only what is the person's gets wrapped, or only what is not.
+        let wrap = move |jwt: String| {
+            let payload = URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1).unwrap()).unwrap();
+            let is_userinfo = String::from_utf8(payload).unwrap().contains("DUBOIS");
+            if is_userinfo == userinfo { seal(&recipient, &Wrap::new("ECDH-ES", "enc"), &jwt) } else { jwt }
+        };
+        let signed_in = provider.login(|script| script.encrypt = Some(Box::new(wrap))).await;
+        assert!(signed_in.is_ok(), "{id_token} {userinfo}: {:?}", signed_in.err());
+        let refused = provider.login(|script| script.encrypt = None).await;
+        untrusted(refused, reasons::upstream::NOT_ENCRYPTED);
     }
 }
 

@@ -152,6 +152,7 @@ impl Provider {
             post_logout_redirect_uri: Some(Url::parse("https://relay.example/out").unwrap()),
             signatures: Signatures::Published(vec![Alg::Es256]),
             decryption_keys: DecryptionKeys::default(),
+            encrypted_id_token: false,
             userinfo: UserinfoKind::Json,
             require_iss: false,
             leeway: LEEWAY,
