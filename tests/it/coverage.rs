@@ -23,6 +23,7 @@ fn every_row_is_played() {
         "tests",
         "tests/it/harness",
         "tests/it/fault_reactions",
+        "tests/it/field",
         "src/upstream",
         "src/upstream/tests",
         "src/legacy",

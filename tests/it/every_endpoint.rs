@@ -95,7 +95,7 @@ async fn cookies_in_excess_or_twice() {
     for cookies in [
         many.join("; "),
         long,
-        format!("relais-browser-8080={handle}.compta; relais-browser-8080={handle}.compta"),
+        format!("relais-browser-8080={handle}.compta; relais-browser-8080={handle}.paie"),
         "relais-8080=a; other=1; relais-8080=b".to_owned(),
     ] {
         let page = Browser::new(&world).with("Cookie", &cookies).get(&url).await;

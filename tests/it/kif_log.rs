@@ -178,7 +178,7 @@ const ONE_FOR_TWO: &[(&str, &str)] = &[
     ("Id token audience is null", "Audience does not match"),
     ("ID token did not contain a nonce claim", "Possible replay attack detected!"),
     ("Token Endpoint did not return an access_token", "Token Endpoint did not return a JSON object"),
-    ("Unable to obtain Access Token.  Token Endpoint returned", "upstream.token_type"),
+    ("Unable to obtain Access Token.  Token Endpoint returned", "Unable to obtain Access Token"),
     ("Error from Authorization Endpoint", "State parameter mismatch on return"),
 ];
 

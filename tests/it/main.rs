@@ -22,7 +22,7 @@ mod every_endpoint;
 #[cfg(test)]
 mod fault_reactions;
 #[cfg(test)]
-mod field_levels;
+mod field;
 #[cfg(test)]
 mod field_sessions;
 #[cfg(test)]
