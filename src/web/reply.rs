@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use maud::Markup;
 
 use super::visit::Visit;
+use crate::message::Lang;
 
 /// Header fields of a page, more or less.
 const FIELDS: usize = 20;
@@ -78,20 +79,25 @@ fn html(status: u16, markup: Markup, visit: &Visit, form_targets: &[String]) -> 
     let headers = response.headers_mut();
     // With what every response carries, more than it would grow to in two steps.
     headers.reserve(FIELDS);
-    for (name, value) in [
+    for (name, value) in fields(visit.lang) {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+/// What every page says of itself.
+fn fields(lang: Lang) -> [(HeaderName, &'static str); 5] {
+    [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_LANGUAGE, visit.lang.tag()),
+        (header::CONTENT_LANGUAGE, lang.tag()),
         (header::VARY, "Accept-Language"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (
             HeaderName::from_static("permissions-policy"),
             "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
         ),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    response
+    ]
 }
 
 /// A page for a person.
