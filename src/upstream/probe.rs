@@ -29,6 +29,11 @@ impl Upstream {
         Ok(self.metadata.get(clock, trace).await?.endpoints.clone())
     }
 
+    /// The members of its discovery document that could be of use, and are not what they must be.
+    pub async fn unusable_metadata(&self, clock: &dyn Clock, trace: &Trace) -> Vec<&'static str> {
+        self.metadata.get(clock, trace).await.map(|metadata| metadata.unusable.clone()).unwrap_or_default()
+    }
+
     /// The keys that it publishes at `jwks`; `None` where the client secret signs.
     pub async fn remote_keys(
         &self,

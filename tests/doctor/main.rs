@@ -182,7 +182,7 @@ async fn provider(ahead: i64, issuer: Option<&'static str>, crv: &'static str) -
     };
     let document = json!({
         "issuer": issuer.unwrap_or(&base), "authorization_endpoint": format!("{base}/a"),
-        "token_endpoint": format!("{base}/a"), "jwks_uri": format!("{base}/jwks"),
+        "token_endpoint": format!("{base}/a"), "jwks_uri": format!("{base}/jwks"), "end_session_endpoint": "", "userinfo_endpoint": null,
         "response_types_supported": ["code"], "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
     });
@@ -244,7 +244,7 @@ async fn each_illness_has_its_name() {
         (format!("http://{well}/elsewhere"), EDDSA, "answers 404"),
         (http(strange), EDDSA, "names another issuer"),
         (http(keyless), EDDSA, "the JWK Set has no usable key"),
-        (http(well), "signing_algs = [\"ES256\"]\n", "and none of signing_algs"),
+        (http(well), "signing_algs = [\"ES256\"]\nuserinfo = \"off\"\n", "and none of signing_algs"),
     ];
     for (issuer, more, expected) in cases {
         let start = SystemClock.now();
@@ -266,6 +266,25 @@ async fn a_key_that_should_not_be_there_is_named() {
     assert!(lines.iter().any(|line| line.contains("its published keys sign by EdDSA")), "{lines:#?}");
     let named = |line: &&String| line.contains("key \"leaked\": it has `d`, which is private");
     assert!(lines.iter().find(named).is_some_and(|line| line.starts_with("warn")), "{lines:#?}");
+}
+
+/// What a login can do without is absent where it cannot be used, and named.
+#[tokio::test(flavor = "multi_thread")]
+async fn c3_metadata_that_cannot_be_used_is_named() {
+    let issuer = format!("http://{}", provider(0, None, "Ed25519").await);
+    let (code, lines) = lines(Place::new().upstream("fc", "generic", &issuer, EDDSA), "upstream.fc").await;
+    assert_eq!(code, 0, "{lines:#?}");
+    let named = |line: &&String| line.contains("its end_session_endpoint cannot be used");
+    assert!(lines.iter().find(named).is_some_and(|line| line.starts_with("warn")), "{lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g1_userinfo_that_is_wanted_needs_its_endpoint() {
+    let issuer = format!("http://{}", provider(0, None, "Ed25519").await);
+    let more = EDDSA.replace("userinfo = \"off\"\n", "");
+    let (code, lines) = lines(Place::new().upstream("fc", "generic", &issuer, &more), "upstream.fc").await;
+    let named = |line: &String| line.starts_with("fail") && line.contains("the userinfo_endpoint is missing");
+    assert!(code == 1 && lines.iter().any(named), "{lines:#?}");
 }
 
 /// The message of an application, as it or KIF makes it.

@@ -68,6 +68,10 @@ async fn one(settings: Settings, outbound: Outbound) -> Vec<Finding> {
     };
     let how = if upstream.settings().endpoints.is_some() { "written" } else { "published under its issuer" };
     findings.insert(0, Finding::ok(&area, format!("its endpoints are {how}")));
+    for name in upstream.unusable_metadata(&SystemClock, &trace).await {
+        let what = format!("its {name} cannot be used, and counts as absent");
+        findings.push(Finding::warn(&area, what, "tell the provider, or write its endpoints"));
+    }
     let Endpoints { authorization, token, userinfo, jwks, end_session: _ } = &endpoints;
     let (keys, authorization, token, userinfo) = tokio::join!(
         keys(&area, &upstream, jwks.as_ref(), &trace),
