@@ -1,5 +1,7 @@
 //! The end of a session: ours first, then each upstream's, by the browser.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::handle::{Binding, Handle, HandleDigest};
@@ -27,6 +29,9 @@ pub struct Logout {
     asked: Option<String>,
     /// Upstreams still to be told, with the `id_token` that each wants as a hint.
     remaining: Vec<(UpstreamName, Option<String>)>,
+    /// Those that could not be told: they have no place for it, or it was not to be found.
+    #[serde(default)]
+    untold: BTreeSet<UpstreamName>,
     /// Where it stands.
     stage: Stage,
 }
@@ -78,8 +83,8 @@ impl Record for Logout {
 pub enum Away {
     /// To an upstream's logout.
     Redirect(String),
-    /// To our signed-out page.
-    SignedOut(ServiceId),
+    /// To our signed-out page, which names the upstreams whose own sessions may still be open.
+    SignedOut(ServiceId, BTreeSet<UpstreamName>),
     /// To the question anew: that of the page is void, by its age, a restart or another session.
     AskAgain(ServiceId),
 }
@@ -106,6 +111,7 @@ pub async fn ask(
             asked: Some(token.clone()),
             // What a logout before this one had still to tell is told by this one. And should we be killed once the
             // session has ended, the upstreams are told all the same.
+            untold: before.as_ref().map(|before| before.untold.clone()).unwrap_or_default(),
             remaining: with(of_before(before), session),
             stage: Stage::Asking(session.id),
         };
@@ -164,7 +170,7 @@ pub async fn confirmed(
             end(cx, logout, version, session, browser).await
         }
         Stage::AtUpstream { location, .. } => Ok(Away::Redirect(location)),
-        Stage::Done => Ok(Away::SignedOut(logout.service)),
+        Stage::Done => Ok(Away::SignedOut(logout.service, logout.untold)),
     }
 }
 
@@ -281,14 +287,14 @@ async fn next(
     let mut version = Some(version);
     for _ in 0..TRIES {
         if keep(cx, browser, version, &logout).await? {
-            let Some(location) = away else { return Ok(Away::SignedOut(logout.service)) };
+            let Some(location) = away else { return Ok(Away::SignedOut(logout.service, logout.untold)) };
             cx.trace.step(Step::LogoutUpstream, Facts::default());
             return Ok(Away::Redirect(location));
         }
         let found = read(cx, browser).await?;
         match found.as_ref().map(|(found, _)| &found.stage) {
             Some(Stage::AtUpstream { location, .. }) => return Ok(Away::Redirect(location.clone())),
-            Some(Stage::Done) => return Ok(Away::SignedOut(logout.service)),
+            Some(Stage::Done) => return Ok(Away::SignedOut(logout.service, logout.untold)),
             // Another page asked meanwhile: its button leads here too.
             Some(Stage::Asking(_)) | None => {}
         }
@@ -305,6 +311,7 @@ async fn to_upstream(cx: &mut Journey<'_>, logout: &mut Logout) -> Option<String
         let Some(upstream) = registry.upstream(&name) else { continue };
         let handle = Handle::new(logout.login, cx.entropy);
         let (state, hint) = (hex::encode(handle.bytes()), id_token.map(Secret::new));
+        logout.untold.remove(&name);
         if let Some(url) = upstream.logout_url(hint.as_ref(), &state, cx.clock, cx.trace).await {
             cx.trace.upstream = Some(name.clone());
             let location = String::from(url);
@@ -312,6 +319,9 @@ async fn to_upstream(cx: &mut Journey<'_>, logout: &mut Logout) -> Option<String
                 Stage::AtUpstream { handle: handle.digest(), upstream: name, location: location.clone() };
             return Some(location);
         }
+        cx.trace.upstream = Some(name.clone());
+        cx.trace.because(Step::LogoutUpstream, reasons::server::LOGOUT_UNTOLD, None, Facts::default());
+        logout.untold.insert(name);
     }
     None
 }

@@ -80,6 +80,8 @@ pub struct SignedOutView<'a> {
     pub home_url: &'a str,
     /// When the session ended.
     pub ended: Ended,
+    /// The providers whose own sessions may still be open, since they could not be told.
+    pub still_open: &'a [&'a str],
 }
 
 /// When a session ended.
@@ -106,6 +108,19 @@ pub fn signed_out(view: &SignedOutView<'_>, lang: Lang) -> Markup {
                         "Cela ne concerne que ce service de connexion. Les applications que vous avez ouvertes gardent leur propre session\u{a0}: déconnectez-vous de chacune.",
                         "This concerns this sign-in service only. The applications that you have opened keep sessions of their own: sign out of each.",
                     ))
+                }
+                @if !view.still_open.is_empty() {
+                    p.lead {
+                        (lang.pick("Attention\u{a0}: votre session avec ", "Beware: your session with "))
+                        @for (n, name) in view.still_open.iter().enumerate() {
+                            @if n > 0 { (lang.pick(" et avec ", " and with ")) }
+                            bdi { (name) }
+                        }
+                        (lang.pick(
+                            " est peut-être encore ouverte. Déconnectez-vous-en sur son propre site.",
+                            " may still be open. Sign out of it on its own site.",
+                        ))
+                    }
                 }
                 p {
                     (lang.pick(

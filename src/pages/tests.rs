@@ -52,6 +52,7 @@ fn every_page(name: &str, lang: Lang) -> Vec<(&'static str, String)> {
         app_name: Some(name),
         home_url: "https://compta.example/",
         ended: Ended::Now,
+        still_open: &[name],
     };
     let page = |what, page: Markup| (what, page.into_string());
     vec![
@@ -253,7 +254,17 @@ fn a_person_has_a_name() {
     ] {
         assert_eq!(display_name(claims.as_object().unwrap(), Some("preferred_username")), expected);
     }
-    // J3: what `preferred_username` means is the provider's.
+    assert_eq!(when(Timestamp::from_seconds(1_790_791_514)), "2026-09-30 18:05:14");
+    let long = |letters: usize| {
+        display_name(json!({ "family_name": "é".repeat(letters) }).as_object().unwrap(), None)
+    };
+    assert_eq!(long(120), "é".repeat(120));
+    assert_eq!(long(121), format!("{}…", "é".repeat(120)), "what is cut says so");
+}
+
+/// What `preferred_username` means is the provider's.
+#[test]
+fn j3_a_login_name_is_no_family_name() {
     for (claims, expected) in [
         (json!({"given_name": "Jean", "family_name": "DURAND", "preferred_username": "jean"}), "Jean DURAND"),
         (json!({"given_name": "Jean", "family_name": "DURAND", "name": "Dr Jean Durand"}), "Dr Jean Durand"),
@@ -262,12 +273,6 @@ fn a_person_has_a_name() {
     ] {
         assert_eq!(display_name(claims.as_object().unwrap(), None), expected);
     }
-    assert_eq!(when(Timestamp::from_seconds(1_790_791_514)), "2026-09-30 18:05:14");
-    let long = |letters: usize| {
-        display_name(json!({ "family_name": "é".repeat(letters) }).as_object().unwrap(), None)
-    };
-    assert_eq!(long(120), "é".repeat(120));
-    assert_eq!(long(121), format!("{}…", "é".repeat(120)), "what is cut says so");
 }
 
 /// A7: a name of characters that nobody sees is none.

@@ -3,6 +3,7 @@
 //! `GET` closes nothing by itself while a session lives, but asks; a sealed `msg` of the application for this
 //! browser's session acts at once. Return addresses come only from the configuration.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -117,7 +118,7 @@ async fn asked(visit: &mut Visit, service: &Service) -> Result<Response, Refusal
             return leave(visit, away).await;
         }
         visit.trace.step(Step::LogoutClosed, Facts::default());
-        return Ok(signed_out(visit, Some(service), Ended::Before));
+        return Ok(signed_out(visit, Some(service), Ended::Before, &BTreeSet::new()));
     };
     // Another site's page may not end a session by an image: then the person is asked.
     let sealed = query.get("msg").is_some() && fetch::is_navigation(visit);
@@ -141,15 +142,19 @@ async fn question(
     browser: &Browser,
 ) -> Result<Response, Refusal> {
     let token = logout::ask(&mut visit.journey(), &service.id, session, browser.id()).await?;
-    let upstream = service.upstreams.iter().find(|name| session.sign_ins.contains_key(name));
+    let places = upstream_origins(visit, session).await;
+    // Promised only where the upstream has a place for it.
+    let promised = service.upstreams.iter().find(|name| places.iter().any(|(place, _)| place == *name));
     let view = pages::LogoutConfirmView {
         site: visit.site(),
         app_name: Some(&service.name),
-        upstream_name: upstream.and_then(|name| visit.rules.upstream_labels.get(name)).map(String::as_str),
+        upstream_name: promised
+            .filter(|name| session.sign_ins.contains_key(name))
+            .map(|name| label(visit, name)),
         action: &format!("{}/logout/{}", visit.rules.base(), service.id),
         token: &token,
     };
-    let mut targets = upstream_origins(visit, session).await;
+    let mut targets: Vec<_> = places.into_iter().map(|(_, origin)| origin).collect();
     targets.push(service.home_url.origin().ascii_serialization());
     Ok(page(200, pages::logout_confirm(&view, visit.lang), visit, &targets))
 }
@@ -197,7 +202,7 @@ pub(super) async fn returned(visit: &mut Visit, upstream: &UpstreamName) -> Resu
     match (session, visit.browser.clone(), &last) {
         // Nothing was under way: whoever came here so may wish to sign out.
         (Some(session), Some(browser), Some(service)) => question(visit, service, &session, &browser).await,
-        _ => Ok(signed_out(visit, last.as_deref(), Ended::Before)),
+        _ => Ok(signed_out(visit, last.as_deref(), Ended::Before, &BTreeSet::new())),
     }
 }
 
@@ -208,35 +213,47 @@ async fn leave(visit: &mut Visit, away: Away) -> Result<Response, Refusal> {
     }
     match away {
         Away::Redirect(location) => Ok(see_other(&location)),
-        Away::SignedOut(id) => {
+        Away::SignedOut(id, untold) => {
             let service = service(visit, &id).await?;
-            Ok(signed_out(visit, service.as_deref(), Ended::Now))
+            Ok(signed_out(visit, service.as_deref(), Ended::Now, &untold))
         }
         Away::AskAgain(id) => Ok(see_other(&format!("{}/logout/{id}", visit.rules.base()))),
     }
 }
 
-/// Where the form's answer may lead: to the upstreams' logout.
-async fn upstream_origins(visit: &Visit, session: &Session) -> Vec<String> {
+/// How people call an upstream.
+fn label<'v>(visit: &'v Visit, name: &'v UpstreamName) -> &'v str {
+    visit.rules.upstream_labels.get(name).map_or(name.as_str(), String::as_str)
+}
+
+/// Where the form's answer may lead: to the logout of each upstream that has one.
+async fn upstream_origins(visit: &Visit, session: &Session) -> Vec<(UpstreamName, String)> {
     let mut origins = Vec::new();
     for name in session.sign_ins.keys().chain(&session.former) {
         if let Some(upstream) = visit.rules.upstream(name)
             && let Some(origin) = upstream.logout_origin(&*visit.app.means.clock, &visit.trace).await
         {
-            origins.push(origin);
+            origins.push((name.clone(), origin));
         }
     }
     origins
 }
 
-fn signed_out(visit: &Visit, service: Option<&Service>, ended: Ended) -> Response {
+fn signed_out(
+    visit: &Visit,
+    service: Option<&Service>,
+    ended: Ended,
+    untold: &BTreeSet<UpstreamName>,
+) -> Response {
     let rules = &visit.rules;
+    let still_open: Vec<_> = untold.iter().map(|name| label(visit, name)).collect();
     let own = rules.home_url.as_ref().map_or_else(|| format!("{}/", rules.base()), Url::to_string);
     let view = pages::SignedOutView {
         site: visit.site(),
         app_name: service.map(|service| service.name.as_str()),
         home_url: service.map_or(own.as_str(), |service| service.home_url.as_str()),
         ended,
+        still_open: &still_open,
     };
     page(200, pages::signed_out(&view, visit.lang), visit, &[])
 }

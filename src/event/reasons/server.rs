@@ -14,6 +14,7 @@ super::reasons! {
     INTERNAL = "S010", "server.internal", Error, "erreur interne", "an internal error", "Please report it with its `cause`, or with what standard error says of a panic.";
     STORE_FAILED = "S011", "server.store_failed", Error, "le stockage a échoué", "the store failed", "Look at `cause`: unreachable, slow, full, read-only or corrupt.";
     WEAK_CHOICE = "S012", "server.weak_choice", Warn, "choix faible ou douteux dans la configuration", "a weak or doubtful choice stands in the configuration", "Read the documentation of the key named in `names`.";
+    LOGOUT_UNTOLD = "S020", "server.logout_untold", Warn, "session du fournisseur peut-être encore ouverte", "the upstream could not be told of the logout: it has no `end_session_endpoint`, or its metadata was not to be had", "The person read so on the page. Where the upstream has such an endpoint, look why it was not found.";
     LOGOUT_STATE = "S013", "server.logout_state", Debug, "retour de déconnexion sans state connu", "the return from the upstream's logout carries no known `state`", "Normal: some upstreams drop it.";
     NOT_RELOADED = "S016", "server.not_reloaded", Error, "configuration non rechargée", "the configuration was not reloaded; the old one stays in force", "Look at `cause`: every fault, or what only a restart changes.";
     ERROR_ALIAS = "S014", "server.error_alias", Info, "page d'erreur demandée par son alias", "the browser was sent to the alias of the error page", "Look for who links there: the relay never does.";

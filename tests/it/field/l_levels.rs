@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use stub_upstream::Fault;
+use stub_upstream::{Fault, Part};
 
-use crate::harness::{Browser, LegacyApp, Page, Setup, World, choose, parameter, providers};
+use crate::harness::{Browser, LegacyApp, Page, RELAY, Setup, World, choose, parameter, providers};
 
 /// Applications at every provider, whose sections have `other` instead of being silent.
 fn with(other: &str) -> Setup {
@@ -364,4 +364,43 @@ async fn j2_where_the_provider_does_not_ask_anew() {
         assert!(!page.body.contains("value=\"other\""), "{name}");
         assert!(page.body.contains(&format!("href=\"/logout/{name}\"")), "{name}: {}", page.body);
     }
+}
+
+/// What could not be told is said on the last page, and promised on none: on a shared computer the next person would have
+/// the former one's session at the provider.
+#[tokio::test]
+async fn l4_a_session_that_may_still_be_open_is_named() {
+    let world = World::with(with("sso = \"confirm\"")).await;
+    super::twist(&world, Part::Discovery, |members| drop(members.remove("end_session_endpoint")));
+    let app = world.legacy("core");
+    let mut browser = world.browser();
+    let (_, url) = app.start(world.now());
+    sign_in(&mut browser, &url, "angela").await;
+    let logout = format!("{RELAY}/logout/core");
+    let page = browser.get(&logout).await;
+    assert!(!page.body.contains("ferme aussi votre session avec"), "{}", page.body);
+    let last = browser.click(&page, ("decision", "yes")).await;
+    assert!(last.status == 200 && last.body.contains("est peut-être encore ouverte"), "{}", last.body);
+    assert_eq!(world.last_reason(), "server.logout_untold");
+    let twice = browser.click(&page, ("decision", "yes")).await;
+    assert!(twice.body.contains("est peut-être encore ouverte"), "a second click: {}", twice.body);
+    let again = browser.get(&logout).await;
+    assert!(again.body.contains("Aucune session"), "{}", again.body);
+}
+
+/// A former person's session at a provider that wants a hint is none that we can close: no hint of theirs passes here.
+#[tokio::test]
+async fn l4_nor_is_the_former_persons_session_passed_over() {
+    let world = World::with(with("sso = \"confirm\"")).await;
+    let mut browser = world.browser();
+    for (name, person) in [("v2", "angela"), ("core", "corse")] {
+        let (_, url) = world.legacy(name).start(world.now());
+        sign_in(&mut browser, &url, person).await;
+    }
+    let page = browser.get(&format!("{RELAY}/logout/core")).await;
+    let mut page = browser.click(&page, ("decision", "yes")).await;
+    while let Some(to) = page.location().map(str::to_owned) {
+        page = browser.get(&to).await;
+    }
+    assert!(page.body.contains("est peut-être encore ouverte"), "{}", page.body);
 }
