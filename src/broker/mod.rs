@@ -36,7 +36,7 @@ use crate::message::PublicMessage;
 use crate::outbound::chain;
 use crate::peer;
 use crate::service::{Service, ServiceId, UpstreamName};
-use crate::store::{Limit, Over, Share, StoreError};
+use crate::store::{Limit, Over, Record as _, Share, StoreError};
 use crate::upstream::Upstream;
 
 pub use admission::Holders;
@@ -196,10 +196,19 @@ impl Failure {
 impl From<StoreError> for Box<Failure> {
     fn from(error: StoreError) -> Self {
         let (message, reason) = match error {
-            StoreError::Full { owner: Some(owner), .. } if peer::is_prefix(owner) => {
-                (PublicMessage::BusyNetwork, reasons::broker::TOO_MANY_LOGINS)
+            StoreError::Full { kind, owner: Some(owner) } if peer::is_prefix(owner) => {
+                let of_logins = kind == Login::KIND;
+                let reason =
+                    if of_logins { reasons::broker::TOO_MANY_LOGINS } else { reasons::broker::TABLE_FULL };
+                (PublicMessage::BusyNetwork, reason)
             }
-            StoreError::Full { .. } => (PublicMessage::Busy, reasons::broker::TOO_MANY_LOGINS),
+            StoreError::Full { kind, .. } if kind == Login::KIND => {
+                (PublicMessage::Busy, reasons::broker::TOO_MANY_LOGINS)
+            }
+            StoreError::Full { kind, .. } if kind.is_mark => {
+                (PublicMessage::Busy, reasons::broker::MARKS_FULL)
+            }
+            StoreError::Full { .. } => (PublicMessage::Busy, reasons::broker::TABLE_FULL),
             StoreError::Backend(_) | StoreError::Unreadable => {
                 (PublicMessage::Unavailable, reasons::server::STORE_FAILED)
             }
@@ -209,7 +218,7 @@ impl From<StoreError> for Box<Failure> {
         failure.retry_after = (message == PublicMessage::BusyNetwork).then_some(Duration::from_mins(1));
         if let StoreError::Full { kind, owner } = &error {
             failure.facts.names =
-                Some(owner.map_or_else(|| (*kind).to_owned(), |owner| format!("{kind} {owner}")));
+                Some(owner.map_or_else(|| kind.name.to_owned(), |owner| format!("{} {owner}", kind.name)));
         }
         failure.facts.cause = Some(chain(&error));
         failure

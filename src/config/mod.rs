@@ -301,7 +301,8 @@ impl LogFormat {
 impl EventConfig {
     /// The directives of a `tracing_subscriber` filter: ours as configured, libraries only if they warn.
     pub fn filter(&self) -> String {
-        let mut filter = format!("warn,relais={}", word(self.level));
+        // What a cookie that we do not know means, we say; its library warns of it whenever anybody likes.
+        let mut filter = format!("warn,tower_sessions_core=error,relais={}", word(self.level));
         for (area, level) in &self.levels {
             let area = match area {
                 Area::Legacy => "legacy",

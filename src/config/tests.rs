@@ -98,7 +98,7 @@ fn the_commented_file_is_accepted_without_a_warning() {
     assert_eq!(posted(upstream), "s3cret");
     assert_eq!(config.apps[0].keys.len(), 1);
     assert!(matches!(&config.seal_key, SealKey::Beside(path) if path.ends_with("relais.key")));
-    assert_eq!(config.event.filter(), "warn,relais=info");
+    assert_eq!(config.event.filter(), "warn,tower_sessions_core=error,relais=info");
 }
 
 #[test]

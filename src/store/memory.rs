@@ -270,7 +270,7 @@ impl Records {
             self.clear(now);
         }
         if self.held.len() - dropped.len() >= self.ceiling {
-            return Err(StoreError::Full { kind: self.kind.name, owner: None });
+            return Err(StoreError::Full { kind: self.kind, owner: None });
         }
         for place in dropped {
             self.remove(place);

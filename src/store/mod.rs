@@ -94,10 +94,10 @@ pub enum Spend<T> {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The kind's ceiling is reached: refused rather than evicting what is alive.
-    #[error("the store has no room for another record of the kind {kind}{}", whose(*.owner))]
+    #[error("the store has no room for another record of the kind {}{}", .kind.name, whose(*.owner))]
     Full {
-        /// The kind's name.
-        kind: &'static str,
+        /// The kind.
+        kind: Kind,
         /// What kind of owner has used up its share; `None` where the kind is full.
         owner: Option<&'static str>,
     },

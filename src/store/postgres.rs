@@ -172,7 +172,7 @@ impl Postgres {
             let row = self.one(bound).await?;
             return match (row.try_get(0)?, row.try_get(1)?) {
                 (written, true) => Ok(written),
-                (_, false) => Err(StoreError::Full { kind: kind.name, owner: None }),
+                (_, false) => Err(StoreError::Full { kind, owner: None }),
             };
         }
         let sharers: Vec<&[u8]> = claims.iter().map(|claim| claim.owner.0.as_slice()).collect();

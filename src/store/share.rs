@@ -106,7 +106,7 @@ impl Claim {
 
     /// What whoever is over the share is told.
     pub(super) fn refusal(&self, kind: Kind) -> StoreError {
-        StoreError::Full { kind: kind.name, owner: Some(self.tag) }
+        StoreError::Full { kind, owner: Some(self.tag) }
     }
 }
 
@@ -126,5 +126,5 @@ pub(super) fn inserted(code: i64, kind: Kind, claims: &[Claim]) -> Result<bool, 
         return Ok(code == 1);
     }
     let refused = usize::try_from(-2 - code).ok().and_then(|n| claims.get(n));
-    Err(refused.map_or(StoreError::Full { kind: kind.name, owner: None }, |claim| claim.refusal(kind)))
+    Err(refused.map_or(StoreError::Full { kind, owner: None }, |claim| claim.refusal(kind)))
 }

@@ -124,6 +124,7 @@ mod tests {
         broker::COOKIE_TWICE, broker::COOKIES_TOO_MANY, broker::OTHER_UPSTREAM, broker::CSRF, broker::CONFIRMATION_SPENT, broker::ACR_UNMET,
         broker::LOGIN_REQUIRED, broker::APP_GONE, broker::TOO_MANY_LOGINS, broker::MAX_AGE_UNMET,
         broker::CANCELLED, broker::SESSIONS_FULL, broker::COOKIE_NEAR, broker::ACR_OUTSIDE,
+        broker::MARKS_FULL, broker::TABLE_FULL,
         broker::REAUTHENTICATION_UNMET, broker::REAUTHENTICATION_IMPOSSIBLE,
         upstream::ISSUER_MISMATCH, upstream::TOO_LARGE, upstream::TOKEN_TYPE, upstream::KEY_UNKNOWN,
         upstream::AT_HASH, upstream::SUB, upstream::USERINFO_TYPE, upstream::DISCOVERY, upstream::JWKS,

@@ -34,7 +34,7 @@ impl Legacy {
         if !session.is_of(&message.sub, &app.service.upstreams) {
             return refused(cx, Facts { cause: Some("not for this session".to_owned()), ..Facts::default() });
         }
-        let spent = SpentMessage { login: LoginId::new(cx.entropy.bytes()), browser, at: now };
+        let spent = SpentMessage { login: LoginId::new(cx.entropy.bytes()), browser };
         let marks = &self.means.records.spent;
         let owners = [person::owner(&session.person).within(OF_PERSON)];
         if !marks.insert_new(&message.mark.0, &spent, message.fresh_until, &owners, now).await? {

@@ -6,7 +6,7 @@ use crate::broker::{Failure, Journey, Outcome};
 use crate::clock::Timestamp;
 use crate::event::{Facts, Step, reasons};
 use crate::legacy::{AHEAD, LegacyRequest, MessageMark};
-use crate::login::{BrowserId, LoginId};
+use crate::login::{BrowserId, Hex, LoginId};
 use crate::message::PublicMessage;
 use crate::store::{Limit, Over, OwnerRef, Share, StoreError};
 
@@ -34,7 +34,7 @@ impl Means {
         person: Option<&Person>,
     ) -> Result<(), Box<Failure>> {
         let now = cx.now();
-        let spent = SpentMessage { login: outcome.login, browser: outcome.browser, at: now };
+        let spent = SpentMessage { login: outcome.login, browser: outcome.browser };
         let keep = request.fresh_until.max(now.plus(cx.limits.login));
         let owners: Vec<_> = person.map(|person| owner(person).within(OF_PERSON)).into_iter().collect();
         let key = &request.mark.0;
@@ -107,14 +107,14 @@ impl Means {
     async fn notice_repeated_iv(&self, cx: &Journey<'_>, request: &LegacyRequest, owners: &[OwnerRef<'_>]) {
         let Some(iv_mark) = &request.iv_mark else { return };
         let (now, ivs) = (cx.now(), &self.records.seen_ivs);
-        let repeats =
-            match ivs.insert_new(&iv_mark.0, &SeenIv(request.mark), request.fresh_until, owners, now).await {
-                Ok(false) => match ivs.read(&iv_mark.0, now).await {
-                    Ok(Some((seen, _))) => seen.0 != request.mark,
-                    Ok(None) | Err(_) => false,
-                },
-                Ok(true) | Err(_) => false,
-            };
+        let seen = SeenIv(Hex(request.mark.0.first_chunk().copied().unwrap_or_default()));
+        let repeats = match ivs.insert_new(&iv_mark.0, &seen, request.fresh_until, owners, now).await {
+            Ok(false) => match ivs.read(&iv_mark.0, now).await {
+                Ok(Some((former, _))) => former.0 != seen.0,
+                Ok(None) | Err(_) => false,
+            },
+            Ok(true) | Err(_) => false,
+        };
         if repeats {
             cx.trace.because(Step::LegacyRequestNoted, reasons::legacy::IV_REPEATS, None, Facts::default());
         }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
 use crate::legacy::{CLAIM, TIMELESS};
 use crate::login::{BrowserId, Hex, LoginId};
 use crate::store::{Ceiling, Class, Kind, Lifetimes, Record, Spec, Stores, Table, fields_of};
@@ -53,8 +52,6 @@ pub struct SpentMessage {
     pub login: LoginId,
     /// The browser that received the answer.
     pub browser: BrowserId,
-    /// When.
-    pub at: Timestamp,
 }
 
 impl Record for SpentMessage {
@@ -135,10 +132,10 @@ impl Record for Reference {
     });
 }
 
-/// The mark of the message that used an IV.
+/// The beginning of the mark of the message that used an IV.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SeenIv(pub Hex<32>);
+pub struct SeenIv(pub Hex<16>);
 
 impl Record for SeenIv {
     const KIND: Kind = Kind::new(&Spec {

@@ -38,7 +38,7 @@ async fn fixed_shares(s: &dyn Store) -> Outcome {
     }
     for replaces in [false, true] {
         let refused = insert(s, k(3), fresh(), replaces, &claims).await;
-        let named = matches!(refused, Err(StoreError::Full { kind: "probe", owner: Some("narrow") }));
+        let named = matches!(refused, Err(StoreError::Full { kind, owner: Some("narrow") }) if kind == P);
         assert!(named, "{refused:?}");
     }
     assert_eq!(s.count_owned(P, a, NOW).await?, 3, "what was refused left nothing");
@@ -118,7 +118,7 @@ async fn shrinking_shares(s: &dyn Store) -> Outcome {
     let mut had = Vec::new();
     for n in 0..4 {
         let refused = fill(n).await;
-        let named = matches!(refused, Err(StoreError::Full { kind: "probe", owner: Some("prefix") }));
+        let named = matches!(refused, Err(StoreError::Full { kind, owner: Some("prefix") }) if kind == P);
         assert!(named, "{refused:?}");
         had.push(s.count_owned(P, owner(n), NOW).await?);
     }
@@ -130,7 +130,7 @@ async fn shrinking_shares(s: &dyn Store) -> Outcome {
     }
     let (kind, more) = (s.count(P).await?, fill(200).await);
     assert!(
-        kind == CEILING && matches!(more, Err(StoreError::Full { kind: "probe", owner: None })),
+        kind == CEILING && matches!(more, Err(StoreError::Full { kind, owner: None }) if kind == P),
         "{more:?}"
     );
     s.sweep(P, FAR).await?;

@@ -142,7 +142,7 @@ impl Writer {
             self.clear(kind, now)?;
         }
         if *self.counts.get(kind)? - dropped.len() >= ceiling {
-            return Err(StoreError::Full { kind: kind.name, owner: None });
+            return Err(StoreError::Full { kind, owner: None });
         }
         for id in dropped {
             let id: i64 = id;
