@@ -10,6 +10,7 @@ mod survey;
 
 use std::path::PathBuf;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -130,7 +131,7 @@ pub enum OpenError {
 
 /// In a PostgreSQL database: what outlives any node.
 pub struct Postgres {
-    pool: Pool,
+    pool: Arc<Pool>,
     ceilings: ByKind<usize>,
 }
 

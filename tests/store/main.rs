@@ -9,6 +9,8 @@ mod measure;
 #[cfg(test)]
 mod pair;
 #[cfg(test)]
+mod pool;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod process;

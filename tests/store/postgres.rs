@@ -19,7 +19,7 @@ pub(super) async fn open(server: &Server, ceiling: usize) -> Postgres {
 }
 
 /// A server that has just begun may still say that it is starting up.
-async fn open_as(settings: &PostgresSettings, ceiling: usize) -> Postgres {
+pub(super) async fn open_as(settings: &PostgresSettings, ceiling: usize) -> Postgres {
     for _ in 0..100 {
         match Postgres::open(settings, kinds(ceiling)).await {
             Ok(store) => return store,
