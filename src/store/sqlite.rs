@@ -15,6 +15,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -86,8 +87,11 @@ impl Sqlite {
         act: impl Fn(&mut Writer) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.writer.send(Job::boxed(act, answer)).await?;
-        answered.await.map_err(worker::stopped)?
+        in_time(async {
+            self.writer.send(Job::boxed(act, answer)).await?;
+            answered.await.map_err(worker::stopped)?
+        })
+        .await
     }
 
     async fn read<T: Send + 'static>(
@@ -99,9 +103,20 @@ impl Sqlite {
             // Who asked may be gone.
             let _ = answer.send(look(connection));
         };
-        self.reader.send(Box::new(read)).await?;
-        answered.await.map_err(worker::stopped)?
+        in_time(async {
+            self.reader.send(Box::new(read)).await?;
+            answered.await.map_err(worker::stopped)?
+        })
+        .await
     }
+}
+
+/// How long a call may take, the wait in line included: longer than whoever looks at the file from outside is waited for.
+const DEADLINE: Duration = Duration::from_secs(8);
+
+/// What was asked may still happen afterwards, unless its turn had not come.
+async fn in_time<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(DEADLINE, call).await.unwrap_or_else(|late| Err(StoreError::Backend(Box::new(late))))
 }
 
 #[async_trait]

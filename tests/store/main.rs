@@ -20,6 +20,8 @@ mod redis;
 mod servers;
 #[cfg(test)]
 mod shared;
+#[cfg(test)]
+mod waits;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;

@@ -4,7 +4,7 @@ use std::thread::{Builder, JoinHandle};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::writer::Writer;
+use super::writer::{Spoiled, Writer};
 use crate::store::StoreError;
 
 /// Writes that share one commit.
@@ -59,6 +59,9 @@ pub(super) trait Write: Send {
 
     /// Tells what came of it, after the commit or after the failure to.
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
+
+    /// Whether nobody waits for the answer any more: then it is not begun.
+    fn is_given_up(&self) -> bool;
 }
 
 /// An act, its result before the commit, and who waits for it.
@@ -90,6 +93,10 @@ impl<T: Send, F: Fn(&mut Writer) -> Result<T, StoreError> + Send> Write for Job<
         // Who asked may be gone; what was done stays done.
         let _ = answer.send(outcome.and_then(|()| result.unwrap_or_else(|| Err(stopped(())))));
     }
+
+    fn is_given_up(&self) -> bool {
+        self.answer.is_closed()
+    }
 }
 
 /// The writer's life: takes what waits, commits it together, tells everyone. `committed` is called before.
@@ -98,22 +105,40 @@ pub(super) fn write_all(
     mut queue: mpsc::Receiver<Box<dyn Write>>,
     committed: impl Fn(&Writer),
 ) {
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut batch: Vec<Box<dyn Write>> = Vec::with_capacity(BATCH);
     while queue.blocking_recv_many(&mut batch, BATCH) > 0 {
+        batch.retain(|write| !write.is_given_up());
         let together = writer.transact(|writer| batch.iter_mut().try_for_each(|write| write.run(writer)));
-        if together.is_err() && batch.len() > 1 {
-            for mut write in batch.drain(..) {
-                let alone = writer.transact(|writer| write.run(writer));
-                committed(&writer);
-                write.answer(alone);
+        match together {
+            // One spoils it for the others: each by itself.
+            Err(Spoiled::ByAct(_)) if batch.len() > 1 => {
+                for mut write in batch.drain(..).filter(|write| !write.is_given_up()) {
+                    let alone = writer.transact(|writer| write.run(writer));
+                    committed(&writer);
+                    write.answer(alone.map_err(Spoiled::error));
+                }
             }
-            continue;
+            Err(spoiled) => {
+                let told = match spoiled.error() {
+                    StoreError::Backend(source) => source.to_string(),
+                    other => other.to_string(),
+                };
+                committed(&writer);
+                for write in batch.drain(..) {
+                    write.answer(Err(StoreError::Backend(told.clone().into())));
+                }
+            }
+            Ok(()) => {
+                committed(&writer);
+                batch.drain(..).for_each(|write| write.answer(Ok(())));
+            }
         }
-        committed(&writer);
-        // After a failure that the loop above did not meet, one write at most is left, and the failure its own.
-        let mut outcome = Some(together);
-        for write in batch.drain(..) {
-            write.answer(outcome.take().unwrap_or(Ok(())));
-        }
+    }
+}
+
+impl Spoiled {
+    fn error(self) -> StoreError {
+        let (Self::ByAct(error) | Self::ForAll(error)) = self;
+        error
     }
 }

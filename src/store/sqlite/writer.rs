@@ -57,6 +57,14 @@ pub(super) struct Writer {
     ceilings: ByKind<usize>,
 }
 
+/// Why a transaction came to nothing.
+pub(super) enum Spoiled {
+    /// One of its acts failed, and perhaps no other would have.
+    ByAct(StoreError),
+    /// It could not begin or end, whatever was in it.
+    ForAll(StoreError),
+}
+
 impl Writer {
     pub(super) fn new(connection: Connection, ceilings: ByKind<usize>) -> rusqlite::Result<Self> {
         let count = |(kind, _): (Kind, _)| Ok((kind, connection.query_row(COUNT, [kind.name], number)?));
@@ -73,13 +81,13 @@ impl Writer {
     pub(super) fn transact(
         &mut self,
         acts: impl FnOnce(&mut Self) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Spoiled> {
         let counts = self.counts.clone();
-        let outcome = self
-            .roll_back()
-            .and_then(|()| self.execute("BEGIN IMMEDIATE"))
-            .and_then(|()| acts(self))
-            .and_then(|()| self.execute("COMMIT"));
+        let begun = self.roll_back().and_then(|()| self.execute("BEGIN IMMEDIATE"));
+        let outcome = begun
+            .map_err(Spoiled::ForAll)
+            .and_then(|()| acts(self).map_err(Spoiled::ByAct))
+            .and_then(|()| self.execute("COMMIT").map_err(Spoiled::ForAll));
         if outcome.is_err() {
             self.counts = counts;
             // Should this fail too, the next transaction tries again before it begins.
