@@ -52,7 +52,7 @@ impl Keyring {
     /// Announces a successor in each succession that is meant, or uses it at once. Tells of these successions.
     pub async fn rotate(&self, rotation: &Rotation, now: Timestamp) -> Result<Vec<Listed>, KeyringError> {
         let at_once = rotation.at_once;
-        let turn = self.turn.lock().await;
+        let turn = self.turn().await?;
         let settings = self.settings.load_full();
         let mut records = self.read(now).await?;
         let meant: Vec<_> =
@@ -84,7 +84,7 @@ impl Keyring {
     /// Ends a key: from now on it is used for nothing, and its private half is erased. Its succession goes on with the
     /// next, which is made if there is none. Tells of its succession.
     pub async fn revoke(&self, kid: &str, now: Timestamp) -> Result<Vec<Listed>, KeyringError> {
-        let turn = self.turn.lock().await;
+        let turn = self.turn().await?;
         let settings = self.settings.load_full();
         let mut records = self.read(now).await?;
         let found = records.iter_mut().find(|key| key.kid == kid && key.revoked.is_none());

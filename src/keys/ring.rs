@@ -6,8 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
 
 use super::plan::{Change, Policy, State, active_until, plan, state};
 use super::record::{KeyAlg, KeyRecord, KeyUse, Private, Succession, Wanted};
@@ -35,6 +36,9 @@ pub enum KeyringError {
     /// The store.
     #[error("the keyring cannot be read or written")]
     Store(#[source] StoreError),
+    /// Somebody else has the turn, and the store keeps them waiting.
+    #[error("the keys are being read or changed, and the store does not answer; try again when it does")]
+    Busy,
     /// The records are not ours to read.
     #[error(
         "the keyring does not open: it was sealed under another seal key, or the store is damaged; \
@@ -71,8 +75,19 @@ pub struct Keyring {
     pub(super) settings: ArcSwap<Settings>,
     ring: ArcSwap<Ring>,
     /// Held while the ring is read or changed, so that an older reading never takes the place of a newer.
-    pub(super) turn: Mutex<()>,
+    turn: Mutex<()>,
+    /// Held by the one reading beside what is served.
+    reading: Arc<Mutex<()>>,
+    /// When the ring could last not be read.
+    last_failure: ArcSwapOption<Timestamp>,
 }
+
+/// How long whoever needs keys waits for a new reading; then the last one serves.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// For how long a store that has failed is not asked again on anybody's behalf.
+const PAUSE: Duration = Duration::from_secs(5);
+/// How long an operator's order waits for its turn.
+const TURN: Duration = Duration::from_secs(5);
 
 /// What shall be.
 pub(super) struct Settings {
@@ -105,7 +120,9 @@ impl Keyring {
     /// A keyring without keys until it is tended.
     pub fn new(table: Table<KeyRecord>, entropy: Arc<dyn Entropy>, events: Events) -> Self {
         let settings = ArcSwap::from_pointee(Settings { wanted: Vec::new(), policy: Policy::default() });
-        Self { table, entropy, events, settings, ring: ArcSwap::default(), turn: Mutex::default() }
+        let (ring, last_failure) = (ArcSwap::default(), ArcSwapOption::empty());
+        let (turn, reading) = (Mutex::default(), Arc::default());
+        Self { table, entropy, events, settings, ring, turn, reading, last_failure }
     }
 
     /// What keys there shall be from now on, and how they succeed one another; [`Keyring::tend`] makes them.
@@ -135,7 +152,7 @@ impl Keyring {
     }
 
     async fn toward(&self, settings: &Settings, now: Timestamp) -> Result<(), KeyringError> {
-        let turn = self.turn.lock().await;
+        let turn = self.turn().await?;
         let mut records = self.read(now).await?;
         let mut done = Ok(());
         for change in plan(&records, &settings.wanted, now, &settings.policy) {
@@ -145,20 +162,48 @@ impl Keyring {
         done
     }
 
-    /// Reads the ring if that was last done `age` ago or longer. If it cannot be read, the last reading stands.
-    pub async fn freshen(&self, now: Timestamp, age: Duration) {
-        let is_fresh = || now.since(self.ring.load().read) < age;
-        if is_fresh() {
+    /// Reads the ring if that was last done `age` ago or longer. One reading for all, which goes on by itself; if it
+    /// takes its time, or failed a moment ago, the last one stands.
+    pub async fn freshen(self: &Arc<Self>, now: Timestamp, age: Duration) {
+        if self.is_fresh(now, age) {
             return;
         }
-        let turn = self.turn.lock().await;
-        if is_fresh() {
+        let Ok(only) = Arc::clone(&self.reading).try_lock_owned() else {
+            // Another one reads.
+            let _ = timeout(PATIENCE, self.reading.lock()).await;
             return;
-        }
-        let read = self.read(now).await.and_then(|records| self.show(records, now, &turn));
+        };
+        let keyring = Arc::clone(self);
+        let reading = tokio::spawn(async move {
+            keyring.read_anew(now, age).await;
+            drop(only);
+        });
+        let _ = timeout(PATIENCE, reading).await;
+    }
+
+    fn is_fresh(&self, now: Timestamp, age: Duration) -> bool {
+        let failed = self.last_failure.load().as_deref().is_some_and(|failed| now.since(*failed) < PAUSE);
+        failed || now.since(self.ring.load().read) < age
+    }
+
+    async fn read_anew(&self, now: Timestamp, age: Duration) {
+        let read = async {
+            let turn = self.turn().await?;
+            if self.is_fresh(now, age) {
+                return Ok(());
+            }
+            self.show(self.read(now).await?, now, &turn)
+        };
+        let read = read.await;
+        self.last_failure.store(read.as_ref().err().map(|_| Arc::new(now)));
         if let Err(error) = read {
             self.failed(&error);
         }
+    }
+
+    /// The turn of whoever reads or changes the ring; nobody waits for it without end.
+    pub(super) async fn turn(&self) -> Result<MutexGuard<'_, ()>, KeyringError> {
+        timeout(TURN, self.turn.lock()).await.map_err(|_| KeyringError::Busy)
     }
 
     /// Says that the ring could not be read or changed.

@@ -112,7 +112,7 @@ async fn the_cookie_follows_the_rules_of_the_request() {
 }
 
 #[tokio::test]
-async fn a_session_that_the_store_does_not_take_is_our_page() {
+async fn n2_a_session_that_the_store_does_not_take_is_our_page() {
     let store = Failing::at(Session::KIND);
     let world = World::with(Setup { store: Some(store.clone()), ..Setup::default() }).await;
     world.stub.set_auto_login(Some("angela"));

@@ -31,7 +31,7 @@ client_id = "relais"
 client_auth = "private_key_jwt"
 "#;
 
-const JWKS: &str = "http://127.0.0.1:8080/upstream/plus/jwks";
+pub const JWKS: &str = "http://127.0.0.1:8080/upstream/plus/jwks";
 const DAY: u64 = 86_400;
 
 async fn world() -> World {

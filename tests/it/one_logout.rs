@@ -137,18 +137,18 @@ async fn a_shared_computers_logout_is_the_last_persons() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_tabs_in_memory() {
+async fn e1_many_tabs_in_memory() {
     one_way_out(Arc::new(Memory::new(room())), 30).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_tabs_on_sqlite() {
+async fn e1_many_tabs_on_sqlite() {
     let directory = tempfile::tempdir().unwrap();
     one_way_out(Arc::new(Sqlite::open(&directory.path().join("store"), room()).unwrap()), 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_tabs_on_postgres() {
+async fn e1_many_tabs_on_postgres() {
     let Some(server) = postgres() else { return };
     let settings = postgres_settings(&server);
     one_way_out(opened(async || Postgres::open(&settings, room()).await).await, 20).await;

@@ -1,13 +1,18 @@
-//! What a full table and a chatty library say.
+//! What a full table and a chatty library say, and what a store that keeps everybody waiting holds up.
+
+use std::time::{Duration, Instant};
 
 use relais::broker::Failure;
 use relais::config::{self, Purpose};
 use relais::front::legacy::SpentMessage;
+use relais::keys::KeyRecord;
 use relais::store::{Record as _, StoreError};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 
-use crate::harness::{Setup, World, choose};
+use crate::harness::{Failing, Setup, World, choose};
+use crate::keyring::{JWKS, PLUS, order};
+use crate::one_answer::at_once;
 
 /// Any full table was "too many logins". This one is full of answers that nobody fetches; the message stays good.
 #[tokio::test]
@@ -59,4 +64,33 @@ fn n11_a_library_raises_no_alarm_of_its_own() {
     assert!(
         filter.would_enable("hyper", &Level::WARN) && filter.would_enable("relais::broker", &Level::INFO)
     );
+}
+
+/// Strangers ask for our key set while the store keeps everybody waiting: they have the last reading at once, and the
+/// operator's order has its turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn n3_the_last_reading_serves_while_the_store_is_slow() {
+    let store = Failing::at(KeyRecord::KIND);
+    let setup = Setup { more: PLUS.to_owned(), store: Some(store.clone()), ..Setup::default() };
+    let world = World::with(setup).await;
+    assert_eq!(world.browser().get(JWKS).await.status, 200);
+    world.advance(60);
+    store.slow(Duration::from_secs(2));
+    let begun = Instant::now();
+    let pages = at_once(20, async |_| (world.browser().get(JWKS).await.status, begun.elapsed()));
+    for (status, took) in pages {
+        assert_eq!(status, 200);
+        assert!(took < Duration::from_millis(1_500), "{took:?}");
+    }
+    let (status, _) = order(&world, "POST", "/keys/rotate", r#"{"upstream":"plus"}"#).await;
+    assert_eq!(status, 200, "the order has its turn");
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    // And where nothing ends, it is told so.
+    store.slow(Duration::from_secs(60));
+    world.advance(60);
+    world.browser().get(JWKS).await;
+    let begun = Instant::now();
+    let (status, told) = order(&world, "POST", "/keys/rotate", r#"{"upstream":"plus"}"#).await;
+    assert_eq!(status, 503, "{told}");
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
 }

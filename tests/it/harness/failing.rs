@@ -1,7 +1,8 @@
 //! A store that fails at the worst moment.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use relais::clock::Timestamp;
@@ -14,6 +15,8 @@ pub struct Failing {
     kind: Kind,
     /// How many writes go well before one fails; negative where none does.
     left: AtomicI64,
+    /// How long a list of what an owner has takes, in milliseconds.
+    slow: AtomicU64,
 }
 
 impl Failing {
@@ -22,6 +25,7 @@ impl Failing {
             inner: Memory::new(records::ALL.map(|kind| (kind, 1_000))),
             kind,
             left: AtomicI64::new(-1),
+            slow: AtomicU64::new(0),
         })
     }
 
@@ -33,6 +37,11 @@ impl Failing {
     /// The write of the kind after the next so many fails.
     pub fn arm_after(&self, writes: i64) {
         self.left.store(writes, Ordering::SeqCst);
+    }
+
+    /// From now on what an owner has is told so late.
+    pub fn slow(&self, time: Duration) {
+        self.slow.store(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     fn write(&self, kind: Kind) -> Result<(), StoreError> {
@@ -93,6 +102,10 @@ impl Store for Failing {
     }
 
     async fn owned(&self, kind: Kind, owner: Owner, now: Timestamp) -> Result<Vec<(Key, Entry)>, StoreError> {
+        let slow = self.slow.load(Ordering::SeqCst);
+        if slow > 0 {
+            tokio::time::sleep(Duration::from_millis(slow)).await;
+        }
         self.inner.owned(kind, owner, now).await
     }
 
