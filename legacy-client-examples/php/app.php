@@ -5,7 +5,9 @@ declare(strict_types=1);
 
 const ATTEMPT = 900; // seconds to sign in
 const TABS = 8; // attempts of one session at once: each tab has its own, and the oldest falls
+const SESSION = 3600; // seconds to stay signed in
 const SKEW = 300; // seconds between two clocks
+const LONGEST = 65536; // bytes of an answer
 define('PORT', getenv('PORT') ?: '8090');
 define('HERE', getenv('APP_URL') ?: 'http://127.0.0.1:' . PORT); // HERE/retour is the callback registered at relais
 define('RELAIS', rtrim(getenv('RELAIS_URL') ?: 'http://127.0.0.1:8080', '/'));
@@ -58,14 +60,21 @@ function open_sealed(string $key, string $app, string $direction, string $token)
 
 /** Exchanges a reference for the sealed answer, from server to server. Anything but 200 ends the attempt. */
 function claim(string $key, string $reference): string {
+    insist(preg_match('~^[A-Za-z0-9_-]{43}$~D', $reference) === 1, 'not a reference');
     $header = 'Authorization: Basic ' . base64_encode(APP . ':' . bin2hex(derive($key, 'claim ' . APP)))
         . "\r\nContent-Type: application/x-www-form-urlencoded";
     $body = http_build_query(['ref' => $reference]);
-    $http = ['method' => 'POST', 'header' => $header, 'content' => $body, 'timeout' => 10, 'follow_location' => 0];
+    $http = ['method' => 'POST', 'header' => $header, 'content' => $body, 'timeout' => 5, 'follow_location' => 0];
     $answer = @fopen(RELAIS . '/idp/claim', 'r', false, stream_context_create(['http' => $http]));
     $status = $answer ? stream_get_meta_data($answer)['wrapper_data'][0] : '';
     insist(preg_match('~^HTTP/1\.[01] 200 ~', $status) === 1, 'the reference was not accepted');
-    return (string) stream_get_contents($answer);
+    [$until, $text] = [time() + 5, '']; // for the whole of it: the time above is for each wait
+    while (!feof($answer) && strlen($text) <= LONGEST) {
+        insist(time() <= $until, 'the answer takes too long');
+        $text .= fread($answer, 8192);
+    }
+    insist(strlen($text) <= LONGEST, 'the answer is too long');
+    return $text;
 }
 
 /** Equal strings, compared in constant time. A missing value equals nothing. Never ==: in PHP "0e1" == "0e2". */
@@ -92,6 +101,11 @@ function judge(string $key, string $direction, string $token, array $attempts): 
     return [$claims, $checks];
 }
 
+/** The attempts of this browser that are not over. */
+function live(array $attempts): array {
+    return array_filter($attempts, function (array $attempt): bool { return $attempt['until'] > time(); });
+}
+
 function home(): void {
     if (isset($_SESSION['claims'])) {
         page('<a href="/logout">Se déconnecter</a>', 200, $_SESSION['checks'], $_SESSION['claims']);
@@ -109,11 +123,12 @@ function login(string $key): void { // msg is made here, on the click
 }
 
 function back(string $key): void {
-    $attempts = $_SESSION['attempts'] ?? [];
+    $attempts = live($_SESSION['attempts'] ?? []);
     unset($_SESSION['attempts']); // whatever follows
     $refusal = isset($_GET['info_error']);
     try {
         $token = $_GET[$refusal ? 'info_error' : 'info'] ?? null;
+        insist($attempts !== [], 'no attempt of this browser'); // before anything is spent on a stranger's word
         insist(is_string($token) && !($refusal && isset($_GET['info'])), 'exactly one answer is expected');
         $token = BY_REFERENCE && !$refusal ? claim($key, $token) : $token; // a refusal never travels by reference
         [$claims, $checks] = judge($key, $refusal ? 'refusal' : 'response', $token, $attempts);
@@ -131,7 +146,7 @@ function back(string $key): void {
         $text = REFUSALS[$code] ?? REFUSALS['server_error'];
         page("$text <a href=\"/login\">Recommencer</a>", 403, $checks, array_filter($claims));
     } else {
-        $_SESSION = ['claims' => $claims, 'checks' => $checks]; // nothing remains of the old session
+        $_SESSION = ['claims' => $claims, 'checks' => $checks, 'until' => time() + SESSION]; // nothing remains of the old session
         session_regenerate_id(true);
         header('Location: /', true, 302);
     }
@@ -166,6 +181,9 @@ session_start([ // cookies ignore ports: applications on one host must not share
     'name' => 'session_php_' . PORT, 'use_strict_mode' => 1, 'use_only_cookies' => 1, 'cache_limiter' => '',
     'cookie_httponly' => 1, 'cookie_secure' => (int) (strpos(HERE, 'https:') === 0),
 ] + (PHP_VERSION_ID < 70300 ? ['cookie_path' => '/; SameSite=Lax'] : ['cookie_samesite' => 'Lax']));
+if (($_SESSION['until'] ?? PHP_INT_MAX) < time()) {
+    $_SESSION = ['attempts' => $_SESSION['attempts'] ?? []]; // signed in long enough
+}
 header('Cache-Control: no-store');
 header('Referrer-Policy: no-referrer');
 header("Content-Security-Policy: default-src 'none'; frame-ancestors 'none'");

@@ -3,7 +3,7 @@
 
 Needs Python 3.8 and `cryptography`. To copy: `seal`, `open_sealed`, `claim`, `judge`, the routes `login` and `back`.
 """
-import base64, contextlib, hashlib, hmac, html, http.client, http.server, json, os, pathlib, secrets, sys, time
+import base64, contextlib, hashlib, hmac, html, http.client, http.server, json, os, pathlib, re, secrets, sys, time
 from urllib import parse
 
 from cryptography.exceptions import InvalidTag
@@ -15,6 +15,7 @@ RELAIS = os.environ.get("RELAIS_URL", "http://127.0.0.1:8080").rstrip("/")
 APP = os.environ.get("RELAIS_APP", "demo")
 BY_REFERENCE = os.environ.get("DELIVERY", "query") == "reference"
 ATTEMPT, SESSION, SKEW = 900, 3600, 300  # seconds: to sign in, to stay signed in, between two clocks
+LONGEST = 65536  # bytes of an answer
 TABS = 8  # attempts of one session at once: each tab has its own, and the oldest falls
 REFUSALS = {  # what people read, by the code of a refusal
     "access_denied": "Connexion annulée ou refusée.",
@@ -54,16 +55,23 @@ def open_sealed(key, app, direction, token):
 
 def claim(key, reference):
     """Exchanges a reference for the sealed answer, from server to server. Anything but 200 ends the attempt."""
-    url = parse.urlsplit(RELAIS + "/idp/claim")
+    if not re.fullmatch("[A-Za-z0-9_-]{43}", reference):
+        raise ValueError("not a reference")
+    url, until = parse.urlsplit(RELAIS + "/idp/claim"), time.monotonic() + 10
     connection = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     basic = base64.b64encode(f"{APP}:{derive(key, f'claim {APP}').hex()}".encode()).decode()
     headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/x-www-form-urlencoded"}
-    with contextlib.closing(connection(url.netloc, timeout=10)) as relais:
+    with contextlib.closing(connection(url.netloc, timeout=5)) as relais:
         relais.request("POST", url.path, parse.urlencode({"ref": reference}), headers)
         answer = relais.getresponse()
         if answer.status != 200:
             raise ValueError("the reference was not accepted")
-        return answer.read().decode("ascii")
+        text = b""
+        while piece := answer.read1(8192):  # the time above is for each wait, and this for the whole of it
+            text += piece
+            if len(text) > LONGEST or time.monotonic() > until:
+                raise ValueError("the answer is too long, or takes too long")
+        return text.decode("ascii")
 
 
 def same(kept, received):
@@ -135,6 +143,8 @@ class Application(http.server.BaseHTTPRequestHandler):
         session = self.session()
         try:
             [(name, [token])] = [(name, query[name]) for name in ("info", "info_error") if name in query]  # one, once
+            if all(attempt["until"] <= time.time() for attempt in session["attempts"].values()):
+                raise ValueError("no attempt of this browser")  # before anything is spent on a stranger's word
             direction = "response" if name == "info" else "refusal"  # a refusal never travels by reference
             token = claim(self.key, token) if BY_REFERENCE and direction == "response" else token
             claims, checks = judge(self.key, direction, token, session["attempts"])

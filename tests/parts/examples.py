@@ -40,8 +40,10 @@ class Relay(http.server.BaseHTTPRequestHandler):
     """Answers claims only: what a browser would do at /idp is done by `Browser.sign_in`."""
 
     waiting = {}
+    asked = 0
 
     def do_POST(self):
+        Relay.asked += 1
         form = parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         expected = base64.b64encode(f"{APP}:{derive(KEY, f'claim {APP}').hex()}".encode()).decode()
         honest = self.path == "/idp/claim" and self.headers["Authorization"] == f"Basic {expected}"
@@ -147,6 +149,8 @@ class Walk:
         self.honest()
         self.tabs()
         self.refusals()
+        if self.delivery == "reference":
+            self.strangers()
         for member in ("iss", "aud", "sub", "state", "nonce"):
             for value in ("", "0", None, 0, True, [], {}, "other"):
                 if (member, value) not in (("sub", "0"), ("sub", "other")):
@@ -206,6 +210,24 @@ class Walk:
         self.check("a ninth ends the oldest", status == 403 and not browser.signed_in())
         browser.get(self.target(seal(self.claims(nine[1]))))
         self.check("and no other", browser.signed_in())
+
+    def strangers(self):
+        """Whoever has no attempt here spends no reference, and none is asked for."""
+        owner, idle = Browser(self.port), Browser(self.port)
+        target = self.target(seal(self.claims(owner.begin(self.relay))))
+        idle.get("/")
+        asked = Relay.asked
+        for who, browser in (("no cookie", Browser(self.port)), ("a session without an attempt", idle)):
+            status, _, _ = browser.get(target)
+            self.check(f"a stranger with {who}", 400 <= status < 500 and Relay.asked == asked)
+        owner.get(target)
+        self.check("then the one whose it is", owner.signed_in() and Relay.asked == asked + 1)
+        for reference in ("A" * 42, "A" * 44, "A" * 42 + "%2B", "A" * 43 + "%0A", "%C3%A9" * 43):
+            asked, browser = Relay.asked, Browser(self.port)
+            browser.begin(self.relay)
+            browser.get(f"/retour?info={reference}")
+            self.check(f"no reference: {reference}", Relay.asked == asked and not browser.signed_in())
+        self.refuses("an answer without end", lambda q: self.target(seal(self.claims(q)) + "0" * 70_000))
 
     def refusals(self):
         """Each code says something of its own to people."""

@@ -5,6 +5,7 @@ mod d_causes;
 mod f_keys;
 mod j_providers;
 mod l_budgets;
+mod l_examples;
 mod l_levels;
 mod n_reasons;
 mod reasons;
@@ -110,7 +111,7 @@ const LATER: [&str; 7] = [
     "e2",
     "g2 g3 g4 g5 g6 h1 h2 h3 h4 h5 h6 h7",
     "k1 k2 k3 k4 k5 k6 k7 k8 k9",
-    "l6 l7 l8 l10 l11 l12 l13 l18 l19",
+    "l6 l8 l10 l13 l18 l19",
     "m1 m2 m3 m4 m5 m6 m7 m8",
     "n5 n6 n7 n9 n10 n12 n13 n14 n15 n16 n18 n19 n20 n21 n22",
 ];
