@@ -14,6 +14,7 @@ use crate::broker;
 use crate::config::ListenerKind;
 use crate::front::legacy::{Opened, Request};
 use crate::paths;
+use crate::service::ServiceId;
 
 /// The route.
 pub const ROUTE: Route = Route {
@@ -47,6 +48,9 @@ pub(super) async fn idp(visit: &mut Visit, name: Option<&str>) -> Result<Respons
         return Ok(empty(200));
     }
     let (legacy, query) = (visit.rules.legacy.clone(), std::mem::take(&mut visit.query));
+    if name.is_some_and(|name| ServiceId::parse(name).is_none_or(|id| legacy.app(&id).is_none())) {
+        visit.names_a_stranger();
+    }
     let session = session::live(visit).await?;
     let visitor = visit.visitor(session.as_ref());
     let request = Request { app: name, query: &query, prefix: visit.peer.prefix(), visitor };

@@ -81,9 +81,17 @@ pub const RETURN: Route = Route {
 
 /// Asks, or takes the answer.
 pub(super) async fn logout(visit: &mut Visit, name: &str, body: Body) -> Result<Response, Refusal> {
-    let id = ServiceId::parse(name).ok_or_else(Refusal::not_found)?;
-    let service = service(visit, &id).await?.ok_or_else(Refusal::not_found)?;
-    visit.trace.app = Some(id);
+    let id = ServiceId::parse(name);
+    let found = match &id {
+        Some(id) => service(visit, id).await?,
+        None => None,
+    };
+    let Some(service) = found else {
+        visit.names_a_stranger();
+        let facts = Facts { names: id.map(String::from), ..Facts::default() };
+        return Err(Refusal::not_found().about(facts));
+    };
+    visit.trace.app = id;
     if visit.method == Method::POST {
         confirmed(visit, &service, body).await
     } else {

@@ -116,6 +116,13 @@ impl Visit {
         }
     }
 
+    /// The address names an application that is not there: no page of this request leads to another one.
+    pub(super) fn names_a_stranger(&mut self) {
+        if let Some(browser) = &mut self.browser {
+            browser.last_app = None;
+        }
+    }
+
     /// What every page must know.
     pub(super) fn site(&self) -> Site<'_> {
         Site { root: self.rules.base(), demo: self.rules.demo.is_some() }

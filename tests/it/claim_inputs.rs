@@ -114,7 +114,7 @@ async fn what_is_not_a_claim() {
 
 /// L18, ALL-11, ALL-22: the application's server is told what was wrong with the body, without a page.
 #[tokio::test]
-async fn a_body_too_long_or_too_slow() {
+async fn l18_a_body_too_long_or_too_slow() {
     let server = Setup { more: "[limit]\nbody_seconds = 1\n".to_owned(), ..Setup::default() };
     let world = World::with(server).await;
     let app = world.legacy("etat-civil");

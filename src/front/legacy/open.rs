@@ -72,8 +72,11 @@ impl Asked {
 impl Legacy {
     /// Opens what a browser brought.
     pub async fn open(&self, cx: &mut Journey<'_>, request: &Request<'_>) -> Result<Opened, Box<Failure>> {
-        let named = self.named(request).map_err(|reason| self.refused(cx, request, None, reason.into()))?;
-        let (id, app) = named;
+        let (id, app) = self.named(request).map_err(|reason| {
+            let asked = request.app.and_then(ServiceId::parse).map(String::from);
+            let facts = Facts { names: asked, ..Facts::default() };
+            self.refused(cx, request, None, Refused { reason, facts })
+        })?;
         cx.trace.app = Some(id.clone());
         not_past_sunset(cx, app)?;
         self.not_a_padding_oracle(cx, request, app)?;

@@ -8,7 +8,7 @@ use stub_upstream::{Fault, Instead, Part};
 
 use super::{REFRESH, cause, instead, log_in, mended, put, told, twist};
 use crate::field_sessions::up_to_the_callback;
-use crate::harness::{Setup, World, choose, parameter};
+use crate::harness::{RELAY, Setup, World, choose, parameter};
 
 /// Changes one number of every key on a curve, and publishes no other.
 fn numbers(world: &World, name: &'static str, change: fn(Vec<u8>) -> String) {
@@ -199,4 +199,24 @@ async fn d14_behind_a_proxy_that_tells_no_port_there_is_none() {
         let peer = world.events(Step::UpstreamRedirected).pop().unwrap().peer.unwrap();
         assert_eq!((peer.address.to_string().as_str(), peer.port), ("203.0.113.7", port));
     }
+}
+
+/// An address that names an application which is not there: the event says which, and the page leads to no other one.
+#[tokio::test]
+async fn d7_the_application_that_was_asked_for_is_told() {
+    let world = World::new().await;
+    let mut browser = world.browser();
+    browser.open(&world.legacy("compta").start(world.now()).1).await;
+    for (path, asked) in [
+        ("/idp/nobody?msg=00", Some("nobody")),
+        ("/idp/NOBODY?msg=00", None),
+        ("/logout/nobody", Some("nobody")),
+    ] {
+        world.recorder.clear();
+        let page = browser.get(&format!("{RELAY}{path}")).await;
+        assert!([400, 404].contains(&page.status) && !page.body.contains("compta"), "{path}: {}", page.body);
+        assert_eq!(told(&world).facts.names.as_deref(), asked, "{path}");
+    }
+    let page = browser.get(&format!("{RELAY}/idp/compta?msg=00")).await;
+    assert_eq!(page.button(), "https://compta.example/accueil", "its own");
 }
