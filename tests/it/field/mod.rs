@@ -8,6 +8,7 @@ mod l_budgets;
 mod l_examples;
 mod l_levels;
 mod n_reasons;
+mod r_doors;
 mod reasons;
 
 use std::fs;
