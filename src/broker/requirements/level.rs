@@ -11,9 +11,6 @@ use crate::message::PublicMessage;
 use crate::outcome::{Declined, RefusalCode};
 use crate::upstream::Upstream;
 
-/// How far an upstream's `auth_time` may lag behind what was asked, in seconds.
-const LEEWAY: u64 = 60;
-
 pub(super) struct Reached;
 
 #[async_trait]
@@ -54,7 +51,7 @@ fn level(at: &Standing<'_>, upstream: &Upstream, identity: &Identity) -> Option<
 fn age(cx: &Journey<'_>, at: &Standing<'_>, upstream: &Upstream, identity: &Identity) -> Option<Verdict> {
     let seconds = max_age(&at.service, &at.login.demand)?;
     let age = cx.now().since(identity.auth_time).as_secs();
-    if identity.auth_time_told && age <= seconds.saturating_add(LEEWAY) {
+    if identity.auth_time_told && age <= seconds.saturating_add(upstream.settings().leeway) {
         return None;
     }
     let cause = (!upstream.takes_max_age()).then(|| "the provider takes no max_age".to_owned());
@@ -66,7 +63,7 @@ fn age(cx: &Journey<'_>, at: &Standing<'_>, upstream: &Upstream, identity: &Iden
 fn freshness(at: &Standing<'_>, upstream: &Upstream, identity: &Identity) -> Option<Verdict> {
     let asked = at.login.reauthenticate && at.fresh;
     let before = at.login.started.since(identity.auth_time).as_secs();
-    let proved = if identity.auth_time_told { before <= LEEWAY } else { !upstream.tells_auth_time() };
+    let proved = if identity.auth_time_told { before <= upstream.settings().leeway } else { !upstream.tells_auth_time() };
     if !asked || proved {
         return None;
     }
