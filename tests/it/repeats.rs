@@ -184,3 +184,20 @@ async fn an_answer_goes_to_no_address_that_was_withdrawn_and_to_no_disabled_appl
         }
     }
 }
+
+/// Of two people with one message one has the answer, and nothing waits for the other.
+#[tokio::test]
+async fn whoever_lost_a_message_leaves_no_reference() {
+    let world = World::new().await;
+    let (_, url) = world.legacy("etat-civil").start(world.now());
+    let mut browsers = [world.browser(), world.browser()];
+    let mut back = Vec::new();
+    for browser in &mut browsers {
+        back.push(up_to_the_callback(browser, &url, "angela").await);
+    }
+    let won = browsers[0].get(&back[0]).await;
+    assert!(won.location().is_some());
+    let lost = browsers[1].get(&back[1]).await;
+    assert_eq!((lost.location(), world.last_reason()), (None, "legacy.lost_to_another"));
+    assert_eq!(world.app.means.legacy.records.references.count().await.unwrap(), 1);
+}

@@ -63,7 +63,11 @@ fn age(cx: &Journey<'_>, at: &Standing<'_>, upstream: &Upstream, identity: &Iden
 fn freshness(at: &Standing<'_>, upstream: &Upstream, identity: &Identity) -> Option<Verdict> {
     let asked = at.login.reauthenticate && at.fresh;
     let before = at.login.started.since(identity.auth_time).as_secs();
-    let proved = if identity.auth_time_told { before <= upstream.settings().leeway } else { !upstream.tells_auth_time() };
+    let proved = if identity.auth_time_told {
+        before <= upstream.settings().leeway
+    } else {
+        !upstream.tells_auth_time()
+    };
     if !asked || proved {
         return None;
     }

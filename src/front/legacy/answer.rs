@@ -115,7 +115,14 @@ impl Legacy {
             self.let_wait(cx, request, outcome.login, (reference, &answer.sealed), person.as_ref()).await?;
             waiting = Some((request.key, reference.clone()));
         }
-        self.means.spend(cx, request, &outcome, person.as_ref()).await?;
+        if let Err(failure) = self.means.spend(cx, request, &outcome, person.as_ref()).await {
+            if let Some((key, reference)) = &waiting {
+                // Nobody has it, and it would take up room; if even that fails, for a minute.
+                let handle = legacy::reference_handle(&request.app, *key, reference);
+                let _ = self.means.records.references.forget(&handle).await;
+            }
+            return Err(failure);
+        }
         let facts = Facts {
             length: Some(answer.sealed.len()),
             names: Some(answer.names),
