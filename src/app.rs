@@ -85,6 +85,8 @@ pub struct Rules {
     pub default_locale: Lang,
     /// Whose forwarded addresses are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether browsers are to reach every host below the relay's over TLS.
+    pub hsts_include_subdomains: bool,
     /// Limits of requests.
     pub requests: crate::config::Limits,
     /// Limits of logins.
@@ -289,6 +291,7 @@ impl Rules {
             demo,
             public_url: config.public_url,
             home_url: config.home_url,
+            hsts_include_subdomains: config.hsts_include_subdomains,
             default_locale: config.default_locale,
             trusted_proxies: config.trusted_proxies,
             requests: config.limits,
@@ -315,6 +318,16 @@ impl Rules {
     /// Whether what this address says of the client it speaks for is believed.
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|proxy| proxy.contains(&address))
+    }
+
+    /// What browsers are told of TLS (RFC 6797): for this host alone, and only where the host is the relay's own. Below a
+    /// path it is somebody else's, who decides for it.
+    pub fn strict_transport(&self) -> Option<&'static str> {
+        let alone = self.is_https() && self.base().is_empty();
+        alone.then_some(match self.hsts_include_subdomains {
+            false => "max-age=63072000",
+            true => "max-age=63072000; includeSubDomains",
+        })
     }
 
     /// Whether browsers reach the relay over TLS.

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_most_that_is_no_proxy() {
+    fn h1_the_right_most_that_is_no_proxy() {
         for (fields, address, port) in [
             (&[b"203.0.113.7".as_slice()] as &[&[u8]], "203.0.113.7", 0),
             (&[b"203.0.113.7:51008"], "203.0.113.7", 51_008),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_stops_where_it_cannot_be_read() {
+    fn h1_reading_stops_where_it_cannot_be_read() {
         for (fields, address) in [
             (&[b"203.0.113.7, unknown".as_slice()] as &[&[u8]], "10.0.0.1"),
             (&[b"203.0.113.7, unknown, 10.0.0.9"], "10.0.0.9"),

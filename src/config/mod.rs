@@ -72,6 +72,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether HSTS holds for every host below that of `public_url`.
+    pub hsts_include_subdomains: bool,
     /// The language of pages where the browser asks for none that we speak.
     pub default_locale: Lang,
     /// The application behind `/idp` without a name.

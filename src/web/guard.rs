@@ -1,8 +1,10 @@
 //! What every request must be before it means anything: to our host, with sane cookies, of a bearable size.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use axum::http::{HeaderValue, Method, header};
 use axum::response::Response;
-use url::{Host, Url};
+use url::Url;
 
 use super::refusal::Refusal;
 use super::reply::see_other;
@@ -62,48 +64,73 @@ pub(super) fn too_large(announced: Option<u64>) -> Refusal {
 /// cookies of `localhost` and `127.0.0.1` do not meet.
 fn host(visit: &Visit) -> Result<(), Stop> {
     let public = &visit.rules.public_url;
-    if visit.host.as_deref().is_some_and(|host| is_spelled(public, host)) {
+    let asked = asked_host(visit)?;
+    let (name, port) =
+        asked.as_deref().and_then(authority).ok_or_else(|| unreadable_host(asked.as_deref()))?;
+    let same_port = Some(port.unwrap_or_else(|| default_port(public))) == public.port_or_known_default();
+    if same_port && public.host_str().is_some_and(|ours| ours.eq_ignore_ascii_case(name)) {
         return Ok(());
     }
-    let asked =
-        visit.host.as_deref().and_then(|host| Url::parse(&format!("{}://{host}/", public.scheme())).ok());
-    if asked.as_ref().is_some_and(|asked| asked.origin() == public.origin()) {
-        return Ok(());
-    }
-    let same_port =
-        asked.as_ref().is_some_and(|a| a.port_or_known_default() == public.port_or_known_default());
-    let both_loopback = is_loopback(public) && asked.as_ref().is_some_and(is_loopback);
+    let both_loopback = public.host_str().is_some_and(is_loopback) && is_loopback(name);
     if same_port && both_loopback && [Method::GET, Method::HEAD].contains(&visit.method) {
         let query = if visit.query.is_empty() { String::new() } else { format!("?{}", visit.query) };
         let location = format!("{}{}{query}", public.origin().ascii_serialization(), visit.path);
         return Err(Stop::Redirect(see_other(&location)));
     }
-    let facts = Facts {
-        names: visit.host.clone(),
-        url: Some(public.origin().ascii_serialization()),
-        ..Facts::default()
-    };
+    let facts = Facts { names: asked, url: Some(public.origin().ascii_serialization()), ..Facts::default() };
     let refusal =
         Refusal::new(PublicMessage::Misdirected, Step::RequestRefused, reasons::server::MISDIRECTED);
     Err(refusal.about(facts).into())
 }
 
-/// Whether `host` is that of `public` as it is spelled there, which needs no parsing: nearly always.
-fn is_spelled(public: &Url, host: &str) -> bool {
-    let port = public.host_str().and_then(|name| host.strip_prefix(name));
-    port.is_some_and(|rest| match public.port() {
-        Some(port) => rest.strip_prefix(':').is_some_and(|digits| digits == port.to_string()),
-        None => rest.is_empty(),
-    })
+/// The host that the request is for: of the address where it is written in full, else of its one `Host` (RFC 9112,
+/// sections 3.2 and 3.2.2).
+fn asked_host(visit: &Visit) -> Result<Option<String>, Refusal> {
+    let mut fields = visit.headers.get_all(header::HOST).iter();
+    let (first, second) = (fields.next(), fields.next());
+    let written = first.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    if second.is_some() {
+        return Err(unreadable_host(written.as_deref()));
+    }
+    Ok(visit.authority.clone().or(written))
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+/// A `Host` that is missing, there twice, or no host.
+fn unreadable_host(written: Option<&str>) -> Refusal {
+    let names = written.map(|host| host.chars().take(256).collect());
+    Refusal::new(PublicMessage::InvalidRequest, Step::RequestRefused, reasons::server::HOST)
+        .about(Facts { names, ..Facts::default() })
+}
+
+/// Host and port of an authority (RFC 3986, section 3.2), without anything before or behind: it is compared as it
+/// stands, and never read as a URL, which would take `evil@ours` and `ours/evil` for ours.
+fn authority(text: &str) -> Option<(&str, Option<u16>)> {
+    let end = if text.starts_with('[') { text.find(']')? + 1 } else { text.find(':').unwrap_or(text.len()) };
+    let (name, rest) = text.split_at(end);
+    let is_name = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
+    let is_host = match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+        Some(v6) => v6.parse::<Ipv6Addr>().is_ok(),
+        // An empty one is an authority: of a URL that has none.
+        None => is_name(name),
+    };
+    let port = match rest.strip_prefix(':') {
+        None if rest.is_empty() => None,
+        None => return None,
+        Some("") => None,
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().ok()?),
+        Some(_) => return None,
+    };
+    is_host.then_some((name, port))
+}
+
+/// The port of its scheme.
+fn default_port(url: &Url) -> u16 {
+    if url.scheme() == "https" { 443 } else { 80 }
+}
+
+fn is_loopback(name: &str) -> bool {
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 /// Two cookies of our name with two values mean that somebody else writes one: nothing may rest on either. Those of

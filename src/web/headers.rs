@@ -12,7 +12,7 @@ use crate::app::App;
 /// Adds the fields that no endpoint may forget.
 pub(super) async fn secure(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    let https = app.rules().is_https();
+    let transport = app.rules().strict_transport();
     let headers = response.headers_mut();
     let mut default = |name, value| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
@@ -24,8 +24,8 @@ pub(super) async fn secure(State(app): State<Arc<App>>, request: Request, next: 
     default(header::X_FRAME_OPTIONS, "DENY");
     default(header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     default(header::HeaderName::from_static("x-robots-tag"), "noindex, nofollow");
-    if https {
-        default(header::STRICT_TRANSPORT_SECURITY, "max-age=63072000; includeSubDomains");
+    if let Some(value) = transport {
+        default(header::STRICT_TRANSPORT_SECURITY, value);
     }
     response
 }

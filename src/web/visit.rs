@@ -37,8 +37,8 @@ pub(super) struct Visit {
     pub path: String,
     /// The query, as sent; empty if there is none.
     pub query: String,
-    /// The host that the request names.
-    pub host: Option<String>,
+    /// The host of the address, where it is written in full.
+    pub authority: Option<String>,
     /// The header fields.
     pub headers: HeaderMap,
     /// The language of the answer.
@@ -68,7 +68,7 @@ impl Visit {
         peer.user_agent = text(&headers, &header::USER_AGENT).map(|agent| agent.chars().take(256).collect());
         let cookies = Cookies::read(&rules, &headers);
         let query = uri.query().unwrap_or_default().to_owned();
-        let host = uri.authority().map(|authority| authority.as_str().to_owned());
+        let authority = uri.authority().map(|authority| authority.as_str().to_owned());
         Self {
             trace: Trace::new(app.means.events.clone(), Some(peer.clone())),
             lang: language(&rules, &headers, &query),
@@ -76,7 +76,7 @@ impl Visit {
             session: Cookie::default(),
             renewed: None,
             cookies,
-            host: host.or_else(|| text(&headers, &header::HOST).map(str::to_owned)),
+            authority,
             path: uri.path().to_owned(),
             named: String::new(),
             audience: Audience::default(),

@@ -117,7 +117,7 @@ async fn nothing_is_repeated_once_the_session_is_over() {
 
 /// The provider takes its time, and the browser leaves: its code is redeemed once, and the login has its end.
 #[tokio::test]
-async fn a_browser_that_leaves_ends_no_login() {
+async fn d11_a_browser_that_leaves_ends_no_login() {
     let world = World::new().await;
     let app = world.legacy("compta");
     let mut browser = world.browser();

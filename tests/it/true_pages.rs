@@ -122,7 +122,7 @@ async fn the_page_after_a_logout_claims_nothing_of_other_applications() {
 }
 
 #[tokio::test]
-async fn another_host_name_is_told_to_both_and_leads_to_the_right_one() {
+async fn d6_another_host_name_is_told_to_both_and_leads_to_the_right_one() {
     let public_url = Some("https://relais.example/sso");
     let world = World::with(Setup { public_url, ..Setup::default() }).await;
     let page = world.browser().send_to("other.example:8443", "/idp/compta").await;

@@ -56,6 +56,7 @@ pub(super) fn check(document: &Document, base: &Path, purpose: Purpose) -> Resul
             home_url: server.home_url,
             listeners: server.listeners,
             trusted_proxies: server.trusted_proxies,
+            hsts_include_subdomains: server.hsts_include_subdomains,
             default_locale: server.default_locale,
             default_app: server.default_app.and_then(|id| crate::service::ServiceId::parse(&id)),
             aliases: server.aliases,

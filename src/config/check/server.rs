@@ -25,6 +25,7 @@ pub(super) struct Server {
     pub(super) home_url: Option<Url>,
     pub(super) listeners: Vec<Listener>,
     pub(super) trusted_proxies: Vec<IpNet>,
+    pub(super) hsts_include_subdomains: bool,
     pub(super) default_locale: Lang,
     pub(super) default_app: Option<String>,
     pub(super) aliases: Aliases,
@@ -50,11 +51,17 @@ pub(super) fn server(section: Section<'_>, base: &Path) -> Server {
             "names nobody, while a proxy must speak TLS before a plain listener: all callers count as one",
         );
     }
+    let subdomains = section.or("hsts_include_subdomains", false, boolean);
+    if subdomains && public_url.as_ref().is_some_and(|url| url.scheme() != "https" || url.path() != "/") {
+        let wrong = "is of no use: HSTS is sent only where public_url is https and has no path";
+        section.fault("hsts_include_subdomains", Wrong::new(wrong, "leave it out"));
+    }
     let server = Server {
         public_url,
         home_url: section.optional("home_url", web_url),
         listeners,
         trusted_proxies: proxies,
+        hsts_include_subdomains: subdomains,
         default_locale: section.or("default_locale", Lang::Fr, locale),
         default_app: section.optional("default_app", text),
         aliases: alias::aliases(section.section("aliases")),

@@ -130,7 +130,7 @@ mod tests {
         upstream::AT_HASH, upstream::SUB, upstream::USERINFO_TYPE, upstream::DISCOVERY, upstream::JWKS,
         upstream::CLAIM_TYPE, upstream::JWT_HEADER, upstream::NOT_ENCRYPTED, upstream::ENCRYPTION_ALG,
         upstream::DECRYPTION_KEY, upstream::DECRYPTION, upstream::NOT_SIGNED, upstream::KEYS_TOO_MANY,
-        server::NOT_FOUND, server::METHOD, server::MISDIRECTED, server::TOO_LARGE, server::SLOW,
+        server::NOT_FOUND, server::METHOD, server::MISDIRECTED, server::HOST, server::TOO_LARGE, server::SLOW,
         server::INVALID_REQUEST, server::UPGRADE, server::PREFETCH, server::OVERLOADED, server::INTERNAL,
         server::STORE_FAILED, server::WEAK_CHOICE, server::LOGOUT_STATE, server::LOGOUT_UNTOLD, server::NOT_RELOADED,
         server::ERROR_ALIAS, server::LOG_LOST, server::KEYRING, server::FRAMED, server::NOT_NAVIGATED,
