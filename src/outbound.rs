@@ -2,6 +2,7 @@
 
 mod cause;
 pub mod kept;
+mod reach;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -16,6 +17,7 @@ use rustls::pki_types::CertificateDer;
 use url::{Host, Url};
 
 pub use cause::Cause;
+pub use reach::Reach;
 
 /// How calls leave.
 #[derive(Clone, Debug, PartialEq, Eq)]

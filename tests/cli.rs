@@ -337,10 +337,16 @@ fn a_made_key_is_64_digits_in_a_file_of_its_owner() {
 }
 
 /// The commented configuration with its secret files.
+/// The commented file with an id at the place of its placeholder.
+fn template() -> String {
+    let template = include_str!("../config/relais.toml");
+    template.replace("the id that the provider gave you", "relais-compta")
+}
+
 fn configured(place: &Place) -> String {
     place.file("fc.secret", "s3cret", 0o600);
     place.file("compta.key", &"0123".repeat(16), 0o600);
-    place.file("relais.toml", include_str!("../config/relais.toml"), 0o644);
+    place.file("relais.toml", &template(), 0o644);
     place.path("relais.toml")
 }
 
@@ -385,8 +391,7 @@ fn privacy_tells_what_is_kept() {
     assert_eq!(session["longest_seconds"], 12 * 3600);
     assert!(session["personal"].as_str().unwrap().contains("identity"));
 
-    let text =
-        include_str!("../config/relais.toml").replace("#ephemeral = \"memory\"", "ephemeral = \"sqlite\"");
+    let text = template().replace("#ephemeral = \"memory\"", "ephemeral = \"sqlite\"");
     write(&file, text).unwrap();
     let output = relais(&["privacy", &file], b"");
     let told = stdout(&output);
@@ -396,7 +401,7 @@ fn privacy_tells_what_is_kept() {
     assert!(!told.contains("kept in    memory"), "{told}");
 
     place.file("seal.key", &"89ab".repeat(16), 0o600);
-    let text = include_str!("../config/relais.toml")
+    let text = template()
         .replace("#affinity = false", "affinity = true")
         .replace("#durable = \"sqlite\"", "durable = \"postgres\"")
         .replace("#seal_key_file", "seal_key_file")
@@ -416,7 +421,7 @@ fn check_config_reports_every_fault_at_once() {
     let place = Place::new();
     let file = configured(&place);
     place.file("fc.secret", "s3cret", 0o644);
-    let text = include_str!("../config/relais.toml")
+    let text = template()
         .replace("public_url =", "pubic_url =")
         .replace("upstream = \"fc\"", "upstream = \"fd\"")
         .replace("profile = \"franceconnect_v2\"", "profile = 2")
@@ -557,4 +562,63 @@ fn a_configuration_is_named_in_the_same_two_ways_everywhere() {
         assert_eq!(code(&relais(command, b"")), 2, "{command:?}");
         assert_eq!(code(&relais(&[command, &[&nowhere, "-c", &nowhere]].concat(), b"")), 2, "{command:?}");
     }
+}
+
+/// What keeps a configuration from being read: the first line of it.
+fn fault_of(template: &str, secret: &str) -> String {
+    let place = Place::new();
+    configured(&place);
+    place.file("fc.secret", secret, 0o600);
+    place.file("relais.toml", template, 0o644);
+    let output = relais(&["check-config", &place.path("relais.toml")], b"");
+    stderr(&output).to_owned() + stdout(&output)
+}
+
+#[test]
+fn g5_what_a_template_has_at_the_place_of_a_value_is_refused() {
+    let raw = include_str!("../config/relais.toml");
+    assert!(fault_of(raw, "s3cret").contains("upstream.fc.client_id: is a placeholder"));
+    for placeholder in ["<client_id>", "CHANGEME", "your-client-id", "${CLIENT_ID}", "TODO"] {
+        let text = template().replace("relais-compta", placeholder);
+        assert!(fault_of(&text, "s3cret").contains("client_id: is a placeholder"), "{placeholder}");
+    }
+    for placeholder in ["changeme\n", "<the secret>", "your-client-secret"] {
+        let told = fault_of(&template(), placeholder);
+        assert!(told.contains("client_secret_file: holds a placeholder"), "{placeholder}: {told}");
+    }
+    for good in ["todo-list-of-the-town", "relais", "xxx-1"] {
+        let told = fault_of(&template().replace("relais-compta", good), "s3cret");
+        assert!(!told.contains("placeholder"), "{told}");
+    }
+}
+
+#[test]
+fn g3_an_issuer_is_not_the_address_of_its_metadata() {
+    const ISSUER: &str = "https://oidc.franceconnect.gouv.fr/api/v2";
+    for (wrong, right) in [
+        ("/.well-known/openid-configuration", ISSUER),
+        ("/.well-known/openid-configuration/", ISSUER),
+        ("/.well-known/oauth-authorization-server", ISSUER),
+    ] {
+        let told = fault_of(&template().replace(ISSUER, &format!("{ISSUER}{wrong}")), "s3cret");
+        assert!(told.contains("issuer: is the address of a discovery document"), "{told}");
+        assert!(told.contains(&format!("write \"{right}\"")), "{told}");
+    }
+    let before = "https://oidc.franceconnect.gouv.fr/.well-known/oauth-authorization-server/api/v2";
+    let told = fault_of(&template().replace(ISSUER, before), "s3cret");
+    assert!(told.contains(&format!("write \"{ISSUER}\"")), "{told}");
+}
+
+#[test]
+fn g2_a_byte_order_mark_is_refused_in_every_file() {
+    let told = fault_of(&template(), "\u{feff}s3cret");
+    assert!(told.contains("client_secret_file: names") && told.contains("byte order mark"), "{told}");
+    let place = Place::new();
+    let marked = place.file("k", &format!("\u{feff}{}", "0123".repeat(16)), 0o600);
+    let args = ["legacy", "keys", "--key-file", marked.to_str().unwrap(), "--app", "compta"];
+    let output = relais(&args, b"");
+    assert!(code(&output) != 0 && stderr(&output).contains("byte order mark"), "{}", stderr(&output));
+    // Of the configuration itself it is a part that means nothing.
+    let told = fault_of(&format!("\u{feff}{}", template()), "s3cret");
+    assert!(!told.contains("mark") && !told.contains("TOML"), "{told}");
 }

@@ -12,6 +12,14 @@ use crate::upstream::{Credentials, Settings, Signatures};
 
 const SAMPLE: &str = include_str!("../../config/relais.toml");
 
+/// What the commented file has where an id belongs, which is refused.
+pub(super) const PLACEHOLDER: &str = "the id that the provider gave you";
+
+/// The commented file with an id.
+fn template() -> String {
+    SAMPLE.replace(PLACEHOLDER, "relais")
+}
+
 /// A directory with the files that the commented configuration names.
 pub(super) fn place() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -38,7 +46,7 @@ pub(super) fn secret(dir: &Path, name: &str, text: &str) {
 
 pub(super) fn read(text: &str, dir: &Path, env: &[(&str, &str)]) -> Result<Config, Faults> {
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    from_toml(text, dir, env, Purpose::Serve)
+    from_toml(&text.replace(PLACEHOLDER, "relais"), dir, env, Purpose::Serve)
 }
 
 pub(super) fn faults(text: &str, dir: &Path, env: &[(&str, &str)]) -> String {
@@ -56,7 +64,7 @@ fn uncommented() -> String {
             _ => format!("{line}\n"),
         }
     };
-    SAMPLE.lines().map(line).collect()
+    template().lines().map(line).collect()
 }
 
 /// Every key of a tree, names of applications and upstreams written as `*`.
@@ -292,7 +300,7 @@ fn what_sets_nothing_or_serves_nobody_is_said() {
 fn a_variable_finds_a_name_with_hyphens() {
     let dir = place();
     let text =
-        SAMPLE.replace("[legacy.compta]", "[legacy.etat-civil]").replace("key_file = \"compta.key\"", "");
+        template().replace("[legacy.compta]", "[legacy.etat-civil]").replace("key_file = \"compta.key\"", "");
     let env = [("RELAIS_LEGACY__ETAT_CIVIL__KEY", "0123".repeat(16))];
     let env = env.map(|(name, value)| (name.to_owned(), value));
     let config = from_toml(&text, dir.path(), env, Purpose::Serve);
@@ -339,7 +347,7 @@ fn the_published_sample_key_is_for_the_demo_only() {
         faults(SAMPLE, dir.path(), &[]),
         "legacy.compta.key_file: holds the sample key that KIF publishes, which everybody knows; make one of your own (`relais keys generate legacy`)"
     );
-    assert!(from_toml(SAMPLE, dir.path(), [], Purpose::Demo).is_ok());
+    assert!(from_toml(&template(), dir.path(), [], Purpose::Demo).is_ok());
 }
 
 #[test]

@@ -20,4 +20,6 @@ pub use orders::{Revocation, Rotation};
 pub use plan::{Change, Policy, State, plan};
 pub use record::{KeyAlg, KeyRecord, KeyUse, RELAY, Succession, Wanted};
 pub use ring::{Keyring, KeyringError};
-pub use seal_key::{SECRET_FILE_CEILING, SealKeyError, SealKeySource, SecretFileError, read_secret_file};
+pub use seal_key::{
+    BYTE_ORDER_MARK, SECRET_FILE_CEILING, SealKeyError, SealKeySource, SecretFileError, read_secret_file,
+};

@@ -135,6 +135,12 @@ pub enum SecretFileError {
         /// The file.
         path: PathBuf,
     },
+    /// An editor has put a mark before the text, which nobody sees and every comparison does.
+    #[error("the secret file {} begins with a byte order mark: write it without", path.display())]
+    ByteOrderMark {
+        /// The file.
+        path: PathBuf,
+    },
     /// It is not UTF-8.
     #[error("the secret file {} is not text", path.display())]
     NotText {
@@ -148,6 +154,9 @@ pub enum SecretFileError {
         path: PathBuf,
     },
 }
+
+/// What some editors put before a text.
+pub const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The text in a file that only its owner may read or change, without the line ends that close it.
 pub fn read_secret_file(path: &Path) -> Result<Secret<String>, SecretFileError> {
@@ -174,6 +183,10 @@ pub fn read_secret_file(path: &Path) -> Result<Secret<String>, SecretFileError> 
         SecretFileError::NotText { path: path.to_owned() }
     })?;
     text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    if text.starts_with(BYTE_ORDER_MARK) {
+        text.zeroize();
+        return Err(SecretFileError::ByteOrderMark { path: path.to_owned() });
+    }
     if text.is_empty() {
         return Err(SecretFileError::Empty { path: path.to_owned() });
     }

@@ -262,6 +262,7 @@ impl UpstreamError {
                 | DiscoveryError::Malformed(_)
                 | DiscoveryError::Issuer { .. }
                 | DiscoveryError::Endpoint(_)
+                | DiscoveryError::Nearer(_)
                 | DiscoveryError::Host(_) => (ServerError, PublicMessage::UpstreamError),
             },
             Self::Jwks { source, .. } => match &**source {

@@ -22,11 +22,12 @@ impl Upstream {
         if profile.logout_needs_hint && id_token_hint.is_none() {
             return None;
         }
+        let hint = id_token_hint.filter(|_| self.settings.logout_hint);
         let metadata = self.metadata.get(clock, trace).await.ok()?;
         let mut url = metadata.endpoints.end_session.clone()?;
         let back = self.settings.post_logout_redirect_uri.as_ref().map(Url::as_str);
         let parameters = [
-            ("id_token_hint", id_token_hint.map(|hint| hint.expose().as_str())),
+            ("id_token_hint", hint.map(|hint| hint.expose().as_str())),
             ("client_id", Some(self.settings.client_id.as_str())),
             ("post_logout_redirect_uri", back),
             ("state", back.map(|_| state)),

@@ -18,7 +18,7 @@ use crate::crypto::jwt::found;
 use crate::event::reasons::upstream;
 use crate::event::{Facts, Step, Trace};
 use crate::outbound::kept::Kept;
-use crate::outbound::{Outbound, OutboundError, Status, chain, may_call};
+use crate::outbound::{Outbound, OutboundError, Reach, Status, chain, may_call};
 
 use super::{Endpoints, Settings, Signatures, UserinfoKind};
 
@@ -60,6 +60,10 @@ pub enum DiscoveryError {
     /// An endpoint is neither https nor on this machine, or a needed one is missing.
     #[error("the {0} is missing or not https")]
     Endpoint(&'static str),
+    /// An endpoint is nearer than the issuer: metadata shall not lead the secret, nor a POST of ours, to this machine or
+    /// its network.
+    #[error("the {0} is on this machine or a private network, and the issuer is not there")]
+    Nearer(&'static str),
     /// An endpoint is on another host than the issuer, where the profile knows one host alone.
     #[error("the {0} is on another host than the issuer")]
     Host(&'static str),
@@ -171,13 +175,19 @@ fn read(body: &[u8], issuers: &[String], needs: Needs) -> Result<Metadata, Disco
         let (due, found) = (issuers.join(" "), found(document.get("issuer")));
         return Err(DiscoveryError::Issuer { due, found });
     };
-    let home = Url::parse(issuer).ok().map(|url| url.origin());
+    let home = Url::parse(issuer).ok();
+    let over_tls = home.as_ref().is_none_or(|home| home.scheme() == "https");
+    let (near, home) = (home.as_ref().map(Reach::of), home.map(|url| url.origin()));
     let endpoint = |name: &'static str| -> Result<Option<Url>, DiscoveryError> {
         let Some(text) = document.text(name).map_err(|_| DiscoveryError::Endpoint(name))? else {
             return Ok(None);
         };
         match Url::parse(text) {
             Ok(url) if !may_call(&url) => Err(DiscoveryError::Endpoint(name)),
+            Ok(url) if Reach::of(&url) != Reach::World && Some(Reach::of(&url)) != near => {
+                Err(DiscoveryError::Nearer(name))
+            }
+            Ok(url) if over_tls && url.scheme() != "https" => Err(DiscoveryError::Endpoint(name)),
             Ok(url) if needs.one_host && Some(url.origin()) != home => Err(DiscoveryError::Host(name)),
             Ok(url) => Ok(Some(url)),
             Err(_) => Err(DiscoveryError::Endpoint(name)),

@@ -66,6 +66,8 @@ pub struct Settings {
     pub redirect_uri: Url,
     /// Where the browser comes back after a logout, exactly as registered.
     pub post_logout_redirect_uri: Option<Url>,
+    /// Whether a logout says whose session it is (`id_token_hint`): some providers want it not.
+    pub logout_hint: bool,
     /// Who signs `id_token` and userinfo.
     pub signatures: Signatures,
     /// What decrypts what comes encrypted.

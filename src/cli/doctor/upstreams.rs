@@ -104,6 +104,7 @@ fn no_metadata(area: &str, address: &Url, error: &DiscoveryError) -> Finding {
         DiscoveryError::Address
         | DiscoveryError::Malformed(_)
         | DiscoveryError::Endpoint(_)
+        | DiscoveryError::Nearer(_)
         | DiscoveryError::Host(_) => {
             let advice = "compare the issuer with the provider's documentation, or write its endpoints";
             Finding::fail(area, format!("{address}: {error}"), advice)

@@ -70,7 +70,7 @@ mod tests {
 
     /// G4: the configuration is accepted, and people sign in without a name.
     #[test]
-    fn what_brings_nothing_is_said_with_what_was_meant() {
+    fn g4_what_brings_nothing_is_said_with_what_was_meant() {
         assert_eq!(
             warned("franceconnect_v2", r#"["openid", "given_nam", "email"]"#, r#"["givenname", "email"]"#),
             [

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::file::{Section, variable};
 use crate::config::value::{Raw, Wrong, text};
-use crate::keys::{SecretFileError, read_secret_file};
+use crate::keys::{BYTE_ORDER_MARK, SecretFileError, read_secret_file};
 use crate::secret::Secret;
 
 /// A path, from the directory of the configuration.
@@ -27,6 +27,11 @@ pub(super) fn optional(section: &Section<'_>, names: &Names, base: &Path) -> Opt
         return direct(section, names, value);
     }
     match read(&file?) {
+        Ok(secret) if is_placeholder(secret.expose()) => {
+            let wrong = Wrong::new("holds a placeholder", "put the secret itself in it");
+            section.fault(names.file, wrong);
+            None
+        }
         Ok(secret) => Some(secret),
         Err(wrong) => {
             section.fault(names.file, wrong);
@@ -59,7 +64,46 @@ fn direct(section: &Section<'_>, names: &Names, value: &toml::Value) -> Option<S
         section.fault(names.direct, Wrong { wrong: "is empty".to_owned(), right });
         return None;
     }
+    if is_placeholder(text) {
+        let right = format!("set {variable} to the secret itself");
+        section.fault(names.direct, Wrong { wrong: "is a placeholder".to_owned(), right });
+        return None;
+    }
+    if text.starts_with(BYTE_ORDER_MARK) {
+        let right = format!("set {variable} to the secret alone");
+        section.fault(names.direct, Wrong { wrong: "begins with a byte order mark".to_owned(), right });
+        return None;
+    }
     Some(Secret::new(text.to_owned()))
+}
+
+/// What a template or a manual has where a value of one's own belongs. A whole one: a value may hold such a word by chance.
+pub(super) fn is_placeholder(value: &str) -> bool {
+    const WORDS: [&str; 13] = [
+        "the id that the provider gave you",
+        "the id that the provider gave",
+        "changeme",
+        "change-me",
+        "change_me",
+        "todo",
+        "fixme",
+        "xxx",
+        "placeholder",
+        "your secret",
+        "your client id",
+        "your client secret",
+        "replace me",
+    ];
+    let value = value.trim();
+    let bare = value.trim_matches(|c| "<>{}[]$".contains(c)).to_lowercase();
+    let spaced = bare.replace(['-', '_'], " ");
+    let marked = value.starts_with('<') && value.ends_with('>')
+        || value.starts_with("${") && value.ends_with('}')
+        || value.starts_with("{{") && value.ends_with("}}");
+    marked
+        || [&bare, &spaced]
+            .iter()
+            .any(|value| WORDS.contains(&value.as_str()) || value.starts_with("your client "))
 }
 
 /// Reads a secret file, and says what is wrong with it.
@@ -82,6 +126,10 @@ pub(super) fn read(path: &Path) -> Result<Secret<String>, Wrong> {
             SecretFileError::TooLarge { .. } => {
                 (format!("names {shown}, which holds over 64 KiB"), "put the secret alone in it".to_owned())
             }
+            SecretFileError::ByteOrderMark { .. } => (
+                format!("names {shown}, which begins with a byte order mark"),
+                format!("write it without: sed -i '1s/^\\xEF\\xBB\\xBF//' {shown}"),
+            ),
             SecretFileError::NotText { .. } => {
                 (format!("names {shown}, which is not text"), "write the secret in UTF-8".to_owned())
             }

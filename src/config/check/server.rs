@@ -191,6 +191,12 @@ fn tls(section: Section<'_>, base: &Path) -> Option<Tls> {
 pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Wrong> {
     let right = "name a PEM file that holds the certificate, then its chain";
     let shown = path.display();
+    let marked = std::fs::read(path).is_ok_and(|bytes| bytes.starts_with("\u{feff}".as_bytes()));
+    if marked {
+        // Its first line would be none of PEM's, and the first certificate passed over.
+        let wrong = format!("names {shown}, which begins with a byte order mark");
+        return Err(Wrong { wrong, right: "write it without".to_owned() });
+    }
     let chain = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match chain {
         Err(error) => Err(Wrong {

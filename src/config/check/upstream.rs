@@ -7,6 +7,7 @@ use url::Url;
 
 use super::credentials::{credentials, encryption};
 use super::one_of;
+use super::secrets::is_placeholder;
 use crate::config::file::Section;
 use crate::config::value::{Raw, Wrong, boolean, choice, plain_url, text, texts, web_url, whole};
 use crate::paths;
@@ -68,7 +69,7 @@ fn one(
         section.warn("profile", warning);
     }
     let issuers = section.required("issuer", "write the provider's issuer, an https URL", issuers);
-    let client_id = section.required("client_id", "write the id that the provider gave", text);
+    let client_id = section.required("client_id", "write the id that the provider gave", client_id);
     let (credentials, signatures) = credentials(section, profile, base);
     let shared = matches!(signatures, Some(Signatures::Shared(_)));
     let userinfo = section.optional("userinfo", choice(&USERINFO)).or(standard.map(|p| p.userinfo));
@@ -80,6 +81,11 @@ fn one(
     let redirect_uri = redirect_uri.or_else(|| below(public_url?, paths::CALLBACK, name));
     let after_logout = section.optional("post_logout_redirect_uri", plain_url);
     let after_logout = after_logout.or_else(|| below(public_url?, paths::LOGOUT_RETURN, name));
+    let logout_hint = section.or("logout_id_token_hint", true, boolean);
+    if !logout_hint && profile.is_some_and(|profile| profile.logout_needs_hint) {
+        let wrong = Wrong::new("is needed by this profile, which ends no session without it", "leave it out");
+        section.fault("logout_id_token_hint", wrong);
+    }
     if let (Some(uri), Some(public_url)) = (&redirect_uri, public_url) {
         check_redirect(section, uri, public_url);
         if let Some(other) = taken.insert(uri.path().to_owned(), section.path_of("")) {
@@ -113,6 +119,7 @@ fn one(
         credentials: credentials?,
         redirect_uri: redirect_uri?,
         post_logout_redirect_uri: after_logout,
+        logout_hint,
         signatures: signatures?,
         decryption_keys: decryption_keys?,
         encrypted_id_token,
@@ -134,9 +141,27 @@ fn issuers(raw: &Raw<'_>) -> Result<Vec<String>, Wrong> {
     let list = texts(raw)?;
     for issuer in &list {
         let value = toml::Value::from(issuer.as_str());
-        plain_url(&Raw { value: &value, env: raw.env })?;
+        let url = plain_url(&Raw { value: &value, env: raw.env })?;
+        // The address of the metadata is the issuer's with a path behind it, or before its own (RFC 8414, section 3.1).
+        if let Some((before, behind)) = url.path().split_once("/.well-known") {
+            let behind = behind.trim_start_matches('/').split_once('/').map_or("", |(_, rest)| rest);
+            let parts = [before.trim_matches('/'), behind.trim_matches('/')];
+            let path: String = parts.iter().filter(|p| !p.is_empty()).map(|p| format!("/{p}")).collect();
+            let origin = url.origin().ascii_serialization();
+            let right = format!("write \"{origin}{path}\", or what `issuer` says in that document");
+            return Err(Wrong { wrong: "is the address of a discovery document".to_owned(), right });
+        }
     }
     Ok(list)
+}
+
+/// A client id, which is no placeholder.
+fn client_id(raw: &Raw<'_>) -> Result<String, Wrong> {
+    let id = text(raw)?;
+    if is_placeholder(&id) {
+        return Err(Wrong::new("is a placeholder", "write the id that the provider gave"));
+    }
+    Ok(id)
 }
 
 fn endpoints_of(

@@ -150,6 +150,7 @@ impl Provider {
             credentials: Credentials::Basic(Secret::new("s3cr&t:é".into())),
             redirect_uri: Url::parse("https://relay.example/cb/idp").unwrap(),
             post_logout_redirect_uri: Some(Url::parse("https://relay.example/out").unwrap()),
+            logout_hint: true,
             signatures: Signatures::Published(vec![Alg::Es256]),
             decryption_keys: DecryptionKeys::default(),
             encrypted_id_token: false,

@@ -3,10 +3,12 @@
 use axum::body::Body;
 use axum::http::{Request, header};
 use relais::event::Step;
+use serde_json::json;
+use stub_upstream::Part;
 use tower::ServiceExt as _;
 
-use super::told;
-use crate::harness::{Browser, RELAY, Setup, World};
+use super::{cause, log_in, put, told};
+use crate::harness::{Browser, RELAY, Setup, World, parameter};
 
 /// The status of a request with these fields of `Host`.
 async fn asked(world: &World, target: &str, hosts: &[&[u8]]) -> u16 {
@@ -33,6 +35,46 @@ async fn h1_whoever_a_trusted_proxy_names_is_the_caller_and_nobody_else() {
         let peer = told(&world).peer.unwrap();
         assert_eq!(peer.address.to_string(), address, "{field}");
         assert!(port.is_none_or(|port| peer.port == port), "{field}");
+    }
+}
+
+#[tokio::test]
+async fn h2_metadata_leads_to_no_machine_that_is_nearer_than_its_issuer() {
+    let world = World::new().await;
+    let app = world.legacy("silencieuse");
+    for (name, at) in [
+        ("token_endpoint", "https://10.0.0.7/token"),
+        ("token_endpoint", "https://169.254.169.254/latest"),
+        ("userinfo_endpoint", "https://[fd00::1]/userinfo"),
+        ("jwks_uri", "https://192.168.1.1/jwks"),
+        ("authorization_endpoint", "https://172.16.0.1/authorize"),
+    ] {
+        let world = World::new().await;
+        put(&world, Part::Discovery, name, json!(at));
+        assert!(log_in(&world, &app).await.is_err(), "{name}");
+        let (reason, cause) = cause(&world);
+        assert_eq!(reason, "upstream.discovery", "{name}");
+        assert!(cause.contains(name) && cause.contains("the issuer is not there"), "{cause}");
+    }
+    // Where a logout would lead nobody is led, and sign-ins go on.
+    put(&world, Part::Discovery, "end_session_endpoint", json!("https://10.0.0.7/logout"));
+    log_in(&world, &app).await.unwrap();
+}
+
+#[tokio::test]
+async fn h5_a_provider_that_wants_no_id_token_hint_gets_none() {
+    for (more, sent) in [("", true), ("logout_id_token_hint = false", false)] {
+        let setup = Setup { more: more.to_owned(), ..Setup::default() };
+        let world = World::with(setup).await;
+        let app = world.legacy("silencieuse");
+        world.stub.set_auto_login(Some("angela"));
+        let mut browser = world.browser();
+        browser.open(&app.start(world.now()).1).await;
+        let page = browser.get(&format!("{RELAY}/logout/silencieuse")).await;
+        let away = browser.click(&page, ("decision", "yes")).await;
+        let to = away.location().unwrap_or_else(|| panic!("{}", away.body));
+        assert_eq!(parameter(to, "id_token_hint").is_some(), sent, "{to}");
+        assert!(parameter(to, "client_id").is_some(), "{to}");
     }
 }
 

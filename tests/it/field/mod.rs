@@ -111,7 +111,7 @@ const SECTIONS: [(char, u8); 11] = [
 const LATER: [&str; 7] = [
     "d8 d13",
     "e2",
-    "g2 g3 g4 g5 g6 h2 h3 h4 h5 h6",
+    "g6 h3 h4 h6",
     "k1 k2 k3 k4 k5 k6 k7 k8 k9",
     "l8 l10 l13 l19",
     "m1 m2 m3 m4 m5 m6 m7 m8",
