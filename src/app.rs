@@ -324,10 +324,8 @@ impl Rules {
     /// path it is somebody else's, who decides for it.
     pub fn strict_transport(&self) -> Option<&'static str> {
         let alone = self.is_https() && self.base().is_empty();
-        alone.then_some(match self.hsts_include_subdomains {
-            false => "max-age=63072000",
-            true => "max-age=63072000; includeSubDomains",
-        })
+        let below = self.hsts_include_subdomains;
+        alone.then_some(if below { "max-age=63072000; includeSubDomains" } else { "max-age=63072000" })
     }
 
     /// Whether browsers reach the relay over TLS.

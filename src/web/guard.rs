@@ -115,10 +115,9 @@ fn authority(text: &str) -> Option<(&str, Option<u16>)> {
     };
     let port = match rest.strip_prefix(':') {
         None if rest.is_empty() => None,
-        None => return None,
         Some("") => None,
         Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().ok()?),
-        Some(_) => return None,
+        _ => return None,
     };
     is_host.then_some((name, port))
 }

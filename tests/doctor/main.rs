@@ -142,32 +142,6 @@ async fn a_well_provider_is_well() {
     assert!(lines.iter().all(|line| line.starts_with("ok ")), "{lines:#?}");
 }
 
-/// A provider that publishes what every login needs and no userinfo endpoint.
-async fn without_userinfo() -> SocketAddr {
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = socket.local_addr().unwrap();
-    let base = format!("http://{address}");
-    let document = json!({
-        "issuer": base, "authorization_endpoint": format!("{base}/a"), "token_endpoint": format!("{base}/t"),
-        "jwks_uri": format!("{base}/j"),
-    });
-    let route = get(async move || axum::Json(document.clone()));
-    let router = Router::new().route("/.well-known/openid-configuration", route);
-    tokio::spawn(async move { axum::serve(socket, router).await.unwrap() });
-    address
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn g1_a_provider_without_what_a_login_needs_fails() {
-    let base = format!("http://{}", without_userinfo().await);
-    for (more, fails) in [("", true), ("userinfo = \"off\"", false)] {
-        let (code, lines) = lines(Place::new().upstream("fc", "generic", &base, more), "upstream.fc").await;
-        let told = lines.iter().any(|line| line.starts_with("fail") && line.contains("userinfo_endpoint"));
-        assert_eq!(told, fails, "{lines:#?}");
-        assert!(!fails || code == 1, "{lines:#?}");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_without_discovery_is_asked_at_its_endpoints() {
     let address = stub().await;

@@ -146,7 +146,8 @@ fn issuers(raw: &Raw<'_>) -> Result<Vec<String>, Wrong> {
         if let Some((before, behind)) = url.path().split_once("/.well-known") {
             let behind = behind.trim_start_matches('/').split_once('/').map_or("", |(_, rest)| rest);
             let parts = [before.trim_matches('/'), behind.trim_matches('/')];
-            let path: String = parts.iter().filter(|p| !p.is_empty()).map(|p| format!("/{p}")).collect();
+            let path: String =
+                parts.iter().filter(|part| !part.is_empty()).flat_map(|part| ["/", part]).collect();
             let origin = url.origin().ascii_serialization();
             let right = format!("write \"{origin}{path}\", or what `issuer` says in that document");
             return Err(Wrong { wrong: "is the address of a discovery document".to_owned(), right });
