@@ -22,7 +22,7 @@ use crate::message::Lang;
 use crate::outbound::{CannotCall, Outbound, chain};
 use crate::records;
 use crate::service::{Service, ServiceId, UpstreamName};
-use crate::store::{CLOCK_ERROR, Ephemeral, Record as _, Sealer, Store, StoreError, Stores, Table};
+use crate::store::{Ephemeral, Record as _, Sealer, Store, StoreError, Stores, Table};
 use crate::upstream::Upstream;
 
 /// A running relay. Cheap to share; several may run side by side in one process.
@@ -231,8 +231,7 @@ impl App {
 
     async fn sweep_store(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
         for kind in records::ALL {
-            let since = if kind.is_mark { now.minus(CLOCK_ERROR) } else { now };
-            let swept = store.sweep(kind, since).await?;
+            let swept = store.sweep(kind, now).await?;
             if kind == Session::KIND && swept > 0 {
                 let alive = store.count(kind).await?;
                 for more in (0..swept).rev() {

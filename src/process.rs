@@ -21,7 +21,7 @@ use crate::outbound::CannotCall;
 use crate::records;
 use crate::reload::{BuiltOn, Load, Reloader};
 use crate::store::{Ephemeral, Kind, Memory, OpenError, Postgres, PostgresOpenError, Redis, RedisOpenError};
-use crate::store::{Sealer, Sqlite, Store};
+use crate::store::{Sealer, Sqlite, Store, StoreError};
 use crate::web::serve::{Counters, ListenerLimits, listen, serve};
 use crate::web::tls::{BadTls, Certificate};
 use crate::{console, web};
@@ -57,6 +57,21 @@ pub enum StartError {
     /// The SQLite file.
     #[error("the store cannot be opened")]
     Store(#[from] OpenError),
+    /// The SQLite file is gone, and its seal key is not.
+    #[error(
+        "the store {} is missing, and its seal key {} is there: restore a copy of the store; or, to begin anew and \
+         forget every key and all that was spent, move the seal key away too",
+        store.display(), key.display()
+    )]
+    StoreLost {
+        /// The store.
+        store: PathBuf,
+        /// Its seal key.
+        key: PathBuf,
+    },
+    /// The store was opened and cannot be read.
+    #[error("the store cannot be read")]
+    Unread(#[source] StoreError),
     /// The PostgreSQL database.
     #[error("the PostgreSQL store cannot be opened")]
     Postgres(#[from] PostgresOpenError),
@@ -180,18 +195,38 @@ pub async fn durable(
     config: &Config,
     entropy: &Arc<dyn Entropy>,
 ) -> Result<(Arc<dyn Store>, Sealer), StartError> {
-    let root = match &config.seal_key {
-        // Where records were sealed before, a new key would open none of them.
-        SealKey::Beside(path) if config.store.path.exists() => SealKeySource::File(path.clone()).load()?,
-        SealKey::Beside(path) => SealKeySource::File(path.clone()).load_or_create(&**entropy)?,
-        SealKey::Given(key) => key.clone(),
-    };
+    if let Some(key) = config.key_of_lost_store() {
+        return Err(StartError::StoreLost { store: config.store.path.clone(), key: key.to_owned() });
+    }
     let store: Arc<dyn Store> = match config.store.durable {
         Durable::Sqlite => sqlite(config)?,
         Durable::Postgres => postgres(config).await?,
     };
+    let root = match &config.seal_key {
+        SealKey::Given(key) => key.clone(),
+        SealKey::Beside(path) => {
+            let source = SealKeySource::File(path.clone());
+            // Made after the store, so that no start that is killed leaves a key without one.
+            if is_unused(&*store).await.map_err(StartError::Unread)? {
+                source.load_or_create(&**entropy)?
+            } else {
+                // Where records were sealed before, a new key would open none of them.
+                source.load()?
+            }
+        }
+    };
     let sealer = Sealer::new(&root, entropy.clone());
     Ok((store, config.other_seal_key.iter().fold(sealer, Sealer::opening_also)))
+}
+
+/// Whether nothing was ever sealed in it.
+async fn is_unused(store: &dyn Store) -> Result<bool, StoreError> {
+    for kind in records::ALL {
+        if store.count(kind).await? > 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The store of what may be lost; the durable one, where both are in one place.

@@ -112,6 +112,13 @@ impl Config {
         &self.issuer
     }
 
+    /// The seal key that a lost SQLite file has left behind. It is made after the file, so without the file somebody took
+    /// it away.
+    pub fn key_of_lost_store(&self) -> Option<&Path> {
+        let SealKey::Beside(key) = &self.seal_key else { return None };
+        (key.exists() && !self.store.path.exists()).then_some(key)
+    }
+
     /// The keys that the keyring shall hold: the relay's own, and those of upstreams that bring none.
     pub fn wanted_keys(&self) -> Vec<keys::Wanted> {
         let upstreams = self.upstreams.iter().flat_map(upstream::Settings::wanted_keys);

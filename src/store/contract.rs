@@ -1,5 +1,6 @@
 //! The contract that every backend keeps, as one test: `tests/store` runs it on each.
 
+mod marks;
 mod shares;
 
 use std::error::Error;
@@ -36,12 +37,14 @@ impl From<&str> for Probe {
 pub const PROBE: Kind = Kind::new(&spec("probe"));
 /// Another kind.
 pub const OTHER: Kind = Kind::new(&spec("other_probe"));
+/// A kind of marks against replay.
+pub const MARK: Kind = Kind::new(&Spec { is_mark: true, ..spec("mark_probe") });
 /// A kind that no store was opened with.
 const STRANGE: Kind = Kind::new(&spec("strange"));
 
 /// The kinds that the store under test must have been opened for, each with this ceiling.
-pub fn kinds(ceiling: usize) -> [(Kind, usize); 2] {
-    [(PROBE, ceiling), (OTHER, ceiling)]
+pub fn kinds(ceiling: usize) -> [(Kind, usize); 3] {
+    [(PROBE, ceiling), (OTHER, ceiling), (MARK, ceiling)]
 }
 
 const fn spec(name: &'static str) -> Spec {
@@ -81,10 +84,11 @@ pub async fn check(store: Arc<dyn Store>, rounds: usize) -> Outcome {
     ceilings(s).await?;
     shares::check(s).await?;
     sweeping(s).await?;
+    marks::n16_an_expired_mark_of_a_full_kind_has_its_hour(s).await?;
     races(&store, rounds).await?;
     shares::racing_shares(&store, rounds).await?;
     s.ready().await?;
-    for kind in [PROBE, OTHER] {
+    for kind in [PROBE, OTHER, MARK] {
         assert_eq!(s.count(kind).await?, 0, "{kind:?} is left empty");
     }
     Ok(())

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::StoreError;
+use crate::clock::Timestamp;
 
 /// A type that is stored: one kind of record.
 pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -54,6 +55,11 @@ impl Kind {
     pub fn kept(self, lifetimes: &Lifetimes) -> Duration {
         let longest = (self.longest)(lifetimes);
         if self.is_mark { longest.saturating_add(CLOCK_ERROR) } else { longest }
+    }
+
+    /// What expired before this is cleared away: a mark an hour after its end, also where its kind is full.
+    pub fn cleared_before(self, now: Timestamp) -> Timestamp {
+        if self.is_mark { now.minus(CLOCK_ERROR) } else { now }
     }
 
     /// Whether it is in the durable store, given what becomes of the ephemeral one.

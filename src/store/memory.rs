@@ -323,6 +323,7 @@ impl Records {
 
     /// Removes what has expired, at most [`CHUNK`] records.
     fn clear(&mut self, now: Timestamp) -> usize {
+        let now = self.kind.cleared_before(now);
         let mut cleared = 0;
         while cleared < CHUNK
             && let Some(&(expires, place)) = self.by_expiry.first()
@@ -354,6 +355,9 @@ impl Records {
 
     /// Each expired record costs one removal, once; the rest is one look.
     fn count_owned(&mut self, owner: Owner, now: Timestamp) -> usize {
+        if self.kind.is_mark {
+            return self.owners.living(owner, now).count();
+        }
         while let Some(expired) = self.owners.expired(owner, now) {
             self.remove(expired);
         }

@@ -199,7 +199,7 @@ pub trait Store: Send + Sync {
     /// How many records of `kind` are kept, expired but unswept ones perhaps included.
     async fn count(&self, kind: Kind) -> Result<usize, StoreError>;
 
-    /// Removes what has expired of one kind and tells how many; called from time to time, never on a request's
+    /// Removes what has expired of one kind, marks after their hour, and tells how many; called from time to time, never on a request's
     /// path.
     async fn sweep(&self, kind: Kind, now: Timestamp) -> Result<usize, StoreError>;
 

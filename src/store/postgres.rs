@@ -193,7 +193,7 @@ impl Postgres {
 
     async fn clear(&self, kind: Kind, now: Timestamp) -> Result<u64, StoreError> {
         let chunk = i64::try_from(CHUNK).unwrap_or(1);
-        self.run(of(CLEAR, kind).bind(millis(now)).bind(chunk)).await
+        self.run(of(CLEAR, kind).bind(millis(kind.cleared_before(now))).bind(chunk)).await
     }
 
     /// How many rows it changed.

@@ -152,6 +152,7 @@ impl Store for Redis {
     ) -> Result<bool, StoreError> {
         let mut invocation = self.of(&self.scripts.insert, kind, now);
         argue(&mut invocation, key, &entry).arg(*self.ceilings.get(kind)?).arg(u8::from(replaces));
+        invocation.arg(millis(kind.cleared_before(now)));
         for claim in claims {
             let (always, divisor) = claim.share.limit.parts();
             let drops = u8::from(claim.share.over == Over::DropOldest);
@@ -242,7 +243,7 @@ impl Store for Redis {
         let mut swept = 0;
         loop {
             // Each chunk is a script among the others, so that none waits for the whole sweep.
-            let mut invocation = self.of(&self.scripts.sweep, kind, now);
+            let mut invocation = self.of(&self.scripts.sweep, kind, kind.cleared_before(now));
             let cleared: usize = self.write(invocation.arg(CHUNK)).await?;
             swept += cleared;
             if cleared < CHUNK {

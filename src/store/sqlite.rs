@@ -12,6 +12,7 @@ mod survey;
 mod worker;
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -57,7 +58,9 @@ impl Sqlite {
         let lock = file::lock(path)?;
         let connection = file::open(path)?;
         let reading = file::open_to_read(path)?;
-        let writer = Writer::new(connection, ceilings.into_iter().collect());
+        let io = |source| OpenError::Io { path: path.to_owned(), source };
+        let opened = file::Opened::at(path).map_err(io)?;
+        let writer = Writer::new(connection, opened, ceilings.into_iter().collect());
         let writer = writer.map_err(|e| OpenError::sqlite(path, e))?;
         let counts = writer.counts().iter().map(|(kind, count)| (kind, AtomicUsize::new(*count)));
         let counts: Counts = Arc::new(counts.collect());
@@ -74,10 +77,10 @@ impl Sqlite {
         let reader = Worker::spawn("store-reader", QUEUE, move |mut queue| {
             while let Some(read) = queue.blocking_recv() {
                 let read: Read = read;
-                read(&reading);
+                // A defect of one costs its caller an answer, and nobody the thread.
+                let _ = catch_unwind(AssertUnwindSafe(|| read(&reading)));
             }
         });
-        let io = |source| OpenError::Io { path: path.to_owned(), source };
         Ok(Self { reader: reader.map_err(io)?, writer: writer.map_err(io)?, counts, _lock: lock })
     }
 
@@ -233,6 +236,7 @@ impl Store for Sqlite {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
+        self.read(|connection| Ok(file::schema(connection)?)).await?;
         self.write(Writer::touch).await
     }
 }
@@ -267,6 +271,19 @@ mod tests {
         b.unwrap();
         assert!(matches!(failed, Err(StoreError::Backend(_))));
         assert_eq!(store.count(PROBE).await.unwrap(), 2, "what the failed one removed is back");
+    }
+
+    #[tokio::test]
+    async fn n18_a_defect_costs_one_call_and_no_thread() {
+        let (_directory, store) = store();
+        let neighbour = store.put(PROBE, Key([1; 32]), record(10), NOW);
+        let written = store.write(|_| -> Result<(), StoreError> { panic!("of the test") });
+        let (neighbour, written) = tokio::join!(neighbour, written);
+        neighbour.unwrap();
+        assert!(written.is_err());
+        assert!(store.read(|_| -> Result<(), StoreError> { panic!("of the test") }).await.is_err());
+        assert!(Store::read(&*store, PROBE, Key([1; 32]), NOW).await.unwrap().is_some());
+        store.ready().await.unwrap();
     }
 
     #[tokio::test]

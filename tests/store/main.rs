@@ -5,6 +5,8 @@ mod damage;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod ground;
+#[cfg(test)]
 mod measure;
 #[cfg(test)]
 mod pair;

@@ -23,6 +23,11 @@ impl Check for Sqlite {
         match file {
             File::Found(facts) => of(path, facts),
             File::Missing => {
+                if let Some(key) = patient.config.key_of_lost_store() {
+                    let what = format!("{shown} is missing, and its seal key {} is there", key.display());
+                    let advice = "restore a copy of the store; or, to begin anew, move the seal key away too";
+                    return vec![Finding::fail(AREA, what, advice)];
+                }
                 vec![Finding::ok(AREA, format!("{shown} is not there yet: the first start makes it"))]
             }
             File::Failed(error) => {

@@ -62,8 +62,8 @@ local function write(key, record)
   link(key, record)
 end
 
-local function clear(most)
-  local keys = redis.call('ZRANGEBYSCORE', index, '-inf', '(' .. now, 'LIMIT', 0, most)
+local function clear(most, before)
+  local keys = redis.call('ZRANGEBYSCORE', index, '-inf', '(' .. before, 'LIMIT', 0, most)
   for _, key in ipairs(keys) do remove(key, read(key)) end
   return #keys
 end
@@ -101,14 +101,14 @@ local function dropped(at, ceiling)
 end
 
 -- 1 if it was written, -1 if there is no room, -1 - n if the nth share refuses. Shares bind what replaces nothing.
-local function insert(key, record, ceiling, shares, replaced)
+local function insert(key, record, ceiling, before, shares, replaced)
   local drop, refused = {}, nil
   if not replaced then drop, refused = dropped(shares, ceiling) end
   if refused then return -1 - refused end
   local function full()
     return redis.call('ZCARD', index) - #drop >= tonumber(ceiling) and not redis.call('ZSCORE', index, key)
   end
-  if full() then clear(100) end
+  if full() then clear(100, before) end
   if full() then return -1 end
   record.age = redis.call('INCR', prefix .. 'age')
   write(key, record)

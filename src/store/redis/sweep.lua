@@ -1,1 +1,1 @@
-return clear(tonumber(ARGV[4]))
+return clear(tonumber(ARGV[4]), now)

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -79,6 +79,12 @@ pub enum OpenError {
         /// The first fault, in one line.
         fault: String,
     },
+    /// It was cut to nothing: ours are never empty, since each is made whole.
+    #[error("the store {} is empty, what it held is lost: restore a copy, or move it away to start anew", path.display())]
+    Empty {
+        /// The store.
+        path: PathBuf,
+    },
     /// SQLite failed otherwise.
     #[error("SQLite cannot open the store {}", path.display())]
     Sqlite {
@@ -119,13 +125,32 @@ pub(super) fn lock(store: &Path) -> Result<File, OpenError> {
 
 /// The writer's connection, to a file that is whole and of the present schema.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
-    create(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+    let io = |source| OpenError::Io { path: path.to_owned(), source };
+    if !path.try_exists().map_err(io)? {
+        create(path)?;
+    }
+    if path.metadata().map_err(io)?.len() == 0 {
+        return Err(OpenError::Empty { path: path.to_owned() });
+    }
+    let connection = connect(path)?;
+    damage(&connection, path)?;
+    migrate(&connection, path)?;
+    Ok(connection)
+}
+
+/// A connection that writes.
+fn connect(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let sqlite = |source| OpenError::sqlite(path, source);
     let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
     set_up(&connection).map_err(sqlite)?;
-    damage(&connection, path)?;
-    let found = schema(&connection).map_err(sqlite)?;
+    Ok(connection)
+}
+
+/// Brings the tables to the present schema.
+fn migrate(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let sqlite = |source| OpenError::sqlite(path, source);
+    let found = schema(connection).map_err(sqlite)?;
     let Some(missing) = MIGRATIONS.get(found..) else {
         return Err(OpenError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len() });
     };
@@ -133,7 +158,57 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
         let whole = format!("BEGIN IMMEDIATE; {migration} PRAGMA user_version = {version}; COMMIT;");
         connection.execute_batch(&whole).map_err(sqlite)?;
     }
-    Ok(connection)
+    Ok(())
+}
+
+/// Makes the file beside its place, and moves it there: it appears with its tables, or not at all. For whoever has the
+/// lock. SQLite would make it readable by all; the log and its index take the mode of the file.
+fn create(path: &Path) -> Result<(), OpenError> {
+    let new = beside(path, ".new");
+    let io = |source| OpenError::Io { path: path.to_owned(), source };
+    for ending in ["", "-wal", "-shm"] {
+        match std::fs::remove_file(beside(&new, ending)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+            // What a start left that was killed.
+            _ => {}
+        }
+    }
+    private().create_new(true).open(&new).map_err(io)?;
+    let connection = connect(&new)?;
+    migrate(&connection, path)?;
+    connection.close().map_err(|(_, source)| OpenError::sqlite(path, source))?;
+    std::fs::rename(&new, path).and_then(|()| sync_directory(path)).map_err(io)
+}
+
+/// The files that were opened, by which it is known whether they are still where they were.
+pub(super) struct Opened(Vec<(PathBuf, (u64, u64))>);
+
+/// The store was taken away while it was open: what is written now would be lost with it.
+#[derive(Debug, thiserror::Error)]
+#[error("{} was removed or replaced while it was in use; restart the relay when the right one is in place", path.display())]
+pub(super) struct TakenAway {
+    path: PathBuf,
+}
+
+impl Opened {
+    /// The file at `path`, its log and the log's index, which are there while a connection is.
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        let files = ["", "-wal", "-shm"].map(|ending| {
+            let path = beside(path, ending);
+            identity(&path).map(|identity| (path, identity))
+        });
+        files.into_iter().collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Whether what stands there is what was opened.
+    pub(super) fn check(&self) -> Result<(), TakenAway> {
+        let gone = self.0.iter().find(|(path, opened)| identity(path).ok() != Some(*opened));
+        gone.map_or(Ok(()), |(path, _)| Err(TakenAway { path: path.clone() }))
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    path.metadata().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Refuses a file in which SQLite finds a fault.
@@ -166,18 +241,6 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
     let connection = connection.map_err(|source| OpenError::sqlite(path, source))?;
     connection.busy_timeout(PATIENCE).map_err(|source| OpenError::sqlite(path, source))?;
     Ok(connection)
-}
-
-/// SQLite would make the file readable by all; the log and its index take the mode of the file.
-fn create(path: &Path) -> io::Result<()> {
-    match private().create_new(true).open(path) {
-        Ok(file) => {
-            file.sync_all()?;
-            sync_directory(path)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 /// Has the directory that `path` is in on disk.

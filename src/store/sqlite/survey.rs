@@ -57,6 +57,9 @@ impl SqliteFacts {
 
     fn read(&mut self, path: &Path, kind: Kind) -> Result<(), OpenError> {
         let sqlite = |source| OpenError::sqlite(path, source);
+        if path.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+            return Err(OpenError::Damaged { path: path.to_owned(), fault: "it is empty".to_owned() });
+        }
         let connection = connect(path)?;
         damage(&connection, path)?;
         self.schema = schema(&connection).map_err(sqlite)?;

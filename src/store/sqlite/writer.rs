@@ -1,9 +1,11 @@
 //! What is done to the records: each function is part of a transaction of the writer, or one look.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::file::Opened;
 use crate::clock::Timestamp;
 use crate::store::kind::ByKind;
 use crate::store::{Claim, Entry, Key, Kind, Owner, Room, StoreError, Version};
@@ -53,6 +55,7 @@ impl Stored {
 /// The writer's connection and what it knows of the whole.
 pub(super) struct Writer {
     connection: Connection,
+    opened: Opened,
     counts: ByKind<usize>,
     ceilings: ByKind<usize>,
 }
@@ -66,10 +69,14 @@ pub(super) enum Spoiled {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, ceilings: ByKind<usize>) -> rusqlite::Result<Self> {
+    pub(super) fn new(
+        connection: Connection,
+        opened: Opened,
+        ceilings: ByKind<usize>,
+    ) -> rusqlite::Result<Self> {
         let count = |(kind, _): (Kind, _)| Ok((kind, connection.query_row(COUNT, [kind.name], number)?));
         let counts = ceilings.iter().map(count).collect::<rusqlite::Result<_>>()?;
-        Ok(Self { connection, counts, ceilings })
+        Ok(Self { connection, opened, counts, ceilings })
     }
 
     /// How many records there are.
@@ -84,9 +91,12 @@ impl Writer {
     ) -> Result<(), Spoiled> {
         let counts = self.counts.clone();
         let begun = self.roll_back().and_then(|()| self.execute("BEGIN IMMEDIATE"));
+        // A file that was taken away still takes writes, and gives them back to nobody.
+        let begun = begun
+            .and_then(|()| self.opened.check().map_err(|gone| StoreError::Backend(Box::new(gone))));
         let outcome = begun
             .map_err(Spoiled::ForAll)
-            .and_then(|()| acts(self).map_err(Spoiled::ByAct))
+            .and_then(|()| unharmed(|| acts(self)).map_err(Spoiled::ByAct))
             .and_then(|()| self.execute("COMMIT").map_err(Spoiled::ForAll));
         if outcome.is_err() {
             self.counts = counts;
@@ -199,7 +209,7 @@ impl Writer {
     /// Removes what has expired, at most [`CHUNK`] records; tells how many.
     pub(super) fn clear(&mut self, kind: Kind, now: Timestamp) -> Result<usize, StoreError> {
         let mut clear = self.connection.prepare_cached(CLEAR)?;
-        let cleared = clear.execute(params![kind.name, millis(now), i64::try_from(CHUNK).unwrap_or(1)])?;
+        let cleared = clear.execute(params![kind.name, millis(kind.cleared_before(now)), i64::try_from(CHUNK).unwrap_or(1)])?;
         *self.counts.get_mut(kind)? -= cleared;
         Ok(cleared)
     }
@@ -215,6 +225,11 @@ impl Writer {
         self.connection.prepare_cached(TOUCH)?.execute([])?;
         Ok(())
     }
+}
+
+/// A defect of one act costs that act, not the thread, which nobody would start again.
+fn unharmed<T>(act: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| Err(StoreError::Backend("a defect of ours".into())))
 }
 
 /// The record, alive or not.
