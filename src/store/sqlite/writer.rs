@@ -92,8 +92,8 @@ impl Writer {
         let counts = self.counts.clone();
         let begun = self.roll_back().and_then(|()| self.execute("BEGIN IMMEDIATE"));
         // A file that was taken away still takes writes, and gives them back to nobody.
-        let begun = begun
-            .and_then(|()| self.opened.check().map_err(|gone| StoreError::Backend(Box::new(gone))));
+        let begun =
+            begun.and_then(|()| self.opened.check().map_err(|gone| StoreError::Backend(Box::new(gone))));
         let outcome = begun
             .map_err(Spoiled::ForAll)
             .and_then(|()| unharmed(|| acts(self)).map_err(Spoiled::ByAct))
@@ -209,7 +209,11 @@ impl Writer {
     /// Removes what has expired, at most [`CHUNK`] records; tells how many.
     pub(super) fn clear(&mut self, kind: Kind, now: Timestamp) -> Result<usize, StoreError> {
         let mut clear = self.connection.prepare_cached(CLEAR)?;
-        let cleared = clear.execute(params![kind.name, millis(kind.cleared_before(now)), i64::try_from(CHUNK).unwrap_or(1)])?;
+        let cleared = clear.execute(params![
+            kind.name,
+            millis(kind.cleared_before(now)),
+            i64::try_from(CHUNK).unwrap_or(1)
+        ])?;
         *self.counts.get_mut(kind)? -= cleared;
         Ok(cleared)
     }
@@ -229,7 +233,8 @@ impl Writer {
 
 /// A defect of one act costs that act, not the thread, which nobody would start again.
 fn unharmed<T>(act: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| Err(StoreError::Backend("a defect of ours".into())))
+    catch_unwind(AssertUnwindSafe(act))
+        .unwrap_or_else(|_| Err(StoreError::Backend("a defect of ours".into())))
 }
 
 /// The record, alive or not.
