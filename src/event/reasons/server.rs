@@ -21,6 +21,6 @@ super::reasons! {
     FRAMED = "S018", "server.framed", Warn, "page demandée dans un cadre", "the page was asked for inside a frame", "Open it in a top-level page.";
     NOT_NAVIGATED = "S019", "server.not_navigated", Warn, "demande d'une autre page, pas une navigation", "a page asked by an image, a script or the like, and did not navigate (`Sec-Fetch-Mode`, `Sec-Fetch-Dest`); nothing was begun or ended", "Send the browser there by a link, a redirect or a form.";
     LOG_LOST = "S017", "server.log_lost", Error, "des lignes du journal sont perdues", "lines of the log are lost; requests went on", "Look at what reads standard output: it stood still, or was too slow.";
-    HOST = "S020", "server.host", Warn, "en-tête Host illisible", "the `Host` (`names`) is missing, there twice, or no host", "Nothing, unless a proxy writes it: it must send one `Host`, a name and a port.";
+    HOST = "S022", "server.host", Warn, "en-tête Host illisible", "the `Host` (`names`) is missing, there twice, or no host", "Nothing, unless a proxy writes it: it must send one `Host`, a name and a port.";
     KEYRING = "S015", "server.keyring", Error, "le trousseau n'a pas pu être lu ou changé", "the keyring could not be read or changed; the keys read last go on", "Look at `cause`: the store, or another seal key.";
 }
