@@ -118,7 +118,7 @@ fn no_file_descriptors() {
     assert_eq!(walk.step(node.public).unwrap(), Kind::ToProvider);
     let mut open = BufReader::new(TcpStream::connect(("127.0.0.1", node.public)).unwrap());
     let mut answered = || {
-        let host = &RELAY["http://".len()..];
+        let host = &RELAY["https://".len()..];
         write!(open.get_mut(), "HEAD / HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
         let head: Vec<_> =
             open.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
