@@ -16,7 +16,10 @@ pub(super) fn check(route: &Route, visit: &Visit) -> Result<(), Refusal> {
         CrossOrigin::Any => Ok(()),
         _ if visit.method == Method::HEAD => Ok(()),
         CrossOrigin::TopLevelNavigation => navigation(route, visit),
-        CrossOrigin::Question if visit.method == Method::GET => outside_a_frame(route, visit),
+        CrossOrigin::Question if visit.method == Method::GET => {
+            not_ahead(visit)?;
+            outside_a_frame(route, visit)
+        }
         CrossOrigin::Question | CrossOrigin::SameOriginForm => {
             if !is_same_origin(visit) {
                 return Err(Refusal::new(PublicMessage::Csrf, Step::LoginFailed, reasons::broker::CSRF));
@@ -30,13 +33,19 @@ pub(super) fn check(route: &Route, visit: &Visit) -> Result<(), Refusal> {
 pub(super) fn is_navigation(visit: &Visit) -> bool {
     let told =
         |name: &str, right: &[u8]| visit.headers.get(name).is_none_or(|value| value.as_bytes() == right);
-    told("sec-fetch-mode", b"navigate") && told("sec-fetch-dest", b"document") && !is_prefetch(visit)
+    told("sec-fetch-mode", b"navigate") && told("sec-fetch-dest", b"document")
 }
 
-fn navigation(route: &Route, visit: &Visit) -> Result<(), Refusal> {
+/// What a browser fetches ahead of its person is asked for again when they go there.
+fn not_ahead(visit: &Visit) -> Result<(), Refusal> {
     if is_prefetch(visit) {
         return Err(Refusal::bare(503, Step::RequestRefused, reasons::server::PREFETCH));
     }
+    Ok(())
+}
+
+fn navigation(route: &Route, visit: &Visit) -> Result<(), Refusal> {
+    not_ahead(visit)?;
     outside_a_frame(route, visit)?;
     if is_navigation(visit) {
         return Ok(());
