@@ -58,7 +58,7 @@ fn properties(changes: &[(&str, Option<&str>)]) -> String {
 fn imported(changes: &[(&str, Option<&str>)]) -> String {
     let kif = Kif::read(properties(changes).as_bytes()).unwrap_or_else(|faults| panic!("{faults}"));
     let app = ServiceId::parse("app").unwrap();
-    kif.to_toml(&app, &SecretFiles::to_be_made(&app))
+    kif.to_toml(&app, &SecretFiles::to_be_made(&app, "config.properties"))
 }
 
 #[cfg(test)]
@@ -98,7 +98,7 @@ fn without(text: &str, begins: &[&str]) -> String {
 #[cfg(test)]
 fn place() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    for (name, text) in [("provider.secret", SECRET), ("app.key", KEY)] {
+    for (name, text) in [("app.client_secret", SECRET), ("app.key", KEY)] {
         write(dir.path().join(name), text).unwrap();
         set_permissions(dir.path().join(name), Permissions::from_mode(0o600)).unwrap();
     }
@@ -314,6 +314,53 @@ fn relais(args: &[&str], dir: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_relais")).args(args).current_dir(dir).output().unwrap()
 }
 
+/// Runs the one command that the comments of `text` give.
+#[cfg(test)]
+fn told(dir: &tempfile::TempDir, text: &str) {
+    let commands: Vec<_> =
+        text.lines().filter_map(|line| line.strip_prefix("#   relais import-kif ")).collect();
+    assert!(!commands.is_empty() && commands.iter().all(|command| *command == commands[0]), "{text}");
+    let run = format!("{} import-kif {}", env!("CARGO_BIN_EXE_relais"), commands[0]);
+    let shell = Command::new("sh").args(["-c", &run]).current_dir(dir.path()).status();
+    assert!(shell.unwrap().success(), "{run}");
+}
+
+/// Java's escapes and continued lines, a path with a space and a quote, files that are there already: the secrets are those
+/// that `--with-secrets` writes, in new files that nobody else reads.
+#[test]
+fn l8_the_command_in_the_comments_makes_the_same_secrets() {
+    let dir = tempfile::tempdir().unwrap();
+    let escaped = "\\u0035ecre7\\=a\\:b\\\\c'$x \\\n   \\!d";
+    let text = properties(&[("oidc.clientsecret", Some(escaped))]).replace("idp.key=", "idp.key \t:\\\n  ");
+    for name in ["it's KIF's.properties", "-x.properties", "été.properties"] {
+        write(dir.path().join(name), &text).unwrap();
+        let made = relais(&["import-kif", "--app", "compta", "--", name], dir.path());
+        let toml = String::from_utf8(made.stdout).unwrap();
+        told(&dir, &toml);
+        let prefix = ["import-kif", "--app", "compta", "--with-secrets", "other", "--", name];
+        assert_eq!(relais(&prefix, dir.path()).status.code(), Some(0), "{name}");
+        for kind in ["client_secret", "key"] {
+            let path = |stem: &str| dir.path().join(format!("{stem}.{kind}"));
+            let [told, written] = ["compta", "other"].map(|stem| read_to_string(path(stem)).unwrap());
+            assert_eq!(told, written, "{name}");
+            assert_eq!(metadata(path("compta")).unwrap().permissions().mode() & 0o777, 0o600);
+            std::fs::remove_file(path("other")).unwrap();
+            std::fs::remove_file(path("compta")).unwrap();
+        }
+        if name.starts_with('-') {
+            write(dir.path().join("compta.key"), "older").unwrap();
+            set_permissions(dir.path().join("compta.key"), Permissions::from_mode(0o644)).unwrap();
+            let refused = relais(
+                &["import-kif", "--app", "compta", "--with-secrets", "compta", "--", name],
+                dir.path(),
+            );
+            assert_eq!(refused.status.code(), Some(1));
+            assert_eq!(read_to_string(dir.path().join("compta.key")).unwrap(), "older");
+            std::fs::remove_file(dir.path().join("compta.key")).unwrap();
+        }
+    }
+}
+
 #[test]
 fn the_command_prints_no_secret_and_writes_both_to_files_of_their_own() {
     let dir = tempfile::tempdir().unwrap();
@@ -321,15 +368,10 @@ fn the_command_prints_no_secret_and_writes_both_to_files_of_their_own() {
     let made = relais(&["import-kif", "config.properties"], dir.path());
     assert_eq!(made.status.code(), Some(0));
     assert_eq!(read_dir(dir.path()).unwrap().count(), 1);
-    // The commands in the comments do what they say.
     let text = String::from_utf8(made.stdout).unwrap();
-    for command in text.lines().filter_map(|line| line.strip_prefix("#   (umask")) {
-        let shell =
-            Command::new("sh").args(["-c", &format!("(umask{command}")]).current_dir(dir.path()).status();
-        assert!(shell.unwrap().success(), "{command}");
-    }
-    assert_eq!(read_to_string(dir.path().join("provider.secret")).unwrap().trim(), SECRET);
-    assert_eq!(read_to_string(dir.path().join("app.key")).unwrap().trim(), KEY);
+    told(&dir, &text);
+    assert_eq!(read_to_string(dir.path().join("app.client_secret")).unwrap().trim(), SECRET);
+    assert_eq!(read_to_string(dir.path().join("app.key")).unwrap().trim(), KEY.to_lowercase());
     write(dir.path().join("relais.toml"), settled(&text)).unwrap();
     assert_eq!(relais(&["check-config", "relais.toml"], dir.path()).status.code(), Some(0));
 

@@ -23,7 +23,7 @@ use crate::service::ServiceId;
 ///
 /// No secret is printed. With `--with-secrets FILE` the provider's secret goes to `FILE.client_secret` and the
 /// application's key to `FILE.key`, one secret a file because that is what the configuration names; both are new
-/// files of mode 0600. Without it, comments say how to make them.
+/// files of mode 0600. Without it, comments give the command that writes them.
 #[derive(Debug, Args)]
 pub(super) struct ImportKif {
     /// KIF's config.properties
@@ -49,7 +49,8 @@ impl ImportKif {
     pub(super) fn run(self) -> Result<(), Failure> {
         let kif = Kif::read(&self.read()?).map_err(Failure::Config)?;
         let Some(prefix) = &self.with_secrets else {
-            let text = kif.to_toml(&self.app, &SecretFiles::to_be_made(&self.app));
+            let text =
+                kif.to_toml(&self.app, &SecretFiles::to_be_made(&self.app, &self.file.to_string_lossy()));
             return output(text.as_bytes());
         };
         let files = SecretFiles::beginning_with(prefix);

@@ -5,8 +5,6 @@ use std::fmt::Write as _;
 use toml::Value;
 use url::{Host, Url};
 
-use super::kif::PREFIX;
-
 /// The width of a comment.
 const WIDTH: usize = 108;
 
@@ -90,10 +88,15 @@ pub(super) fn https(url: &str) -> String {
     }
 }
 
-/// A command that writes the value of `key` to `path`, without showing it.
-pub(super) fn extract(key: &str, path: &str) -> String {
-    let key = format!("{PREFIX}{key}").replace('.', "\\.");
-    format!("#   (umask 077; sed -n 's/^[ \t]*{key}[ \t]*[=: \t][ \t]*//p' config.properties > {path})")
+/// `text` as one word of a shell; none where a comment could not hold it.
+pub(super) fn shell_word(text: &str) -> Option<String> {
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return None;
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
+    // What begins with a hyphen would be an option.
+    let text = if text.starts_with('-') { format!("./{text}") } else { text.to_owned() };
+    Some(if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) })
 }
 
 #[cfg(test)]
@@ -114,5 +117,19 @@ mod tests {
         assert_eq!(table["a"]["b"].as_str(), Some("quote \" backslash \\ apostrophe '"));
         assert!(table["a"].get("unsettled_c").is_some());
         assert_eq!(quoted("x"), "\"x\"");
+    }
+
+    #[test]
+    fn a_path_is_one_word_of_a_shell() {
+        for (path, word) in [
+            ("config.properties", Some("config.properties")),
+            ("/etc/kif 2/été.properties", Some("'/etc/kif 2/été.properties'")),
+            ("it's $HOME", Some("'it'\\''s $HOME'")),
+            ("-x", Some("./-x")),
+            ("a\nb", None),
+            ("", None),
+        ] {
+            assert_eq!(shell_word(path).as_deref(), word, "{path:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use toml::Value;
 
 use super::callback::{self, Imported};
 use super::kif::{Kif, Mode};
-use super::page::{Page, extract, https, quoted};
+use super::page::{Page, https, quoted, shell_word};
 use super::provider::{self, Provider};
 use crate::service::ServiceId;
 
@@ -16,19 +16,37 @@ pub struct SecretFiles {
     pub client_secret: String,
     /// What the application shares.
     pub key: String,
-    /// Whether they are written with the import; else comments say how to make them.
-    pub written: bool,
+    /// Where they are not written with the import: the command that writes them.
+    to_be_made: Option<String>,
 }
 
 impl SecretFiles {
-    /// The files to be made by hand, beside the configuration.
-    pub fn to_be_made(app: &ServiceId) -> Self {
-        Self { client_secret: "provider.secret".to_owned(), key: format!("{app}.key"), written: false }
+    /// The files to be made beside the configuration, from KIF's `file`, by the same command once more: a second way to
+    /// read Java's escapes would be another secret one day.
+    pub fn to_be_made(app: &ServiceId, file: &str) -> Self {
+        let file = shell_word(file).unwrap_or_else(|| "config.properties".to_owned());
+        let command = format!("relais import-kif {file} --app {app} --with-secrets {app} >/dev/null");
+        Self { to_be_made: Some(command), ..Self::beginning_with(app.as_str()) }
     }
 
     /// The files that begin with `prefix`.
     pub fn beginning_with(prefix: &str) -> Self {
-        Self { client_secret: format!("{prefix}.client_secret"), key: format!("{prefix}.key"), written: true }
+        Self {
+            client_secret: format!("{prefix}.client_secret"),
+            key: format!("{prefix}.key"),
+            to_be_made: None,
+        }
+    }
+
+    /// What is said of the secret `from` of KIF.
+    pub(super) fn remark(&self, page: &mut Page, from: &str) {
+        match &self.to_be_made {
+            None => page.note(&format!("KIF's {from}, mode 0600.")),
+            Some(command) => {
+                page.note(&format!("KIF's {from}. This command makes the file, in this directory:"));
+                page.raw(&format!("#   {command}"));
+            }
+        }
     }
 }
 
@@ -233,11 +251,7 @@ impl Kif {
                 page.raw(&format!("#   relais keys generate legacy --out {path}"));
                 page.unsettled("key");
             }
-            Some(_) if files.written => page.note(&format!("KIF's {}, mode 0600.", self.at("idp.key"))),
-            Some(_) => {
-                page.note(&format!("KIF's {}; to be made, in a shell:", self.at("idp.key")));
-                page.raw(&extract("idp.key", path));
-            }
+            Some(_) => files.remark(page, &self.at("idp.key")),
         }
         page.key("key_file", path);
     }

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::kif::Kif;
-use super::page::{Page, extract, https, quoted};
+use super::page::{Page, https, quoted};
 use super::provider::Provider;
 use super::render::SecretFiles;
 
@@ -25,12 +25,7 @@ impl Kif {
         page.blank();
         page.note(&format!("KIF's {}.", self.at("oidc.clientid")));
         page.key("client_id", self.client_id.as_str());
-        if files.written {
-            page.note(&format!("KIF's {}, mode 0600.", self.at("oidc.clientsecret")));
-        } else {
-            page.note(&format!("KIF's {}; to be made, in a shell:", self.at("oidc.clientsecret")));
-            page.raw(&extract("oidc.clientsecret", &files.client_secret));
-        }
+        files.remark(page, &self.at("oidc.clientsecret"));
         page.key("client_secret_file", files.client_secret.as_str());
         page.blank();
         page.note(&format!("As registered: KIF's {}.", self.at("oidc.redirecturi")));

@@ -113,7 +113,7 @@ const LATER: [&str; 6] = [
     "d8 d13",
     "g6 h3 h4 h6",
     "k1 k2 k3 k4 k5 k6 k7 k8 k9",
-    "l8 l10 l19",
+    "l10 l19",
     "m1 m4 m5 m6 m7 m8",
     "n5 n6 n7 n9 n10 n12 n14 n15 n19 n20 n21 n22",
 ];
